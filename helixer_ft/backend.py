@@ -1,0 +1,123 @@
+"""Choosing the Keras backend, which must happen before Keras is imported."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from helixer_ft.errors import InputError
+
+BACKENDS = ("tensorflow", "jax")
+_ACCELERATOR_DEVICES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/accel0")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The backend in use and why it was taken."""
+
+    name: str
+    reason: str
+
+
+def select_backend(choice: str = "auto", gpu_id: int | None = None) -> Backend:
+    """Choose the backend and tell Keras through its environment variable.
+
+    Parameters
+    ----------
+    choice
+        "tensorflow", "jax", or "auto": `KERAS_BACKEND` where it is set, else the one that sees an
+        accelerator, else JAX where it is installed, else TensorFlow.
+    gpu_id
+        Use this GPU alone (`CUDA_VISIBLE_DEVICES`).
+
+    Raises
+    ------
+    InputError
+        The backend is unknown or not installed, or Keras runs on another one already.
+    """
+    if gpu_id is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu_id)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    backend = _choose(choice)
+    if backend.name not in BACKENDS:
+        raise InputError(
+            f"the Keras backend is '{backend.name}' ({backend.reason}), expected one of "
+            f"{', '.join(BACKENDS)}."
+        )
+    if not _installed(backend.name):
+        extra = 'pip install "helixer-ft[jax]"' if backend.name == "jax" else "pip install tensorflow"
+        raise InputError(
+            f"the Keras backend '{backend.name}' ({backend.reason}) is not installed. "
+            f"Install it ({extra}), or choose another with --backend."
+        )
+    if "keras" in sys.modules:
+        running = sys.modules["keras"].backend.backend()
+        if running != backend.name:
+            raise InputError(
+                f"Keras runs on '{running}' in this process already, asked for '{backend.name}'."
+            )
+    os.environ["KERAS_BACKEND"] = backend.name
+    return backend
+
+
+def _choose(choice: str) -> Backend:
+    if choice != "auto":
+        return Backend(choice, "--backend")
+    if os.environ.get("KERAS_BACKEND"):
+        return Backend(os.environ["KERAS_BACKEND"], "KERAS_BACKEND")
+    if _accelerator_present():
+        if _installed("jax") and _jax_sees_accelerator():
+            return Backend("jax", "it sees an accelerator")
+        if _installed("tensorflow") and _tensorflow_sees_accelerator():
+            return Backend("tensorflow", "it sees an accelerator")
+    if _installed("jax"):
+        return Backend("jax", "no accelerator; faster than TensorFlow on the CPU")
+    return Backend("tensorflow", "no accelerator, and JAX is not installed")
+
+
+def _installed(name: str) -> bool:
+    if name in sys.modules:
+        return sys.modules[name] is not None
+    return importlib.util.find_spec(name) is not None
+
+
+def _accelerator_present() -> bool:
+    return any(Path(device).exists() for device in _ACCELERATOR_DEVICES)
+
+
+def _jax_sees_accelerator() -> bool:
+    import jax
+
+    return bool(jax.default_backend() != "cpu")
+
+
+def _tensorflow_sees_accelerator() -> bool:
+    """Asked in a process of its own: TensorFlow must not be imported where JAX may be used."""
+    question = "import tensorflow as t; print(len(t.config.list_physical_devices('GPU')))"
+    answer = subprocess.run(
+        [sys.executable, "-c", question], capture_output=True, text=True, check=False, timeout=120
+    )
+    return answer.stdout.strip() not in ("", "0")
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result depends on, of what is loaded."""
+    import platform
+
+    import h5py
+    import keras
+    import numpy as np
+
+    import helixer_ft
+
+    name = keras.backend.backend()
+    return {
+        "helixer_ft": helixer_ft.__version__,
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "backend": f"{name} {sys.modules[name].__version__}",
+        "numpy": np.__version__,
+        "h5py": h5py.__version__,
+    }

@@ -1,0 +1,41 @@
+"""What every command does alike: errors become a message and an exit status."""
+
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from helixer_ft.errors import HelixerFtError
+
+
+class Command(click.Command):
+    """A click command that ends in one readable message instead of a traceback.
+
+    `--debug` (a parameter of the command) lets the traceback through.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, click.ClickException, KeyboardInterrupt):
+            raise
+        except HelixerFtError as error:
+            self._end(ctx, str(error), error.exit_code, error)
+        except BrokenPipeError:
+            sys.exit(1)
+        except MemoryError as error:
+            text = "out of memory. Try a smaller --batch-size and --val-test-batch-size."
+            self._end(ctx, text, 1, error)
+        except Exception as error:
+            text = (
+                f"unexpected {type(error).__name__}: {error}. This is a fault of helixer-ft: "
+                "please report it with the output of the same command with --debug."
+            )
+            self._end(ctx, text, 1, error)
+
+    @staticmethod
+    def _end(ctx: click.Context, text: str, status: int, error: BaseException) -> NoReturn:
+        if ctx.params.get("debug"):
+            raise error
+        click.echo(f"Error: {text}", err=True)
+        sys.exit(status)

@@ -1,0 +1,77 @@
+"""What `whole` and `freeze` do alike: options to a request, the run, its result printed."""
+
+from typing import Any, Literal
+
+from helixer_ft.backend import select_backend
+from helixer_ft.cli import output
+from helixer_ft.cli.options import command_line, settings_from
+from helixer_ft.errors import InputError
+
+
+def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) -> None:
+    """Run a fine-tuning command to its end."""
+    settings = settings_from(options)
+    printer = output.Printer(quiet=options["quiet"], as_json=options["as_json"])
+    for notice in _hybridmodel_notices(command, options):
+        printer.notice(notice)
+    backend = select_backend(options["backend"], options["gpu_id"])
+
+    from helixer_ft.training.fine_tune import prepare_run, run
+    from helixer_ft.training.request import FineTuneRequest
+
+    request = FineTuneRequest(
+        command=command,
+        load_model_path=options["load_model_path"],
+        data_dir=options["data_dir"],
+        test_data=tuple(options["test_data"]),
+        save_model_path=options["save_model_path"],
+        freeze_batchnorm=options.get("freeze_batchnorm", False),
+        post_coverage_hidden_layer=options.get("post_coverage_hidden_layer", False),
+        hidden_units=options.get("hidden_units"),
+        keep_head=options.get("keep_head", False) or options["fine_tune_resume"],
+        settings=settings,
+        force=options["force"],
+        command_line=command_line(),
+    )
+    prepared = prepare_run(request, printer)
+    if options["predict_phase"] and not prepared.base.architecture.has_phase:
+        raise InputError(
+            f"{request.load_model_path}: predicts no phase, so --predict-phase cannot be kept. "
+            "Leave it out."
+        )
+    printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
+    printer.preparation(prepared, verbose=options["verbose"])
+    if options["dry_run"]:
+        printer.dry_run(prepared)
+        return
+    printer.outcome(run(prepared, printer), verbose=options["verbose"])
+
+
+def _hybridmodel_notices(command: str, options: dict[str, Any]) -> list[str]:
+    """What to say of HybridModel.py's words; those that contradict the command are refused."""
+    used = [
+        "--" + name.replace("_", "-")
+        for name in ("resume_training", "fine_tune", "fine_tune_resume", "predict_phase")
+        if options[name]
+    ]
+    if command == "whole" and (options["fine_tune"] or options["fine_tune_resume"]):
+        contradiction = next(word for word in used if word.startswith("--fine-tune"))
+        raise InputError(
+            f"{contradiction} keeps the body fixed, 'whole' trains every layer. "
+            f"Use 'helixer-ft freeze', or leave {contradiction} out."
+        )
+    notices = []
+    if options["workers"] is not None:
+        used.append("--workers")
+        notices.append("--workers has no meaning here: data are read ahead in one thread")
+    if options["gpu_id"] is not None:
+        used.append("--gpu-id")
+    if used:
+        notices.insert(
+            0,
+            f"{', '.join(used)}: HybridModel.py's words. Defaults differ: at most 100 epochs (not "
+            "10000), class and transition weights as recommended (not none), coverage "
+            "normalised as log (not none); "
+            "--resume-training loads trained weights, it does not go on with an interrupted run",
+        )
+    return notices

@@ -1,0 +1,37 @@
+"""`helixer-ft freeze`."""
+
+from typing import Any
+
+import click
+
+from helixer_ft.cli.base import Command
+from helixer_ft.cli.options import HYBRIDMODEL_NOTE, training_options
+
+
+@click.command("freeze", cls=Command, epilog=HYBRIDMODEL_NOTE)
+@training_options
+@click.option(
+    "--post-coverage-hidden-layer",
+    is_flag=True,
+    help="A hidden layer (ReLU) before the new output layer, with or without coverage.",
+)
+@click.option(
+    "--hidden-units",
+    type=click.IntRange(min=1, max=65536),
+    metavar="N",
+    help="Width of the hidden layer.  [default: half the width that feeds it]",
+)
+@click.option(
+    "--keep-head", is_flag=True, help="Train the existing head further instead of a new one."
+)
+def command(**options: Any) -> None:
+    """Keep the trained body fixed, train new final layer(s).
+
+    \b
+    Examples:
+      helixer-ft freeze -l land_plant.h5 -d data/ -t test_data.h5 -s tuned.h5
+      helixer-ft freeze --post-coverage-hidden-layer -l land_plant.h5 -d data/
+    """
+    from helixer_ft.cli.fine_tuning import run_command
+
+    run_command("freeze", options)

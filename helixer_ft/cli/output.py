@@ -1,0 +1,308 @@
+"""Results to standard output; progress, notices and warnings to standard error."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
+from helixer_ft.progress import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from helixer_ft.training.data_checks import SetSummary
+    from helixer_ft.training.fine_tune import Comparison, Outcome, PreparedRun
+    from helixer_ft.training.history import Check
+
+
+class Printer(Progress):
+    """Shows progress: bars with time left on a terminal, one line per check in a log."""
+
+    def __init__(self, *, quiet: bool, as_json: bool) -> None:
+        self.quiet = quiet
+        self.as_json = as_json
+        self.out = Console(highlight=False, soft_wrap=True)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bars: Bars | None = None
+        self._task: TaskID | None = None
+
+    # -- progress ----------------------------------------------------------------------------
+
+    def notice(self, text: str) -> None:
+        if not self.quiet:
+            self.err.print(f"Note: {text}", markup=False)
+
+    def warning(self, text: str) -> None:
+        self.err.print(f"Warning: {text}", style="yellow", markup=False)
+
+    def start(self, task: str, total: int) -> None:
+        if self.quiet or not self.err.is_terminal:
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        self._bars = Bars(*columns, console=self.err, transient=True)
+        self._bars.start()
+        self._task = self._bars.add_task(task, total=total, note="")
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, advance=steps, note=note)
+
+    def finish(self) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+        self._bars = self._task = None
+
+    def check(self, check: "Check") -> None:
+        if self.quiet:
+            return
+        if check.number == 0:
+            head = "untouched model          "
+            loss = " " * 13
+        else:
+            head = f"check {check.number:<4} epoch {check.epoch:<4} batch {check.batch:<5}"
+            loss = f"loss {check.training_loss:<8.4f}"
+        mark = "  best" if check.improved else ""
+        self.err.print(
+            f"{head} {loss}"
+            f"train loss {check.subset.loss:.4f} F1 {check.subset.genic_f1:.4f}  "
+            f"validation loss {check.validation.loss:.4f} F1 {check.validation.genic_f1:.4f}"
+            f"  {check.seconds:.0f} s{mark}",
+            markup=False,
+        )
+
+    # -- results -----------------------------------------------------------------------------
+
+    def preparation(self, prepared: "PreparedRun", *, verbose: bool) -> None:
+        """What is in the data, what trains."""
+        for text in prepared.notices:
+            self.notice(text)
+        for text in prepared.warnings:
+            self.warning(text)
+        if self.as_json or self.quiet:
+            return
+        self.out.print(_data_table(prepared.summaries))
+        plan = prepared.plan
+        self.out.print(f"Model: {prepared.base.architecture.summary()}", markup=False)
+        self.out.print(
+            f"Strategy: {plan.strategy}. {plan.trainable_parameters:,} of "
+            f"{plan.total_parameters:,} parameters train"
+            + (f"; new: {', '.join(plan.new)}." if plan.new else "."),
+            markup=False,
+        )
+        if verbose:
+            self.out.print(_layer_table(prepared))
+
+    def dry_run(self, prepared: "PreparedRun") -> None:
+        """The result of `--dry-run`."""
+        if self.as_json:
+            self._print_json({"dry_run": True} | _preparation_dict(prepared))
+        else:
+            self.out.print("Dry run: everything is in order; nothing was trained or written.")
+
+    def outcome(self, outcome: "Outcome", *, verbose: bool) -> None:
+        """Scores before and after, warnings, and the verdict."""
+        if self.as_json:
+            for text in outcome.warnings:
+                self.warning(text)
+            self._print_json(outcome_dict(outcome))
+            return
+        self.notice(f"training ended: {outcome.ended}")
+        self.out.print(_comparison_table("validation", outcome.validation))
+        if outcome.test:
+            self.out.print(_comparison_table("test", outcome.test))
+        if verbose:
+            for name, matrix, classes in _matrices(outcome):
+                self.out.print(_matrix_table(name, matrix, classes))
+        for text in outcome.warnings:
+            self.warning(text)
+        path = outcome.prepared.request.save_model_path
+        self.out.print(
+            f"Saved: {path} (check {outcome.best.number}, epoch {outcome.best.epoch}, batch "
+            f"{outcome.best.batch}); {outcome.seconds:.0f} s",
+            markup=False,
+        )
+        self.out.print(verdict_line(outcome), markup=False, style="bold")
+
+    def _print_json(self, value: dict[str, Any]) -> None:
+        self.out.file.write(json.dumps(value, indent=2) + "\n")
+
+
+def verdict_line(outcome: "Outcome") -> str:
+    """The verdict in one sentence."""
+    compared = outcome.decisive
+    interval = compared.interval
+    return (
+        f"Verdict: {outcome.verdict}. Genic F1 on the {outcome.verdict_on} data "
+        f"{compared.baseline.genic_f1:.4f} -> {compared.tuned.genic_f1:.4f} "
+        f"({interval.difference:+.4f}, 95 % interval {interval.low:+.4f} to "
+        f"{interval.high:+.4f}, {interval.blocks} genome blocks)."
+    )
+
+
+def outcome_dict(outcome: "Outcome") -> dict[str, Any]:
+    """The outcome as `--json` prints it."""
+    baseline, best = outcome.checks[0], outcome.best
+    result = _preparation_dict(outcome.prepared) | {
+        "verdict": outcome.verdict,
+        "verdict_on": outcome.verdict_on,
+        "difference": _interval_dict(outcome.decisive),
+        "baseline": _scores_dict(outcome.validation, "baseline"),
+        "best": _scores_dict(outcome.validation, "tuned")
+        | {"check": best.number, "epoch": best.epoch, "batch": best.batch},
+        "training_subset": {
+            "baseline": {"genic_f1": baseline.subset.genic_f1, "loss": baseline.subset.loss},
+            "best": {"genic_f1": best.subset.genic_f1, "loss": best.subset.loss},
+        },
+        "checks": len(outcome.checks) - 1,
+        "ended": outcome.ended,
+        "warnings": [*outcome.prepared.warnings, *outcome.warnings],
+        "resumed_from": None,
+        "seconds": round(outcome.seconds, 3),
+        "save_model_path": str(outcome.prepared.request.save_model_path),
+        "versions": outcome.versions,
+    }
+    if outcome.test:
+        result["test"] = {
+            "baseline": _scores_dict(outcome.test, "baseline"),
+            "tuned": _scores_dict(outcome.test, "tuned"),
+        }
+    return result
+
+
+def _preparation_dict(prepared: "PreparedRun") -> dict[str, Any]:
+    return {
+        "strategy": str(prepared.plan.strategy),
+        "trainable_parameters": prepared.plan.trainable_parameters,
+        "total_parameters": prepared.plan.total_parameters,
+        "new_layers": list(prepared.plan.new),
+        "notices": list(prepared.notices),
+        "warnings": list(prepared.warnings),
+        "data": {
+            summary.name: {
+                "subsequences": summary.windows,
+                "valid_bases": int(summary.valid_bases.sum()),
+                "masked_share": summary.masked_share,
+                "fractions_all": dict(zip(GENIC_CLASSES, summary.fractions, strict=True)),
+                "fractions_valid": dict(zip(GENIC_CLASSES, summary.valid_fractions, strict=True)),
+            }
+            for summary in prepared.summaries
+        },
+    }
+
+
+def _interval_dict(compared: "Comparison") -> dict[str, Any]:
+    interval = compared.interval
+    return {
+        "genic_f1": interval.difference,
+        "low": interval.low,
+        "high": interval.high,
+        "blocks": interval.blocks,
+    }
+
+
+def _scores_dict(compared: "Comparison", which: str) -> dict[str, Any]:
+    score = getattr(compared, which)
+    return {
+        "genic_f1": score.genic_f1,
+        "loss": score.loss,
+        "f1": {name: value.f1 for name, value in (score.genic | score.phase).items()},
+        "genic_confusion_matrix": score.genic_matrix.tolist(),
+        "phase_confusion_matrix": None
+        if score.phase_matrix is None
+        else score.phase_matrix.tolist(),
+    }
+
+
+def _data_table(summaries: Sequence["SetSummary"]) -> Table:
+    table = Table(title="Data", title_justify="left", box=None, pad_edge=False)
+    for name in ("set", "windows", "sequences", "Mb", "masked"):
+        table.add_column(name, justify="left" if name == "set" else "right")
+    for name in GENIC_CLASSES:
+        table.add_column(f"{name}\nall / valid", justify="right")
+    for summary in summaries:
+        shares = zip(summary.fractions, summary.valid_fractions, strict=True)
+        table.add_row(
+            summary.name,
+            f"{summary.windows:,}",
+            f"{len(summary.sequences):,}",
+            f"{summary.bases.sum() / 1e6:.2f}",
+            f"{summary.masked_share:.1%}",
+            *(f"{both:.1%} / {valid:.1%}" for both, valid in shares),
+        )
+    return table
+
+
+def _layer_table(prepared: "PreparedRun") -> Table:
+    table = Table(title="Layers", title_justify="left", box=None, pad_edge=False)
+    for name in ("layer", "kind", "parameters", "train"):
+        table.add_column(name, justify="right" if name in ("parameters", "train") else "left")
+    for layer, count, trains in prepared.plan.layers():
+        new = " (new)" if layer.name in prepared.plan.new else ""
+        table.add_row(layer.name + new, type(layer).__name__, f"{count:,}", f"{trains:,}")
+    return table
+
+
+def _comparison_table(name: str, compared: "Comparison") -> Table:
+    table = Table(
+        title=f"Scores on the {name} data", title_justify="left", box=None, pad_edge=False
+    )
+    table.add_column("")
+    for column in ("precision", "recall", "F1", "F1 change"):
+        table.add_column(column, justify="right")
+    before = compared.baseline.genic | compared.baseline.phase
+    after = compared.tuned.genic | compared.tuned.phase
+    for label, score in after.items():
+        old = before[label]
+        table.add_row(
+            label,
+            f"{old.precision:.4f} -> {score.precision:.4f}",
+            f"{old.recall:.4f} -> {score.recall:.4f}",
+            f"{old.f1:.4f} -> {score.f1:.4f}",
+            f"{score.f1 - old.f1:+.4f}",
+        )
+    return table
+
+
+def _matrices(
+    outcome: "Outcome",
+) -> list[tuple[str, "np.ndarray", Sequence[str]]]:
+    result: list[tuple[str, Any, Sequence[str]]] = []
+    for which, score in (
+        ("untouched", outcome.decisive.baseline),
+        ("tuned", outcome.decisive.tuned),
+    ):
+        title = f"{outcome.verdict_on} data, {which} model"
+        result.append((f"Genic, {title}", score.genic_matrix, GENIC_CLASSES))
+        if score.phase_matrix is not None:
+            result.append((f"Phase, {title}", score.phase_matrix, PHASE_CLASSES))
+    return result
+
+
+def _matrix_table(name: str, matrix: "np.ndarray", classes: Sequence[str]) -> Table:
+    table = Table(title=name, title_justify="left", box=None, pad_edge=False)
+    table.add_column("reference \\ predicted")
+    for label in classes:
+        table.add_column(label, justify="right")
+    for label, row in zip(classes, matrix.tolist(), strict=True):
+        table.add_row(label, *(f"{count:,}" for count in row))
+    return table

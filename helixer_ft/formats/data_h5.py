@@ -1,0 +1,207 @@
+"""Training, validation and test data: Helixer's HDF5 files, one row per subsequence and strand.
+
+On disk a padded minus-strand row has its padding at the end; the network sees it at the front,
+so that both strands keep their sequence where it lies in the genome. `DataFile.read` returns
+rows as the network sees them.
+"""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats import atomic
+from helixer_ft.formats.hdf5 import find, open_hdf5
+
+WHAT = "a Helixer data file (.h5)"
+NO_CLASS = 4
+"""Class code of a base without label (padding)."""
+
+_TRAILING = {"X": 4, "y": 4, "phases": 4, "transitions": 6, "sample_weights": 0}
+_PER_ROW = ("seqids", "species", "start_ends", "is_annotated", "err_samples")
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Subsequences as the network sees them.
+
+    Attributes
+    ----------
+    bases
+        (n, L, 4) float16, order C A T G; padding 0.
+    genic
+        (n, L) uint8: 0 intergenic, 1 UTR, 2 CDS, 3 intron, 4 none (padding).
+    phase
+        (n, L) uint8: 0 none, 1-3 phase 0-2, 4 none (padding); None where not asked for.
+    transitions
+        (n, L) uint8, bit k set where column k of `data/transitions` is; None where not asked for.
+    valid
+        (n, L) bool: neither masked nor padding.
+    """
+
+    bases: np.ndarray
+    genic: np.ndarray
+    phase: np.ndarray | None
+    transitions: np.ndarray | None
+    valid: np.ndarray
+
+
+class DataFile:
+    """One labelled data file, its row table in memory, its bases read on demand.
+
+    Parameters
+    ----------
+    path
+        The `.h5` file.
+    phase, transitions
+        Whether `data/phases` and `data/transitions` are needed.
+
+    Raises
+    ------
+    InputError
+        Not HDF5, truncated, without rows, or a dataset missing or of another shape or type.
+    """
+
+    def __init__(self, path: Path, *, phase: bool = True, transitions: bool = True) -> None:
+        self.path = path
+        self.phase = phase
+        self.transitions = transitions
+        with open_hdf5(path, WHAT) as file:
+            data = find(file, "data/X")
+            if not isinstance(data, h5py.Dataset) or data.ndim != 3 or data.shape[2] != 4:
+                raise self._missing("X", "(rows, subsequence length, 4)", data)
+            self.n_rows, self.length = int(data.shape[0]), int(data.shape[1])
+            if self.n_rows == 0 or self.length == 0:
+                raise InputError(f"{path}: holds no subsequences. Make it anew with more sequence.")
+            for name in self._datasets():
+                self._check_dataset(file, name)
+            table = {name: self._row_table(file, name) for name in _PER_ROW}
+        self.seqids: list[str] = [_decode(name) for name in table["seqids"]]
+        self.species: list[str] = [_decode(name) for name in table["species"]]
+        self.start_ends: np.ndarray = table["start_ends"].astype(np.int64)
+        self.usable: np.ndarray = table["is_annotated"].astype(bool) & table["err_samples"].astype(
+            bool
+        )
+        """(rows,) bool: annotated sequence and at least one valid base; the rows to train on."""
+        if self.start_ends.shape != (self.n_rows, 2):
+            raise InputError(
+                f"{path}: data/start_ends has shape {self.start_ends.shape}, "
+                f"expected ({self.n_rows}, 2)."
+            )
+
+    @cached_property
+    def regions(self) -> list[tuple[str, str, int]]:
+        """Per row (species, sequence, lower coordinate): the same for both strands of a region."""
+        lower = self.start_ends.min(axis=1)
+        return list(zip(self.species, self.seqids, lower.tolist(), strict=True))
+
+    def read(self, rows: Iterable[int]) -> Windows:
+        """Read some rows, in the order given, oriented as the network sees them.
+
+        Raises
+        ------
+        InputError
+            Damaged data, labels that are not one-hot.
+        """
+        rows = list(rows)
+        with open_hdf5(self.path, WHAT) as file:
+            raw = {name: self._read_rows(file, name, rows) for name in self._datasets()}
+        return Windows(
+            bases=raw["X"].astype(np.float16, copy=False),
+            genic=self._codes(raw["y"], "y"),
+            phase=self._codes(raw["phases"], "phases") if self.phase else None,
+            transitions=_bits(raw["transitions"]) if self.transitions else None,
+            valid=raw["sample_weights"] != 0,
+        )
+
+    def _datasets(self) -> list[str]:
+        return [
+            "X",
+            "y",
+            *(["phases"] if self.phase else []),
+            *(["transitions"] if self.transitions else []),
+            "sample_weights",
+        ]
+
+    def _read_rows(self, file: h5py.File, name: str, rows: Sequence[int]) -> np.ndarray:
+        dataset = file[f"data/{name}"]
+        out = np.empty((len(rows), *dataset.shape[1:]), dataset.dtype)
+        for i, row in enumerate(rows):
+            start, end = self.start_ends[row]
+            if 0 < start - end < self.length:  # a padded minus-strand row: padding to the front
+                out[i] = np.roll(dataset[row], self.length - (start - end), axis=0)
+            else:
+                out[i] = dataset[row]
+        return out
+
+    def _codes(self, one_hot: np.ndarray, name: str) -> np.ndarray:
+        total = one_hot.sum(axis=-1, dtype=np.int64)
+        if total.max(initial=0) > 1 or one_hot.min(initial=0) < 0:
+            raise InputError(
+                f"{self.path}: data/{name} has bases with more than one label, "
+                "expected one-hot labels (a single 1 per base, none in padding)."
+            )
+        codes = one_hot.argmax(axis=-1).astype(np.uint8)
+        codes[total == 0] = NO_CLASS
+        return codes
+
+    def _check_dataset(self, file: h5py.File, name: str) -> None:
+        width = _TRAILING[name]
+        expected = (self.n_rows, self.length, width) if width else (self.n_rows, self.length)
+        dataset = find(file, f"data/{name}")
+        if not isinstance(dataset, h5py.Dataset) or dataset.shape != expected:
+            raise self._missing(name, str(expected), dataset)
+        if dataset.dtype.kind not in "iufb":
+            raise InputError(
+                f"{self.path}: data/{name} holds {dataset.dtype}, expected numbers as Helixer "
+                "writes them (see docs/formats.md)."
+            )
+
+    def _row_table(self, file: h5py.File, name: str) -> np.ndarray:
+        dataset = find(file, f"data/{name}")
+        if not isinstance(dataset, h5py.Dataset) or dataset.shape[:1] != (self.n_rows,):
+            raise self._missing(name, f"{self.n_rows} rows", dataset)
+        return dataset[()]
+
+    def _missing(self, name: str, expected: str, found: object) -> InputError:
+        state = f"of shape {found.shape}" if isinstance(found, h5py.Dataset) else "missing"
+        return InputError(
+            f"{self.path}: data/{name} is {state}, expected {expected}; this is not {WHAT} with "
+            "labels. Make it with geenuff2h5.py, with annotation."
+        )
+
+
+def write_data_file(path: Path, datasets: Mapping[str, np.ndarray], *, force: bool = False) -> None:
+    """Write group `data` of a Helixer data file, one chunk per row, gzip, atomically.
+
+    Parameters
+    ----------
+    path
+        Where to write.
+    datasets
+        Name below `data/` (`X`, `y`, ...) -> array, first axis rows.
+    force
+        Overwrite.
+    """
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        group = file.create_group("data")
+        for name, array in datasets.items():
+            group.create_dataset(
+                name, data=array, chunks=(1, *array.shape[1:]), compression="gzip", shuffle=True
+            )
+    atomic.write_bytes(path, buffer.getbuffer(), force=force)
+
+
+def _bits(columns: np.ndarray) -> np.ndarray:
+    """(n, L, 6) marks -> (n, L) uint8, bit k for column k."""
+    return np.packbits(columns != 0, axis=-1, bitorder="little")[..., 0]
+
+
+def _decode(value: bytes | str) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

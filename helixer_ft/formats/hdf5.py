@@ -1,0 +1,79 @@
+"""Opening HDF5 files that come from elsewhere: clear errors, and no way out of the file itself."""
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from helixer_ft.errors import InputError
+
+
+@contextmanager
+def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
+    """Open `path` for reading; whatever HDF5 finds broken, now or later, becomes an `InputError`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what
+        What it should be ("a trained Helixer model (.h5)"), for the messages.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file, expected {what}.")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, expected {what}.")
+    if not h5py.is_hdf5(path):
+        raise InputError(f"{path}: {_why_not_hdf5(path)}, expected {what}.")
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: is damaged or truncated ({_first_line(error)}), expected {what}. "
+            "Copy it again or make it anew."
+        ) from error
+
+
+def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
+    """The object at `name`, or None; links that leave the file (or circle in it) are refused.
+
+    Raises
+    ------
+    InputError
+        A soft or external link, or a dataset whose values lie in another file.
+    """
+    node: h5py.Group | h5py.Dataset = file
+    for part in name.strip("/").split("/"):
+        if not isinstance(node, h5py.Group):
+            return None
+        link = node.get(part, getlink=True) if part in node.keys() else None  # noqa: SIM118
+        if link is None:
+            return None
+        if not isinstance(link, h5py.HardLink):
+            raise InputError(
+                f"{file.filename}: {name} is a link to elsewhere ({type(link).__name__}). "
+                "Links are not followed; copy the data into the file."
+            )
+        node = node[part]
+    if isinstance(node, h5py.Dataset) and (node.external or node.is_virtual):
+        raise InputError(
+            f"{file.filename}: {name} keeps its values in another file. "
+            "External storage is not followed; copy the data into the file."
+        )
+    return node
+
+
+def _why_not_hdf5(path: Path) -> str:
+    if zipfile.is_zipfile(path):
+        return "is a zip archive (a Keras 3 .keras file?), not HDF5"
+    if path.stat().st_size == 0:
+        return "is empty"
+    return "is not an HDF5 file"
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error.args[0] if error.args else error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

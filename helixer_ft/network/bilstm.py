@@ -1,0 +1,53 @@
+"""The bidirectional LSTM as a layer of its own.
+
+It computes what `keras.layers.Bidirectional(LSTM(return_sequences=True))` does, with the same
+weights in the same order. Keras' wrapper serialises its layers when it is made, which imports
+TensorFlow even where JAX is the backend.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class BidirectionalLSTM(keras.layers.Layer):
+    """`(batch, steps, width)` -> `(batch, steps, 2 * units)`: forward, then backward states.
+
+    Parameters
+    ----------
+    units
+        Of each direction.
+    seeds
+        (kernel, recurrent kernel) initialisation seeds of the forward and the backward LSTM.
+    name
+        Of the layer.
+    """
+
+    def __init__(self, units: int, seeds: tuple[int, int, int, int], name: str) -> None:
+        super().__init__(name=name)
+        self.forward = self._lstm(units, seeds[:2], "forward_lstm", backwards=False)
+        self.backward = self._lstm(units, seeds[2:], "backward_lstm", backwards=True)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.forward.build(input_shape)
+        self.backward.build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        # a backward LSTM returns its states in the order it computed them, last step first
+        backward = ops.flip(self.backward(inputs), axis=1)
+        return ops.concatenate([self.forward(inputs), backward], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], 2 * self.forward.units)
+
+    @staticmethod
+    def _lstm(units: int, seeds: tuple[int, ...], name: str, *, backwards: bool) -> Any:
+        return keras.layers.LSTM(
+            units,
+            return_sequences=True,
+            go_backwards=backwards,
+            kernel_initializer=keras.initializers.GlorotUniform(seeds[0]),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=seeds[1]),
+            name=name,
+        )

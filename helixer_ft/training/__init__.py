@@ -1,0 +1,1 @@
+"""Fine-tuning: settings, data, the shared loop, scoring, the files of a run."""

@@ -1,0 +1,174 @@
+"""What is in the data before training starts, and what is wrong with it."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats.data_h5 import NO_CLASS
+from helixer_ft.metrics import GENIC_CLASSES
+from helixer_ft.progress import Progress
+from helixer_ft.training.dataset import Dataset, batches, read_ahead
+from helixer_ft.training.loss import pooled_validity
+
+STRONG_DIFFERENCE = 0.15
+"""Difference between the intergenic shares of two sets that calls for a warning."""
+LITTLE_INTERGENIC = 0.15
+"""Intergenic share of the valid training bases below which too many genes are predicted."""
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class SetSummary:
+    """Content of the training, validation or test data.
+
+    Attributes
+    ----------
+    name
+        "training", "validation" or "test".
+    windows
+        Subsequences that are used.
+    bases, valid_bases
+        (4,) bases per genic class: all, and those in steps that are valid throughout.
+    sequences
+        (species, sequence) -> windows.
+    fingerprint
+        Hash of bases, labels and masks, independent of the files' compression.
+    """
+
+    name: str
+    windows: int
+    bases: np.ndarray
+    valid_bases: np.ndarray
+    sequences: Counter[tuple[str, str]]
+    fingerprint: str
+
+    @property
+    def masked_share(self) -> float:
+        """Share of bases that neither train nor count in scores (padding aside)."""
+        return 1 - float(self.valid_bases.sum() / max(1, self.bases.sum()))
+
+    @property
+    def valid_fractions(self) -> np.ndarray:
+        """(4,) share of each genic class among the valid bases."""
+        return self.valid_bases / max(1, self.valid_bases.sum())
+
+    @property
+    def fractions(self) -> np.ndarray:
+        """(4,) share of each genic class among all bases."""
+        return self.bases / max(1, self.bases.sum())
+
+
+def find_files(folder: Path, prefix: str) -> list[Path]:
+    """Every `<prefix>*h5` of a data directory, as Helixer picks them."""
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: is not a folder, expected a data directory with training_data*h5 and "
+            "validation_data*h5."
+        )
+    paths = sorted(folder.glob(f"{prefix}*h5"))
+    if not paths:
+        there = ", ".join(sorted(path.name for path in folder.glob("*h5"))[:5]) or "no .h5 file"
+        raise InputError(
+            f"{folder}: has no {prefix}*h5 (there is {there}), expected at least one. "
+            "Name the files so, or give another --data-dir."
+        )
+    return paths
+
+
+def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -> SetSummary:
+    """Read a set once, and check it.
+
+    Raises
+    ------
+    InputError
+        NaN or values outside 0-1 among the bases; no valid base; no genic, or (in training and
+        validation) no intergenic base.
+    """
+    total = np.zeros((2, len(GENIC_CLASSES)), np.int64)
+    digest = hashlib.blake2b(digest_size=16)
+    progress.start(f"reading the {name} data", len(dataset))
+    for indices, windows in read_ahead(
+        lambda indices: (indices, dataset.read(indices)), batches(len(dataset), _AT_ONCE)
+    ):
+        if not ((windows.bases >= 0) & (windows.bases <= 1)).all():
+            i = int(np.flatnonzero(~((windows.bases >= 0) & (windows.bases <= 1)).all((1, 2)))[0])
+            file, row = dataset.rows[indices[i]]
+            raise InputError(
+                f"{dataset.files[file].path}: data/X row {row} holds values that are not between "
+                "0 and 1 (NaN?), expected a share of each base. Make the file anew."
+            )
+        valid = np.repeat(pooled_validity(windows, pool_size), pool_size, axis=1)
+        total[0] += np.bincount(windows.genic.ravel(), minlength=NO_CLASS + 1)[:NO_CLASS]
+        total[1] += np.bincount(windows.genic[valid], minlength=NO_CLASS + 1)[:NO_CLASS]
+        for array in (windows.bases, windows.genic, windows.phase, windows.valid):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array))
+        progress.advance(len(indices))
+    progress.finish()
+    summary = SetSummary(
+        name=name,
+        windows=len(dataset),
+        bases=total[0],
+        valid_bases=total[1],
+        sequences=Counter((species, seqid) for species, seqid, _ in dataset.regions),
+        fingerprint=digest.hexdigest(),
+    )
+    _refuse_unusable(summary, [file.path for file in dataset.files])
+    return summary
+
+
+def warnings(sets: Sequence[SetSummary]) -> list[str]:
+    """What may spoil training or its scores, in plain words."""
+    result = []
+    for i, one in enumerate(sets):
+        for other in sets[i + 1 :]:
+            shared = sorted(one.sequences.keys() & other.sequences.keys())
+            if shared:
+                names = ", ".join(f"{species} {seqid}" for species, seqid in shared[:3])
+                more = f" and {len(shared) - 3} more" if len(shared) > 3 else ""
+                result.append(
+                    f"the {one.name} and {other.name} data share {len(shared)} sequence(s) "
+                    f"({names}{more}): overfitting goes unseen there. Split by whole sequences."
+                )
+            shares = one.valid_fractions[0], other.valid_fractions[0]
+            if abs(shares[0] - shares[1]) > STRONG_DIFFERENCE:
+                result.append(
+                    f"{shares[0]:.0%} of the valid {one.name} bases are intergenic, but "
+                    f"{shares[1]:.0%} of the valid {other.name} bases: the {other.name} data do "
+                    "not represent the training data. Split again, or look at what is masked."
+                )
+    training = sets[0]
+    if training.valid_fractions[0] < LITTLE_INTERGENIC:
+        result.append(
+            f"only {training.valid_fractions[0]:.1%} of the valid training bases are intergenic: "
+            "the tuned model will tend to see genes everywhere. Add intergenic sequence, or "
+            "unmask it."
+        )
+    for one in sets:
+        if one.name == "test" and not one.valid_bases[0]:
+            result.append("the test data have no valid intergenic base")
+    return result
+
+
+def _refuse_unusable(summary: SetSummary, paths: Sequence[Path]) -> None:
+    where = ", ".join(str(path) for path in paths)
+    if not summary.valid_bases.sum():
+        raise InputError(
+            f"{where}: the {summary.name} data have no valid base (all {summary.bases.sum():,} are "
+            "masked), expected some. Look at the annotation's errors: what Helixer masks."
+        )
+    if not summary.valid_bases[1:].sum():
+        raise InputError(
+            f"{where}: the {summary.name} data have no valid genic base, expected some genes. "
+            "Choose other sequences for this set."
+        )
+    if not summary.valid_bases[0] and summary.name != "test":
+        raise InputError(
+            f"{where}: the {summary.name} data have no valid intergenic base, expected some. "
+            "Choose other sequences for this set, or unmask intergenic sequence."
+        )

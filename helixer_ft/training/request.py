@@ -1,0 +1,80 @@
+"""What a fine-tuning run is asked to do, as a value that can be written down and repeated."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from helixer_ft.network.model import TrainedModel
+from helixer_ft.network.strategies import Plan, plan_freeze, plan_whole
+from helixer_ft.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class FineTuneRequest:
+    """One run of `whole` or `freeze`.
+
+    Attributes
+    ----------
+    command
+        "whole" or "freeze".
+    load_model_path, data_dir, test_data, save_model_path
+        Files read and written; see `docs/formats.md`.
+    freeze_batchnorm
+        `whole`: keep the trained batch-norm statistics.
+    post_coverage_hidden_layer, hidden_units, keep_head
+        `freeze`: which head is trained.
+    settings
+        Of the training loop.
+    force
+        Overwrite the output.
+    command_line
+        As it was typed, for the record.
+    """
+
+    command: Literal["whole", "freeze"]
+    load_model_path: Path
+    data_dir: Path
+    save_model_path: Path
+    test_data: tuple[Path, ...] = ()
+    freeze_batchnorm: bool = False
+    post_coverage_hidden_layer: bool = False
+    hidden_units: int | None = None
+    keep_head: bool = False
+    settings: TrainingSettings = field(default_factory=TrainingSettings)
+    force: bool = False
+    command_line: str = ""
+
+    def plan(self, model: TrainedModel) -> Plan:
+        """The strategy applied to a model."""
+        if self.command == "whole":
+            return plan_whole(model, freeze_batchnorm=self.freeze_batchnorm)
+        return plan_freeze(
+            model,
+            hidden_layer=self.post_coverage_hidden_layer,
+            hidden_units=self.hidden_units,
+            keep_head=self.keep_head,
+            seed=self.settings.seed,
+        )
+
+    def options(self) -> dict[str, Any]:
+        """Every option that shapes the result, named as on the command line; unset ones left out."""
+        own = {
+            "load_model_path": str(self.load_model_path.resolve()),
+            "data_dir": str(self.data_dir.resolve()),
+            "test_data": [str(path.resolve()) for path in self.test_data],
+            "save_model_path": str(self.save_model_path.resolve()),
+        }
+        if self.command == "whole":
+            own |= {"freeze_batchnorm": self.freeze_batchnorm}
+        else:
+            own |= {
+                "post_coverage_hidden_layer": self.post_coverage_hidden_layer,
+                "hidden_units": self.hidden_units,
+                "keep_head": self.keep_head,
+            }
+        for setting in fields(self.settings):
+            value = getattr(self.settings, setting.name)
+            if setting.name.endswith("_weights"):
+                value = "none" if value is None else list(value)
+            own[setting.name] = value
+        return {name: value for name, value in own.items() if value is not None}

@@ -1,0 +1,54 @@
+"""The files of a run beside its model: `best_model.h5` has the folder `best_model.run/`."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.formats import atomic
+from helixer_ft.training.history import Check, history_csv
+
+CHECKS, HISTORY, CONFIG = "checks", "history.csv", "config.toml"
+
+
+class RunFolder:
+    """Names and writes what a run leaves behind."""
+
+    def __init__(self, save_model_path: Path) -> None:
+        self.path = save_model_path.with_suffix(".run")
+
+    def check_free(self, force: bool) -> None:
+        """Refuse, before any work, a folder of an earlier run."""
+        if self.path.is_dir() and not force and any(self.path.iterdir()):
+            raise InputError(
+                f"{self.path}: holds the files of an earlier run, which are not overwritten. "
+                "Give another --save-model-path, or --force to overwrite them."
+            )
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path}: is a file, expected to make a folder there. Move it.")
+
+    def create(self, command: str, options: dict[str, Any]) -> None:
+        """Make the folder, clear it of an earlier run's files, write `config.toml`."""
+        try:
+            self.path.mkdir(exist_ok=True)
+            shutil.rmtree(self.path / CHECKS, ignore_errors=True)
+            (self.path / HISTORY).unlink(missing_ok=True)
+        except OSError as error:
+            raise HelixerFtError(
+                f"{self.path}: the folder of the run could not be made ({error.strerror})."
+            ) from error
+        text = tomli_w.dumps({"command": command, **options})
+        atomic.write_text(self.path / CONFIG, text, force=True)
+
+    def write_history(self, checks: Sequence[Check]) -> None:
+        """Write `history.csv` anew."""
+        atomic.write_text(self.path / HISTORY, history_csv(checks), force=True)
+
+    def check_model_path(self, check: Check) -> Path:
+        """Where the model of a check is kept."""
+        folder = self.path / CHECKS
+        folder.mkdir(exist_ok=True)
+        return folder / f"check_{check.number:04}_epoch_{check.epoch}_batch_{check.batch}.h5"

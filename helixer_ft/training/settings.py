@@ -1,0 +1,110 @@
+"""What a training run can be told. Defaults live here alone; command line and docs read them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from helixer_ft.errors import InputError
+
+OPTIMIZERS = ("adamw", "adam")
+RECOMMENDED_CLASS_WEIGHTS = (0.7, 1.6, 1.2, 1.2)
+RECOMMENDED_TRANSITION_WEIGHTS = (1.0, 12.0, 3.0, 1.0, 12.0, 3.0)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Settings of the shared training loop.
+
+    Attributes
+    ----------
+    epochs
+        Upper bound; patience ends a run earlier.
+    batch_size, val_test_batch_size
+        Subsequences per step in training and in scoring; the second never changes a result.
+    accumulate
+        Gradients of this many batches make one update.
+    learning_rate
+        Of the optimiser.
+    check_every_nth_batch
+        Check also after every so many batches of an epoch; None: at each epoch's end only.
+    patience
+        Checks in a row without improvement before stopping, counted from the first check with
+        genic F1 > 0.
+    optimizer, weight_decay, clip_norm
+        AdamW subtracts `weight_decay` times the weight per update, whatever the learning rate, as
+        TensorFlow Addons did; gradients are clipped per variable to `clip_norm`.
+    class_weights
+        Loss weights of intergenic, UTR, CDS, intron; None: 1.
+    transition_weights
+        Loss weights of steps at the six kinds of transition (see docs/formats.md); None: 1.
+    save_every_check
+        Keep the model of every check.
+    seed
+        New layers, dropout, order of the training data, training subset, bootstrap.
+    """
+
+    epochs: int = 100
+    batch_size: int = 8
+    val_test_batch_size: int = 32
+    accumulate: int = 1
+    learning_rate: float = 3e-4
+    check_every_nth_batch: int | None = None
+    patience: int = 3
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    weight_decay: float = 3.5e-5
+    clip_norm: float = 3.0
+    class_weights: tuple[float, ...] | None = RECOMMENDED_CLASS_WEIGHTS
+    transition_weights: tuple[float, ...] | None = RECOMMENDED_TRANSITION_WEIGHTS
+    save_every_check: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "val_test_batch_size", "accumulate", "patience"):
+            _require(name, getattr(self, name), 1)
+        if self.check_every_nth_batch is not None:
+            _require("check_every_nth_batch", self.check_every_nth_batch, 1)
+        _require("seed", self.seed, 0)
+        for name in ("learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(f"{option(name)} is {value}, expected a number above 0.")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise InputError(
+                f"--weight-decay is {self.weight_decay}, expected a number of at least 0."
+            )
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(f"--optimizer is {self.optimizer}, expected adamw or adam.")
+        default_decay = next(f.default for f in fields(self) if f.name == "weight_decay")
+        if self.optimizer == "adam" and self.weight_decay not in (0, default_decay):
+            raise InputError(
+                "--weight-decay acts with --optimizer adamw only. Leave one of the two out."
+            )
+        check_weights("--class-weights", self.class_weights, 4)
+        check_weights("--transition-weights", self.transition_weights, 6)
+
+
+def option(name: str) -> str:
+    """The command-line option of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def check_weights(name: str, weights: Sequence[float] | None, length: int) -> None:
+    """Refuse a list of loss weights of the wrong length, negative, not finite or all zero."""
+    if weights is None:
+        return
+    if len(weights) != length:
+        raise InputError(
+            f"{name} has {len(weights)} values {list(weights)}, expected {length} numbers "
+            "(or none), for example "
+            f"{list(RECOMMENDED_CLASS_WEIGHTS if length == 4 else RECOMMENDED_TRANSITION_WEIGHTS)}."
+        )
+    if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
+        raise InputError(f"{name} is {list(weights)}, expected numbers of at least 0.")
+    if not any(weights):
+        raise InputError(f"{name} is all zero, so nothing would be learnt; expected weights above 0.")
+
+
+def _require(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise InputError(f"{option(name)} is {value}, expected a whole number of at least {least}.")

@@ -47,7 +47,9 @@ def select_backend(choice: str = "auto", gpu_id: int | None = None) -> Backend:
             f"{', '.join(BACKENDS)}."
         )
     if not _installed(backend.name):
-        extra = 'pip install "helixer-ft[jax]"' if backend.name == "jax" else "pip install tensorflow"
+        extra = (
+            'pip install "helixer-ft[jax]"' if backend.name == "jax" else "pip install tensorflow"
+        )
         raise InputError(
             f"the Keras backend '{backend.name}' ({backend.reason}) is not installed. "
             f"Install it ({extra}), or choose another with --backend."

@@ -34,7 +34,7 @@ class Interval:
 
     @property
     def verdict(self) -> str:
-        """"better", "not better" or "cannot tell"."""
+        """ "better", "not better" or "cannot tell"."""
         if self.blocks < MIN_BLOCKS:
             return "cannot tell"
         if self.low > 0:
@@ -52,9 +52,7 @@ def scores(matrix: np.ndarray, classes: Sequence[str] = GENIC_CLASSES) -> dict[s
     hits = np.diag(matrix)
     wrong = matrix.sum(axis=0) - hits
     missed = matrix.sum(axis=1) - hits
-    result = {
-        name: _score(hits[i], wrong[i], missed[i]) for i, name in enumerate(classes)
-    }
+    result = {name: _score(hits[i], wrong[i], missed[i]) for i, name in enumerate(classes)}
     if tuple(classes) == GENIC_CLASSES:
         coding = matrix[2:, 2:].sum()
         result["legacy_cds"] = _score(coding, matrix[:2, 2:].sum(), matrix[2:, :2].sum())

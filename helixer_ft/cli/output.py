@@ -234,28 +234,27 @@ def _scores_dict(compared: "Comparison", which: str) -> dict[str, Any]:
 
 
 def _data_table(summaries: Sequence["SetSummary"]) -> Table:
-    table = Table(title="Data", title_justify="left", box=None, pad_edge=False)
-    for name in ("set", "windows", "sequences", "Mb", "masked"):
-        table.add_column(name, justify="left" if name == "set" else "right")
-    for name in GENIC_CLASSES:
-        table.add_column(f"{name}\nall / valid", justify="right")
+    table = _table("Data", "set", "windows", "sequences", "bases", *GENIC_CLASSES)
     for summary in summaries:
-        shares = zip(summary.fractions, summary.valid_fractions, strict=True)
         table.add_row(
             summary.name,
             f"{summary.windows:,}",
             f"{len(summary.sequences):,}",
-            f"{summary.bases.sum() / 1e6:.2f}",
-            f"{summary.masked_share:.1%}",
-            *(f"{both:.1%} / {valid:.1%}" for both, valid in shares),
+            f"{summary.bases.sum() / 1e6:.2f} Mb",
+            *(f"{share:.1%}" for share in summary.fractions),
+        )
+        table.add_row(
+            "  valid bases",
+            "",
+            "",
+            f"{1 - summary.masked_share:.1%}",
+            *(f"{share:.1%}" for share in summary.valid_fractions),
         )
     return table
 
 
 def _layer_table(prepared: "PreparedRun") -> Table:
-    table = Table(title="Layers", title_justify="left", box=None, pad_edge=False)
-    for name in ("layer", "kind", "parameters", "train"):
-        table.add_column(name, justify="right" if name in ("parameters", "train") else "left")
+    table = _table("Layers", "layer", "kind", "parameters", "train")
     for layer, count, trains in prepared.plan.layers():
         new = " (new)" if layer.name in prepared.plan.new else ""
         table.add_row(layer.name + new, type(layer).__name__, f"{count:,}", f"{trains:,}")
@@ -263,12 +262,8 @@ def _layer_table(prepared: "PreparedRun") -> Table:
 
 
 def _comparison_table(name: str, compared: "Comparison") -> Table:
-    table = Table(
-        title=f"Scores on the {name} data", title_justify="left", box=None, pad_edge=False
-    )
-    table.add_column("")
-    for column in ("precision", "recall", "F1", "F1 change"):
-        table.add_column(column, justify="right")
+    columns = ("", "precision", "recall", "F1", "F1 change")
+    table = _table(f"Scores on the {name} data", *columns)
     before = compared.baseline.genic | compared.baseline.phase
     after = compared.tuned.genic | compared.tuned.phase
     for label, score in after.items():
@@ -299,10 +294,16 @@ def _matrices(
 
 
 def _matrix_table(name: str, matrix: "np.ndarray", classes: Sequence[str]) -> Table:
-    table = Table(title=name, title_justify="left", box=None, pad_edge=False)
-    table.add_column("reference \\ predicted")
-    for label in classes:
-        table.add_column(label, justify="right")
+    table = _table(name, "reference \\ predicted", *classes)
     for label, row in zip(classes, matrix.tolist(), strict=True):
         table.add_row(label, *(f"{count:,}" for count in row))
+    return table
+
+
+def _table(title: str, first: str, *columns: str) -> Table:
+    """A plain table: text in the first column, numbers in the others."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
     return table

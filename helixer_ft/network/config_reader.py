@@ -387,4 +387,6 @@ def _inputs(inbound: Any) -> tuple[list[tuple[str, int]], Mapping[str, Any]]:
         calls = inbound
     else:  # any other: [[[source, node, tensor, arguments], ...]], one node as it is used once
         (calls,) = inbound
-    return [(str(call[0]), int(call[2])) for call in calls], calls[0][3] if len(calls[0]) > 3 else {}
+    return [(str(call[0]), int(call[2])) for call in calls], calls[0][3] if len(
+        calls[0]
+    ) > 3 else {}

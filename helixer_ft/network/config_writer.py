@@ -1,4 +1,4 @@
-"""`Architecture` -> Keras 2 `model_config` JSON: a new head in a file's own JSON, or a new network."""
+"""`Architecture` -> Keras 2 `model_config` JSON: a new head in a file's own, or a new network."""
 
 import copy
 from collections.abc import Mapping
@@ -20,7 +20,6 @@ from helixer_ft.network.config_reader import FIXED_OPTIONS
 
 HIDDEN_NAME, OUTPUT_NAME = "dense", "dense_1"
 """Helixer finds the head by the name `dense`; a two-layer head is `dense`, then `dense_1`."""
-
 
 
 def replace_head(config: Mapping[str, Any], architecture: Architecture) -> dict[str, Any]:
@@ -155,7 +154,13 @@ def _render_layer(layer: Layer, width: int) -> tuple[str, dict[str, Any]]:
             return "Dropout", {"rate": layer.rate, "noise_shape": None, "seed": None}
         case BiLSTM():
             inner = {"name": "lstm" + layer.name.removeprefix("bidirectional"), "trainable": True}
-            inner |= {"dtype": "float32", "units": layer.units, **FIXED_OPTIONS["LSTM"], **kernel, **bias}
+            inner |= {
+                "dtype": "float32",
+                "units": layer.units,
+                **FIXED_OPTIONS["LSTM"],
+                **kernel,
+                **bias,
+            }
             recurrent = {"recurrent_initializer": _initializer("Orthogonal", gain=1.0, seed=None)}
             lstm = {"class_name": "LSTM", "module": "keras.layers", "registered_name": None}
             return "Bidirectional", {

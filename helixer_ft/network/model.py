@@ -74,7 +74,7 @@ def load_model(path: Path) -> TrainedModel:
 
 
 def new_model(architecture: Architecture, seed: int) -> TrainedModel:
-    """A network of random weights, initialised as Keras does (to pre-train on simulated species)."""
+    """A network of random weights, initialised as Keras does, to be trained from the start."""
     return TrainedModel(
         architecture=architecture,
         weights=get_weights(build_keras(architecture, seed=seed), architecture),
@@ -136,7 +136,9 @@ def set_weights(model: "keras.Model", weights: LayerWeights) -> None:
 def get_weights(model: "keras.Model", architecture: Architecture) -> LayerWeights:
     """The arrays of every layer, float32, copied out of the Keras model."""
     return {
-        layer.name: [np.array(array, np.float32) for array in model.get_layer(layer.name).get_weights()]
+        layer.name: [
+            np.array(array, np.float32) for array in model.get_layer(layer.name).get_weights()
+        ]
         for layer, _ in architecture.layers()
     }
 

@@ -80,7 +80,8 @@ def weight_names(layer: Layer, width: int) -> list[str]:
 def _named(layer: Layer, weights: Weights, source: str) -> dict[str, np.ndarray]:
     if (layer.group or layer.name) not in weights:
         raise InputError(
-            f"{source}: has no weights for layer '{layer.name}'. The file is damaged: copy it again."
+            f"{source}: has no weights for layer '{layer.name}'. The file is damaged: copy it "
+            "again."
         )
     return _group_of(layer, weights)
 

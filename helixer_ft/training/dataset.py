@@ -2,10 +2,10 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -57,7 +57,10 @@ class Dataset:
             parts.append(self.files[file].read(wanted[chosen, 1].tolist()))
             order.append(chosen)
         back = np.argsort(np.concatenate(order), kind="stable")
-        return Windows(**{field.name: self._join(parts, field.name, back) for field in fields(Windows)})
+        joined: dict[str, Any] = {
+            field.name: self._join(parts, field.name, back) for field in fields(Windows)
+        }
+        return Windows(**joined)
 
     def _join(self, parts: Sequence[Windows], name: str, order: np.ndarray) -> np.ndarray | None:
         arrays = [getattr(part, name) for part in parts]
@@ -108,9 +111,9 @@ def open_dataset(
     ]
     if not rows:
         raise InputError(
-            f"{', '.join(str(path) for path in paths)}: no annotated subsequence with a valid base, "
-            "so there is nothing to learn from or to score on. Check that sequence names in the "
-            "annotation match those of the genome, and how many bases are masked."
+            f"{', '.join(str(path) for path in paths)}: no annotated subsequence with a valid "
+            "base, so there is nothing to learn from or to score on. Check that sequence names in "
+            "the annotation match those of the genome, and how many bases are masked."
         )
     return Dataset(files, np.array(rows, dtype=np.int64), length)
 
@@ -137,7 +140,7 @@ def batches(n: int, batch_size: int, order: np.ndarray | None = None) -> Iterato
 
 def read_ahead(
     load: Callable[[Item], Result], items: Iterable[Item]
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """`map(load, items)`, a few items ahead in a background thread; errors arrive in their turn."""
     results: queue.Queue[Result | BaseException | None] = queue.Queue(_READ_AHEAD)
     stop = threading.Event()

@@ -107,7 +107,7 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """"better", "not better" or "cannot tell"."""
+        """ "better", "not better" or "cannot tell"."""
         return self.decisive.interval.verdict
 
 

@@ -15,7 +15,7 @@ _N_TRANSITIONS = 6
 
 def pooled_validity(windows: Windows, pool_size: int) -> np.ndarray:
     """(n, L / pool) bool: steps of which every base is valid."""
-    return _pooled(windows.valid, pool_size).all(axis=-1)
+    return np.asarray(_pooled(windows.valid, pool_size).all(axis=-1))
 
 
 def pooled_weights(windows: Windows, pool_size: int, settings: TrainingSettings) -> np.ndarray:

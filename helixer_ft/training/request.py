@@ -57,8 +57,8 @@ class FineTuneRequest:
         )
 
     def options(self) -> dict[str, Any]:
-        """Every option that shapes the result, named as on the command line; unset ones left out."""
-        own = {
+        """Options that shape the result, named as on the command line; unset ones are left out."""
+        own: dict[str, Any] = {
             "load_model_path": str(self.load_model_path.resolve()),
             "data_dir": str(self.data_dir.resolve()),
             "test_data": [str(path.resolve()) for path in self.test_data],

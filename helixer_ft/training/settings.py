@@ -102,7 +102,9 @@ def check_weights(name: str, weights: Sequence[float] | None, length: int) -> No
     if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
         raise InputError(f"{name} is {list(weights)}, expected numbers of at least 0.")
     if not any(weights):
-        raise InputError(f"{name} is all zero, so nothing would be learnt; expected weights above 0.")
+        raise InputError(
+            f"{name} is all zero, so nothing would be learnt; expected weights above 0."
+        )
 
 
 def _require(name: str, value: int, least: int) -> None:

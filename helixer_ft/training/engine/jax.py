@@ -14,11 +14,17 @@ from helixer_ft.training.loss import losses
 class JaxEngine(Engine):
     """Holds weights and optimiser state as JAX arrays; the Keras variables follow on demand."""
 
+    _trainable: list[Any]
+    _fixed: list[Any]
+    _state: list[Any]
+
     def _prepare(self) -> None:
         model, optimizer, training = self.model, self.optimizer, self.training_mode
         self._take_state()
 
-        def gradients(trainable: Any, fixed: Any, bases: Any, genic: Any, phase: Any, weights: Any):
+        def gradients(
+            trainable: Any, fixed: Any, bases: Any, genic: Any, phase: Any, weights: Any
+        ) -> Any:
             def loss(trainable: Any) -> tuple[Any, Any]:
                 logits, updated = model.stateless_call(
                     trainable, fixed, jnp.asarray(bases, jnp.float32), training=training
@@ -32,7 +38,9 @@ class JaxEngine(Engine):
         def apply(trainable: Any, state: Any, grads: Any) -> Any:
             return optimizer.stateless_apply(state, grads, trainable)
 
-        def score(trainable: Any, fixed: Any, bases: Any, genic: Any, phase: Any, valid: Any):
+        def score(
+            trainable: Any, fixed: Any, bases: Any, genic: Any, phase: Any, valid: Any
+        ) -> Any:
             logits, _ = model.stateless_call(
                 trainable, fixed, jnp.asarray(bases, jnp.float32), training=False
             )

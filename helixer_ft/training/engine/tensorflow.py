@@ -48,9 +48,7 @@ class TensorFlowEngine(Engine):
     def _gradients(
         self, bases: np.ndarray, genic: np.ndarray, phase: np.ndarray | None, weights: np.ndarray
     ) -> tuple[Any, Any, list[Any]]:
-        total, parts, grads = self._compiled_gradients(
-            bases, genic, phase, weights
-        )
+        total, parts, grads = self._compiled_gradients(bases, genic, phase, weights)
         return total.numpy(), parts.numpy(), grads
 
     def _apply(self, gradients: list[Any]) -> None:

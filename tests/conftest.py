@@ -1,6 +1,7 @@
 """Small models and small data that the tests share; nothing outside the repository is needed."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,10 @@ import pytest
 
 from helixer_ft.backend import select_backend
 
+# most of the time of these tests goes into compiling the same small networks again and again
+_cache = tempfile.TemporaryDirectory(prefix="helixer-ft-tests-")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _cache.name)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 select_backend(os.environ.get("HELIXER_FT_TEST_BACKEND", "auto"))
 
 from helixer_ft.formats.data_h5 import write_data_file

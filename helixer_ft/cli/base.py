@@ -26,6 +26,9 @@ class Command(click.Command):
         except MemoryError as error:
             text = "out of memory. Try a smaller --batch-size and --val-test-batch-size."
             self._end(ctx, text, 1, error)
+        except OSError as error:  # a folder that cannot be read, a disk that is gone
+            text = f"{error.filename or 'a file'}: {error.strerror or error}."
+            self._end(ctx, text, 1, error)
         except Exception as error:
             text = (
                 f"unexpected {type(error).__name__}: {error}. This is a fault of helixer-ft: "

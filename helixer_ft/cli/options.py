@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from helixer_ft.errors import InputError
 from helixer_ft.training.settings import OPTIMIZERS, TrainingSettings, check_weights
 
 _DEFAULTS = {setting.name: setting.default for setting in fields(TrainingSettings)}
@@ -49,7 +50,10 @@ class WeightList(click.ParamType):
                 param,
                 ctx,
             )
-        check_weights(param.opts[-1] if param else "weights", weights, self.length)
+        try:
+            check_weights(param.opts[-1] if param else "weights", weights, self.length)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
         return weights
 
 
@@ -68,13 +72,22 @@ def _load_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
         raise click.BadParameter(
             f"{path}: is the configuration of '{command}', but this command is '{ctx.info_name}'."
         )
-    known = {param.name for param in ctx.command.params}
+    known = {param.name: param for param in ctx.command.params}
     unknown = sorted(values.keys() - known)
     if unknown:
         raise click.BadParameter(
             f"{path}: has the unknown option(s) {', '.join(unknown)}; expected names of options of "
             f"'{ctx.info_name}' with _ for -."
         )
+    for name, value in values.items():
+        takes_list = known[name].multiple or isinstance(known[name].type, WeightList)
+        if isinstance(value, dict) or (isinstance(value, list) and not takes_list):
+            raise click.BadParameter(
+                f"{path}: has {name} = {value!r}, expected "
+                + ("a list." if takes_list else "a single value.")
+            )
+        # as text, so that a value passes the same checks as on the command line
+        values[name] = list(map(str, value)) if isinstance(value, list) else str(value)
     ctx.default_map = {**(ctx.default_map or {}), **values}
 
 

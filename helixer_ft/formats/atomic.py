@@ -5,6 +5,9 @@ from pathlib import Path
 
 from helixer_ft.errors import HelixerFtError, InputError
 
+_MAX_NAME = 255
+"""Bytes of a file name, on every common file system."""
+
 
 def partial_path(path: Path) -> Path:
     """Where `path` is written before it is complete: the same folder, so that renaming is atomic.
@@ -20,10 +23,15 @@ def check_writable(path: Path, *, force: bool = False) -> None:
     Raises
     ------
     InputError
-        `path` exists (and `force` is false), is a folder, or its folder is missing or read-only.
+        `path` exists (and `force` is false), is a folder or a device, has too long a name, or its
+        folder is missing or read-only.
     """
+    if len(os.fsencode(partial_path(path).name)) > _MAX_NAME:
+        raise InputError(f"{path}: the file name is too long. Give a shorter one.")
     if path.is_dir():
         raise InputError(f"{path}: is a folder, expected a file name to write to.")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is not a regular file, so it is never replaced by one.")
     if path.exists() and not force:
         raise InputError(
             f"{path}: exists already and is not overwritten. "
@@ -62,6 +70,9 @@ def write_bytes(path: Path, data: bytes | memoryview, *, force: bool = False) ->
             f"{path}: could not be written ({error.strerror or error}). "
             "Nothing was changed there; free disk space or give another path."
         ) from error
+    except BaseException:  # Ctrl-C
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def write_text(path: Path, text: str, *, force: bool = False) -> None:

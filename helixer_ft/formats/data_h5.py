@@ -23,7 +23,14 @@ NO_CLASS = 4
 """Class code of a base without label (padding)."""
 
 _TRAILING = {"X": 4, "y": 4, "phases": 4, "transitions": 6, "sample_weights": 0}
-_PER_ROW = ("seqids", "species", "start_ends", "is_annotated", "err_samples")
+_PER_ROW = {
+    "seqids": "text",
+    "species": "text",
+    "start_ends": "integers",
+    "is_annotated": "true or false",
+    "err_samples": "true or false",
+}
+"""Datasets with one value (`start_ends`: two) per row, and what they hold."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +95,6 @@ class DataFile:
             bool
         )
         """(rows,) bool: annotated sequence and at least one valid base; the rows to train on."""
-        if self.start_ends.shape != (self.n_rows, 2):
-            raise InputError(
-                f"{path}: data/start_ends has shape {self.start_ends.shape}, "
-                f"expected ({self.n_rows}, 2)."
-            )
 
     @cached_property
     def regions(self) -> list[tuple[str, str, int]]:
@@ -140,13 +142,14 @@ class DataFile:
         return out
 
     def _codes(self, one_hot: np.ndarray, name: str) -> np.ndarray:
-        total = one_hot.sum(axis=-1, dtype=np.int64)
-        if total.max(initial=0) > 1 or one_hot.min(initial=0) < 0:
+        labels = one_hot == 1
+        total = labels.sum(axis=-1)
+        if total.max(initial=0) > 1 or (one_hot != labels).any():
             raise InputError(
-                f"{self.path}: data/{name} has bases with more than one label, "
-                "expected one-hot labels (a single 1 per base, none in padding)."
+                f"{self.path}: data/{name} has bases with more than one label, or values other "
+                "than 0 and 1; expected one-hot labels (a single 1 per base, none in padding)."
             )
-        codes = one_hot.argmax(axis=-1).astype(np.uint8)
+        codes = labels.argmax(axis=-1).astype(np.uint8)
         codes[total == 0] = NO_CLASS
         return codes
 
@@ -156,17 +159,27 @@ class DataFile:
         dataset = find(file, f"data/{name}")
         if not isinstance(dataset, h5py.Dataset) or dataset.shape != expected:
             raise self._missing(name, str(expected), dataset)
-        if dataset.dtype.kind not in "iufb":
-            raise InputError(
-                f"{self.path}: data/{name} holds {dataset.dtype}, expected numbers as Helixer "
-                "writes them (see docs/formats.md)."
-            )
+        self._check_type(name, dataset, "numbers", dataset.dtype.kind in "iufb")
 
     def _row_table(self, file: h5py.File, name: str) -> np.ndarray:
         dataset = find(file, f"data/{name}")
-        if not isinstance(dataset, h5py.Dataset) or dataset.shape[:1] != (self.n_rows,):
-            raise self._missing(name, f"{self.n_rows} rows", dataset)
+        expected = (self.n_rows, 2) if name == "start_ends" else (self.n_rows,)
+        if not isinstance(dataset, h5py.Dataset) or dataset.shape != expected:
+            raise self._missing(name, str(expected), dataset)
+        content = _PER_ROW[name]
+        if content == "text":
+            fits = h5py.check_string_dtype(dataset.dtype) is not None
+        else:
+            fits = dataset.dtype.kind in ("iu" if content == "integers" else "biu")
+        self._check_type(name, dataset, content, fits)
         return dataset[()]
+
+    def _check_type(self, name: str, dataset: h5py.Dataset, content: str, fits: bool) -> None:
+        if not fits:
+            raise InputError(
+                f"{self.path}: data/{name} holds {dataset.dtype}, expected {content} as Helixer "
+                "writes them (see docs/formats.md)."
+            )
 
     def _missing(self, name: str, expected: str, found: object) -> InputError:
         state = f"of shape {found.shape}" if isinstance(found, h5py.Dataset) else "missing"

@@ -21,10 +21,7 @@ def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
     what
         What it should be ("a trained Helixer model (.h5)"), for the messages.
     """
-    if not path.exists():
-        raise InputError(f"{path}: no such file, expected {what}.")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, expected {what}.")
+    _check_file(path, what)
     if not h5py.is_hdf5(path):
         raise InputError(f"{path}: {_why_not_hdf5(path)}, expected {what}.")
     try:
@@ -43,7 +40,8 @@ def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
     Raises
     ------
     InputError
-        A soft or external link, or a dataset whose values lie in another file.
+        A soft or external link, a dataset whose values lie in another file, or one of a type
+        that numpy does not have.
     """
     node: h5py.Group | h5py.Dataset = file
     for part in name.strip("/").split("/"):
@@ -63,7 +61,27 @@ def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
             f"{file.filename}: {name} keeps its values in another file. "
             "External storage is not followed; copy the data into the file."
         )
+    if isinstance(node, h5py.Dataset):
+        try:
+            _ = node.dtype
+        except TypeError as error:
+            raise InputError(
+                f"{file.filename}: {name} is of a type that cannot be read ({error})."
+            ) from error
     return node
+
+
+def _check_file(path: Path, what: str) -> None:
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder, expected {what}.")
+        if not path.exists():
+            raise InputError(f"{path}: no such file, expected {what}.")
+        if not path.is_file():
+            raise InputError(f"{path}: is not a regular file (a pipe?), expected {what}.")
+        path.open("rb").close()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}), expected {what}.") from error
 
 
 def _why_not_hdf5(path: Path) -> str:

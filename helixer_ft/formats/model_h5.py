@@ -22,6 +22,8 @@ from helixer_ft.formats.hdf5 import find, open_hdf5
 WHAT = "a trained Helixer model (Keras 2 .h5)"
 PROVENANCE_PREFIX = "helixer_ft_"
 _MAX_WEIGHT_BYTES = 8 * 2**30
+_MAX_NESTING = 64
+"""Levels of `model_config`; Helixer's have ten. Deeper ones only exhaust the stack."""
 
 Weights = dict[str, dict[str, np.ndarray]]
 """Group (a layer, or a nested model) -> weight name -> array, both in file order."""
@@ -142,7 +144,24 @@ def _read_config(file: h5py.File, path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: its 'model_config' is a JSON {type(config).__name__}, expected an object."
         )
+    if _nested_deeper(config, _MAX_NESTING):
+        raise InputError(
+            f"{path}: its 'model_config' is nested more than {_MAX_NESTING} levels deep, expected "
+            f"that of {WHAT}."
+        )
     return config
+
+
+def _nested_deeper(value: Any, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels):
+        layer = [
+            item
+            for outer in layer
+            if isinstance(outer, dict | list)
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(layer)
 
 
 def _read_group(file: h5py.File, name: str, path: Path) -> dict[str, np.ndarray]:
@@ -157,7 +176,8 @@ def _read_group(file: h5py.File, name: str, path: Path) -> dict[str, np.ndarray]
                 f"{path}: the weight '{weight_name}' of layer '{name}' is missing. "
                 "The file is damaged: copy it again."
             )
-        if dataset.dtype.kind != "f" or dataset.nbytes > _MAX_WEIGHT_BYTES:
+        fits = dataset.dtype.kind == "f" and dataset.shape is not None
+        if not fits or dataset.nbytes > _MAX_WEIGHT_BYTES:
             raise InputError(
                 f"{path}: the weight '{weight_name}' of layer '{name}' is {dataset.dtype} of shape "
                 f"{dataset.shape}, expected floating-point numbers of a layer's size."
@@ -191,6 +211,8 @@ def _names(group: h5py.Group, attribute: str, path: Path) -> list[str]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, str):  # h5py hands bytes that are not UTF-8 on as surrogates
+        value = value.encode(errors="surrogateescape")
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 

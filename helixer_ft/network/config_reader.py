@@ -54,6 +54,8 @@ FIXED_OPTIONS: dict[str, dict[str, Any]] = {
     "Dense": {"use_bias": True},
 }
 """Options that change what a layer computes, and the only value Helixer gives them."""
+_NEVER_LEFT_OUT = {("Conv1D", "padding"), ("Conv1D", "activation"), ("LSTM", "return_sequences")}
+"""Those that mean another value where they are left out."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,8 @@ class _Parser:
     def _collect(self, layers: list[dict[str, Any]], prefix: str, group: str) -> None:
         for layer in layers:
             class_name, name = str(layer["class_name"]), prefix + str(layer["name"])
+            if name in self.nodes:
+                self.fail(f"two layers are named '{name}'")
             self._refuse_unknown(class_name, name, layer["config"])
             if class_name == "Functional":
                 if prefix:
@@ -181,13 +185,20 @@ class _Parser:
                 f"layer '{name}' is a {node.class_name} where {' or '.join(classes)} was expected"
             )
         for option, value in FIXED_OPTIONS.get(node.class_name, {}).items():
-            if node.options.get(option, value) != value:
+            left_out = None if (node.class_name, option) in _NEVER_LEFT_OUT else value
+            found = node.options.get(option, left_out)
+            if found != value:
                 self.fail(
-                    f"layer '{name}' ({node.class_name}) has {option}={node.options[option]!r}, "
-                    f"expected {value!r}"
+                    f"layer '{name}' ({node.class_name}) has {option}={found!r}, expected {value!r}"
                 )
         self.visited.add(name)
         return node
+
+    def _step_to(self, name: str, *classes: str) -> _Node:
+        """As `_node`, for a layer that a walk towards the input passes once."""
+        if name in self.visited:
+            self.fail(f"layer '{name}' is used more than once")
+        return self._node(name, *classes)
 
     # -- from the outputs back to the input ------------------------------------------------
 
@@ -227,7 +238,7 @@ class _Parser:
         """The dense layers, first one first, and the layer that feeds them."""
         head: list[Dense] = []
         while True:
-            node = self._node(name, "Dense")
+            node = self._step_to(name, "Dense")
             activation = str(node.options["activation"])
             if activation not in _ACTIVATIONS:
                 self.fail(f"layer '{name}' has the unknown activation '{activation}'")
@@ -269,7 +280,7 @@ class _Parser:
             node = self.nodes[name]
             if node.class_name == "Functional":
                 ((end, _, _),) = node.options["output_layers"]
-                self._node(name, "Functional")
+                self._step_to(name, "Functional")
                 name = f"{name}/{end}"
                 continue
             if node.class_name in ("InputLayer", "TFOpLambda", "SlicingOpLambda"):
@@ -278,7 +289,9 @@ class _Parser:
                     ((name, tensor),) = self.nodes[node.group].inputs
                     continue
                 break
-            self._node(name, "Conv1D", "BatchNormalization", "Reshape", "Dropout", "Bidirectional")
+            self._step_to(
+                name, "Conv1D", "BatchNormalization", "Reshape", "Dropout", "Bidirectional"
+            )
             ((source, tensor),) = node.inputs
             reverse.append((node, source))
             name = source
@@ -336,15 +349,17 @@ class _Parser:
             case "BatchNormalization":
                 if node.options["axis"] not in ([2], [-1], 2, -1):
                     self.fail(f"layer '{node.name}' normalises axis {node.options['axis']}")
-                momentum, epsilon = node.options["momentum"], node.options["epsilon"]
-                return BatchNorm(name, float(momentum), float(epsilon), group=group)
+                momentum, epsilon = self._share(node, "momentum"), self._share(node, "epsilon")
+                return BatchNorm(name, momentum, epsilon, group=group)
             case "Reshape":
                 shape = list(node.options["target_shape"])
                 if len(shape) != 2 or shape[0] != -1 or shape[1] <= 0 or shape[1] % width:
                     self.fail(f"layer '{node.name}' reshapes width {width} to {shape}")
                 return Pool(name, int(shape[1]) // width, group=group)
             case "Dropout":
-                return Dropout(name, float(node.options["rate"]), group=group)
+                return Dropout(name, self._share(node, "rate"), group=group)
+        if node.options.get("backward_layer") is not None:
+            self.fail(f"layer '{node.name}' has a backward layer of its own")
         inner = node.options["layer"]
         if inner["class_name"] != "LSTM":
             self.fail(f"layer '{node.name}' wraps a {inner['class_name']}, expected LSTM")
@@ -354,9 +369,15 @@ class _Parser:
         return BiLSTM(name, self._size(lstm, "units"), group=group)
 
     def _size(self, node: _Node, option: str) -> int:
-        value = int(node.options[option])
-        if not 0 < value <= _MAX_WIDTH:
-            self.fail(f"layer '{node.name}' has {option}={value}")
+        value = node.options[option]
+        if value != int(value) or not 0 < value <= _MAX_WIDTH:
+            self.fail(f"layer '{node.name}' has {option}={value!r}")
+        return int(value)
+
+    def _share(self, node: _Node, option: str) -> float:
+        value = float(node.options[option])
+        if not 0 <= value < 1:
+            self.fail(f"layer '{node.name}' has {option}={value}, expected 0 to 1")
         return value
 
     def _check(self, architecture: Architecture) -> None:

@@ -94,9 +94,10 @@ def render_config(architecture: Architecture) -> dict[str, Any]:
         add("TFOpLambda", "tf.split", {"function": "split"}, [[previous, 0, 0, split]])
         ends = [("tf.split", 0), ("tf.split", 1)]
     shape = {"target_shape": [-1, architecture.pool_size, CLASSES]}
-    for i, ((end, tensor), output) in enumerate(zip(ends, architecture.outputs, strict=True)):
-        hat = "reshape_hat" + (str(i) if i else "")
+    hats = ["reshape_hat" + (str(i) if i else "") for i in range(len(ends))]
+    for hat, (end, tensor) in zip(hats, ends, strict=True):
         add("Reshape", hat, shape, [[[end, 0, tensor, {}]]])
+    for hat, output in zip(hats, architecture.outputs, strict=True):
         add("Activation", output, {"activation": "softmax"}, [[[hat, 0, 0, {}]]])
     return {
         "class_name": "Functional",

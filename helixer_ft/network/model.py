@@ -101,6 +101,8 @@ def build_keras(
     """
     import keras
 
+    from helixer_ft.network.keras_layers import FixedStatisticsBatchNorm
+
     inputs = keras.Input((None, architecture.input_width), name="main_input")
     x = inputs
     coverage = None
@@ -109,15 +111,17 @@ def build_keras(
         coverage = inputs[:, :, -architecture.coverage_channels :]
         width = architecture.pool_size * architecture.coverage_channels
         coverage = keras.layers.Reshape((-1, width), name="pooled_coverage")(coverage)
-    seeds = iter(np.random.SeedSequence(seed).generate_state(64).tolist())
+    n_seeds = 4 * (len(architecture.body) + len(architecture.head))  # an LSTM takes four
+    seeds = iter(np.random.SeedSequence(seed).generate_state(n_seeds).tolist())
     pooled_width = 4
     for layer in architecture.body:
         pooled_width = layer.output_width(pooled_width)
-        keras_layer = _keras_layer(layer, pooled_width, seeds)
         if isinstance(layer, BatchNorm) and not batchnorm_statistics:
-            x = keras_layer(x, training=False)
+            x = FixedStatisticsBatchNorm(
+                momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name
+            )(x)
         else:
-            x = keras_layer(x)
+            x = _keras_layer(layer, pooled_width, seeds)(x)
     if coverage is not None:
         x = keras.layers.Concatenate(name="features_and_coverage")([x, coverage])
     for dense in architecture.head:
@@ -135,9 +139,12 @@ def set_weights(model: "keras.Model", weights: LayerWeights) -> None:
 
 def get_weights(model: "keras.Model", architecture: Architecture) -> LayerWeights:
     """The arrays of every layer, float32, copied out of the Keras model."""
+    from keras import ops
+
     return {
         layer.name: [
-            np.array(array, np.float32) for array in model.get_layer(layer.name).get_weights()
+            np.array(ops.convert_to_numpy(variable.value), np.float32)
+            for variable in model.get_layer(layer.name).weights
         ]
         for layer, _ in architecture.layers()
     }
@@ -166,7 +173,7 @@ def _keras_layer(layer: Layer, output_width: int, seeds: Any) -> "keras.layers.L
         case Dropout():
             return keras.layers.Dropout(layer.rate, seed=next(seeds), name=layer.name)
         case BiLSTM():
-            from helixer_ft.network.bilstm import BidirectionalLSTM
+            from helixer_ft.network.keras_layers import BidirectionalLSTM
 
             four = (next(seeds), next(seeds), next(seeds), next(seeds))
             return BidirectionalLSTM(layer.units, four, name=layer.name)

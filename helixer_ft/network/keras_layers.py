@@ -1,9 +1,4 @@
-"""The bidirectional LSTM as a layer of its own.
-
-It computes what `keras.layers.Bidirectional(LSTM(return_sequences=True))` does, with the same
-weights in the same order. Keras' wrapper serialises its layers when it is made, which imports
-TensorFlow even where JAX is the backend.
-"""
+"""Keras layers of our own, where Keras' do not do what is needed here."""
 
 from typing import Any
 
@@ -13,6 +8,10 @@ from keras import ops
 
 class BidirectionalLSTM(keras.layers.Layer):
     """`(batch, steps, width)` -> `(batch, steps, 2 * units)`: forward, then backward states.
+
+    Computes what `keras.layers.Bidirectional(LSTM(return_sequences=True))` does, with the same
+    weights in the same order. Keras' wrapper serialises its layers when it is made, which imports
+    TensorFlow even where JAX is the backend.
 
     Parameters
     ----------
@@ -51,3 +50,10 @@ class BidirectionalLSTM(keras.layers.Layer):
             recurrent_initializer=keras.initializers.Orthogonal(seed=seeds[1]),
             name=name,
         )
+
+
+class FixedStatisticsBatchNorm(keras.layers.BatchNormalization):
+    """Batch norm that uses and keeps its moving statistics in training; scale and offset train."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        return super().call(inputs, training=False, mask=mask)

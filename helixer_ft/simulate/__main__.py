@@ -1,0 +1,123 @@
+"""``python -m helixer_ft.simulate``: write a small species with known genes to a folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from helixer_ft.errors import HelixerFtError
+from helixer_ft.simulate.files import (
+    DEFAULT_SEQUENCE_LENGTH,
+    DEFAULT_SEQUENCES,
+    DEFAULT_SUBSEQUENCE_LENGTH,
+    MINIMUM_SEQUENCES,
+    SetSummary,
+    write_species,
+)
+from helixer_ft.simulate.genome import MINIMUM_SEQUENCE_LENGTH
+from helixer_ft.simulate.labels import CLASSES, POOL_SIZE, check_subsequence_length
+from helixer_ft.simulate.species import SOURCE, TARGET
+
+_SPECIES = {"source": SOURCE, "target": TARGET}
+
+
+def _subsequence_length(_ctx: click.Context, _param: click.Parameter, value: int) -> int:
+    try:
+        check_subsequence_length(value)
+    except HelixerFtError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--out-dir",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to write: genome.fa, genes.gff3, training, validation and test data, a model (.h5).",
+)
+@click.option(
+    "--species",
+    "species_name",
+    type=click.Choice(sorted(_SPECIES)),
+    default="target",
+    show_default=True,
+    help="Which of the two species: a model trained on one does clearly worse on the other.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Everything random follows from it.",
+)
+@click.option(
+    "--subsequence-length",
+    type=int,
+    default=DEFAULT_SUBSEQUENCE_LENGTH,
+    show_default=True,
+    callback=_subsequence_length,
+    help=f"Window length in bp; a multiple of {POOL_SIZE}, "
+    f"because Helixer pools {POOL_SIZE} bases per step.",
+)
+@click.option(
+    "--sequences",
+    type=click.IntRange(min=MINIMUM_SEQUENCES),
+    default=DEFAULT_SEQUENCES,
+    show_default=True,
+    help="Number of sequences; a sixth each is set aside for validation and test.",
+)
+@click.option(
+    "--sequence-length",
+    type=click.IntRange(min=MINIMUM_SEQUENCE_LENGTH),
+    default=DEFAULT_SEQUENCE_LENGTH,
+    show_default=True,
+    help="Length of a sequence in bp, give or take 10 %.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the files of an earlier call.")
+def main(
+    out_dir: Path,
+    species_name: str,
+    seed: int,
+    subsequence_length: int,
+    sequences: int,
+    sequence_length: int,
+    force: bool,
+) -> None:
+    """Simulate a small species with known genes, with labels as Helixer trains on.
+
+    Beside them goes source_model.h5, a small trained model of the source species, to be tuned.
+    """
+    species = _SPECIES[species_name]
+    try:
+        summaries = write_species(
+            out_dir,
+            species,
+            seed,
+            subsequence_length=subsequence_length,
+            n_sequences=sequences,
+            sequence_length=sequence_length,
+            force=force,
+        )
+    except HelixerFtError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    click.echo(f"{species.name} (seed {seed}), written to {out_dir}")
+    click.echo(_table(summaries))
+
+
+def _table(summaries: dict[str, SetSummary]) -> str:
+    """Return one line per data set, under a line of headings."""
+    headings = ("set", "sequences", "genes", "windows", *CLASSES)
+    lines = ["".join(f"{heading:>12}" for heading in headings)]
+    for name, part in summaries.items():
+        cells: list[object] = [name, part.sequences, part.genes, part.windows]
+        cells += [f"{100 * fraction:.1f} %" for fraction in part.class_fractions]
+        lines.append("".join(f"{cell:>12}" for cell in cells))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m helixer_ft.simulate")

@@ -1,0 +1,250 @@
+"""Writes a simulated species to disk: FASTA, GFF3 and Helixer training data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.formats.atomic import write_bytes
+from helixer_ft.formats.data_h5 import write_data_file
+from helixer_ft.simulate.genome import Gene, Genome, simulate
+from helixer_ft.simulate.labels import (
+    Array,
+    cds_phases,
+    check_subsequence_length,
+    label_genome,
+)
+from helixer_ft.simulate.species import Species
+
+DEFAULT_SUBSEQUENCE_LENGTH = 2700
+DEFAULT_SEQUENCES = 12
+DEFAULT_SEQUENCE_LENGTH = 54_000
+"""Together about 650 kb: quick to train on, with about 40 test windows per strand."""
+
+MINIMUM_SEQUENCES = 3
+
+GENOME_FILE, GENES_FILE, MODEL_FILE = "genome.fa", "genes.gff3", "source_model.h5"
+SOURCE_MODEL = Path(__file__).with_name("source_model.h5")
+"""The shipped model; `helixer_ft.simulate.pretrain` makes it."""
+DATA_FILES = {
+    "training": "training_data.h5",
+    "validation": "validation_data.h5",
+    "test": "test_data.h5",
+}
+
+_FASTA_WIDTH = 80
+_PARTIAL = ".partial"
+
+
+@dataclass(frozen=True)
+class SetSummary:
+    """What one data file holds.
+
+    Attributes
+    ----------
+    sequences, genes : int
+    windows : int
+        Rows, both strands together.
+    class_fractions : tuple of float
+        Fractions of intergenic, UTR, CDS and intron among the bases of both strands.
+    """
+
+    sequences: int
+    genes: int
+    windows: int
+    class_fractions: tuple[float, float, float, float]
+
+
+def write_species(
+    out_dir: Path,
+    species: Species,
+    seed: int,
+    *,
+    subsequence_length: int = DEFAULT_SUBSEQUENCE_LENGTH,
+    n_sequences: int = DEFAULT_SEQUENCES,
+    sequence_length: int = DEFAULT_SEQUENCE_LENGTH,
+    with_model: bool = True,
+    force: bool = False,
+) -> dict[str, SetSummary]:
+    """Simulate a species and write everything about it to a folder.
+
+    Writes ``genome.fa``, ``genes.gff3``, and ``training_data.h5``, ``validation_data.h5`` and
+    ``test_data.h5``, which share no sequence. The files appear together once all are complete.
+    Beside them goes ``source_model.h5``, a small model trained on `SOURCE`, to be tuned.
+
+    Parameters
+    ----------
+    out_dir : Path
+        Folder to make; missing parents are made too.
+    species : Species
+        What to simulate.
+    seed : int
+        At least 0. The same arguments give the same files, byte for byte.
+    subsequence_length : int
+        Length of a row in bp, a positive multiple of 9.
+    n_sequences : int
+        At least 3. A sixth of them each, at least one, become validation and test data.
+    sequence_length : int
+        Middle of the sequence lengths in bp (see `simulate`).
+    with_model : bool
+        Add ``source_model.h5``.
+    force : bool
+        Write into a folder that is not empty. Its files of these names are replaced, all
+        others are left as they are.
+
+    Returns
+    -------
+    dict of str to SetSummary
+        Of ``"training"``, ``"validation"`` and ``"test"``.
+
+    Raises
+    ------
+    InputError
+        If `out_dir` is a file, or a folder with something in it and not `force`, or a number is
+        out of its range.
+    HelixerFtError
+        If writing fails; `out_dir` is then as it was.
+    """
+    check_subsequence_length(subsequence_length)
+    if n_sequences < MINIMUM_SEQUENCES:
+        raise InputError(
+            f"at least {MINIMUM_SEQUENCES} sequences are needed, one each for training, "
+            f"validation and test; {n_sequences} is too few"
+        )
+    out_dir = Path(out_dir)
+    _check_out_dir(out_dir, force)
+    genome = simulate(species, n_sequences, sequence_length, seed)
+    sets = split(genome)
+    summaries = {}
+    with _staging(out_dir) as folder:
+        write_bytes(folder / GENOME_FILE, to_fasta(genome))
+        write_bytes(folder / GENES_FILE, to_gff3(genome))
+        for name, part in sets.items():
+            datasets = label_genome(part, subsequence_length)
+            write_data_file(folder / DATA_FILES[name], datasets)
+            summaries[name] = _summarise(part, datasets)
+        if with_model:
+            write_bytes(folder / MODEL_FILE, SOURCE_MODEL.read_bytes())
+    return summaries
+
+
+def split(genome: Genome) -> dict[str, Genome]:
+    """Split a genome by whole sequences: first training, then validation, last test."""
+    seqids = list(genome.sequences)
+    held_out = max(1, len(seqids) // 6)
+    first, second = len(seqids) - 2 * held_out, len(seqids) - held_out
+    return {
+        "training": genome.subset(seqids[:first]),
+        "validation": genome.subset(seqids[first:second]),
+        "test": genome.subset(seqids[second:]),
+    }
+
+
+def to_fasta(genome: Genome) -> bytes:
+    """Return the genome as FASTA, in lines of 80 bases."""
+    lines = []
+    for seqid, sequence in genome.sequences.items():
+        lines.append(f">{seqid}")
+        lines += [sequence[i : i + _FASTA_WIDTH] for i in range(0, len(sequence), _FASTA_WIDTH)]
+    return ("\n".join(lines) + "\n").encode("ascii")
+
+
+def to_gff3(genome: Genome) -> bytes:
+    """Return the gene models as GFF3 (1-based, closed), parts of a transcript ascending."""
+    lines = ["##gff-version 3"]
+    lines += [f"##sequence-region {name} 1 {len(s)}" for name, s in genome.sequences.items()]
+    for gene in genome.genes:
+        lines += _gff3_lines(gene)
+    return ("\n".join(lines) + "\n").encode("ascii")
+
+
+def _gff3_lines(gene: Gene) -> Iterator[str]:
+    """Yield the lines of one gene."""
+    transcript = f"{gene.gene_id}.t1"
+
+    def line(kind: str, start: int, end: int, attributes: str, phase: str = ".") -> str:
+        columns = (gene.seqid, "helixer-ft", kind, start + 1, end, ".", gene.strand, phase)
+        return "\t".join(map(str, (*columns, attributes)))
+
+    yield line("gene", gene.start, gene.end, f"ID={gene.gene_id}")
+    yield line("mRNA", gene.start, gene.end, f"ID={transcript};Parent={gene.gene_id}")
+    utr_kinds = ("five_prime_UTR", "three_prime_UTR")
+    left_kind, right_kind = utr_kinds if gene.strand == "+" else utr_kinds[::-1]
+    cds_start, cds_end = gene.cds[0][0], gene.cds[-1][1]
+    parts: list[tuple[int, int, str, str, str]] = []
+    for number, (start, end) in enumerate(gene.exons, start=1):
+        parts.append((start, end, "exon", f"exon{number}", "."))
+        if start < cds_start:
+            parts.append((start, min(end, cds_start), left_kind, left_kind, "."))
+        if end > cds_end:
+            parts.append((max(start, cds_end), end, right_kind, right_kind, "."))
+    for (start, end), phase in zip(gene.cds, cds_phases(gene), strict=True):
+        parts.append((start, end, "CDS", "CDS", str(phase)))
+    order = {"exon": 0, left_kind: 1, "CDS": 2, right_kind: 3}
+    for start, end, kind, suffix, column in sorted(parts, key=lambda p: (p[0], order[p[2]])):
+        yield line(kind, start, end, f"ID={transcript}.{suffix};Parent={transcript}", column)
+
+
+def _summarise(genome: Genome, datasets: dict[str, Array]) -> SetSummary:
+    """Count what one data file holds."""
+    counts = datasets["y"].sum(axis=(0, 1), dtype=np.int64)
+    fractions = (counts / counts.sum()).tolist()
+    return SetSummary(
+        sequences=len(genome.sequences),
+        genes=len(genome.genes),
+        windows=len(datasets["y"]),
+        class_fractions=(fractions[0], fractions[1], fractions[2], fractions[3]),
+    )
+
+
+def _check_out_dir(out_dir: Path, force: bool) -> None:
+    """Raise InputError unless the folder may be written to."""
+    if out_dir.is_dir():
+        if not force and any(path.name != _PARTIAL for path in out_dir.iterdir()):
+            raise InputError(
+                f"{out_dir}: exists already and is not empty. "
+                "Give another folder, or --force to overwrite the simulated files in it."
+            )
+        return
+    for path in (out_dir, *out_dir.parents):
+        if not path.is_dir() and (path.exists() or path.is_symlink()):
+            raise InputError(f"{path}: is not a folder. Give the path of a folder to write to.")
+
+
+@contextmanager
+def _staging(out_dir: Path) -> Iterator[Path]:
+    """Give an empty folder to write to; what is in it becomes `out_dir` if the block succeeds.
+
+    A new `out_dir` appears by one renaming, files in an existing one by one renaming each. The
+    folder's name is fixed: what a killed process left behind is cleared by the next call.
+    """
+    existing = out_dir.is_dir()
+    # Inside an existing folder, which may be a mount: renaming must not cross file systems.
+    folder = (
+        out_dir / _PARTIAL
+        if existing
+        else out_dir.absolute().parent / (f".{out_dir.name}{_PARTIAL}")
+    )
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        yield folder
+        if existing:
+            for file in sorted(folder.iterdir()):
+                os.replace(file, out_dir / file.name)
+        else:
+            os.replace(folder, out_dir)
+    except OSError as error:
+        raise HelixerFtError(
+            f"{out_dir}: could not be written ({error.strerror or error}). "
+            "Free disk space or give another path."
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,188 @@
+"""Sequences and gene models of a simulated species."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from helixer_ft.errors import InputError
+from helixer_ft.simulate.species import Species
+from helixer_ft.simulate.transcript import FLANK, draw_length, draw_transcript, random_bases
+
+Interval = tuple[int, int]
+"""Start and end on the plus strand of a sequence, 0-based, half-open, in bp."""
+
+MINIMUM_SEQUENCE_LENGTH = 10_000
+LENGTH_VARIATION = 0.1
+
+_COMPLEMENT = bytes.maketrans(b"ACGTN", b"TGCAN")
+
+
+@dataclass(frozen=True)
+class Gene:
+    """A protein-coding gene with one transcript.
+
+    Attributes
+    ----------
+    gene_id, seqid : str
+    strand : str
+        ``"+"`` or ``"-"``.
+    start, end : int
+        The transcript's span (and the gene's), 0-based, half-open, in bp on the plus strand.
+    exons, cds : tuple of (int, int)
+        Exons, and their coding parts (start and stop codon included), in the same coordinates
+        and ascending on either strand.
+    """
+
+    gene_id: str
+    seqid: str
+    strand: str
+    start: int
+    end: int
+    exons: tuple[Interval, ...]
+    cds: tuple[Interval, ...]
+
+    @property
+    def introns(self) -> tuple[Interval, ...]:
+        """The transcript's span less its exons, ascending."""
+        edges = [self.start, *(edge for exon in self.exons for edge in exon), self.end]
+        pairs = zip(edges[::2], edges[1::2], strict=True)
+        return tuple((left, right) for left, right in pairs if left < right)
+
+
+@dataclass(frozen=True)
+class Genome:
+    """The sequences of one species and the genes on them.
+
+    Attributes
+    ----------
+    species : str
+        The species' name.
+    sequences : dict of str to str
+        Sequence name -> plus strand, of A, C, G, T and N.
+    genes : tuple of Gene
+        In the order of `sequences`, then by `start`.
+    """
+
+    species: str
+    sequences: dict[str, str]
+    genes: tuple[Gene, ...]
+
+    def subset(self, seqids: Iterable[str]) -> Genome:
+        """Return the genome of the named sequences only, in the order given."""
+        names = list(seqids)
+        by_name: dict[str, list[Gene]] = {name: [] for name in names}
+        for gene in self.genes:
+            if gene.seqid in by_name:
+                by_name[gene.seqid].append(gene)
+        sequences = {name: self.sequences[name] for name in names}
+        return Genome(self.species, sequences, tuple(g for name in names for g in by_name[name]))
+
+
+def reverse_complement(sequence: str) -> str:
+    """Return the other strand, 5' to 3', of a sequence of A, C, G, T and N."""
+    return sequence.encode("ascii").translate(_COMPLEMENT)[::-1].decode("ascii")
+
+
+def simulate(species: Species, n_sequences: int, sequence_length: int, seed: int) -> Genome:
+    """Make a genome with known genes.
+
+    Every sequence has a random stream of its own, from the seed, the species' name and the
+    sequence's number: sequence 3 is the same however many sequences follow.
+
+    Parameters
+    ----------
+    species : Species
+        What the genome looks like.
+    n_sequences : int
+        Number of sequences, at least 1.
+    sequence_length : int
+        Middle of the sequence lengths in bp, at least 10,000; they vary by 10 % to either side.
+    seed : int
+        At least 0. The same arguments give the same genome.
+
+    Returns
+    -------
+    Genome
+        Genes on random strands, which neither overlap nor touch a sequence's end.
+
+    Raises
+    ------
+    InputError
+        If a number is out of its range.
+    """
+    if n_sequences < 1:
+        raise InputError(f"a genome needs at least 1 sequence, not {n_sequences}")
+    if sequence_length < MINIMUM_SEQUENCE_LENGTH:
+        raise InputError(
+            f"sequences of {sequence_length} bp are too short to hold genes: "
+            f"ask for at least {MINIMUM_SEQUENCE_LENGTH} bp"
+        )
+    if seed < 0:
+        raise InputError(f"the seed must be 0 or more, not {seed}")
+    # Without the name, two species of one seed would have their genes at related places.
+    root = np.random.SeedSequence([seed, zlib.crc32(species.name.encode())])
+    sequences: dict[str, str] = {}
+    genes: list[Gene] = []
+    for number, stream in enumerate(root.spawn(n_sequences), start=1):
+        rng = np.random.default_rng(stream)
+        seqid = f"chr{number:02d}"
+        variation = rng.uniform(-LENGTH_VARIATION, LENGTH_VARIATION)
+        length = round(sequence_length * (1 + variation))
+        sequences[seqid], on_sequence = _simulate_sequence(species, seqid, length, rng)
+        genes += on_sequence
+    return Genome(species.name, sequences, tuple(genes))
+
+
+def _simulate_sequence(
+    species: Species, seqid: str, length: int, rng: np.random.Generator
+) -> tuple[str, list[Gene]]:
+    """Return the plus strand of one sequence of `length` bp, and its genes."""
+    bases = random_bases(rng, species.intergenic, length)
+    genes: list[Gene] = []
+    previous_end = 0
+    while True:
+        transcript = draw_transcript(species, rng)
+        start = previous_end + draw_length(species.gap_length, rng)
+        end = start + transcript.length
+        if end + species.gap_length.minimum > length:
+            _mask_some(species, bases[previous_end:], rng)
+            return bases.tobytes().decode("ascii"), genes
+        _mask_some(species, bases[previous_end:start], rng)
+        strand = "+" if rng.random() < 0.5 else "-"
+        stretch, exons, cds = transcript.bases, transcript.exons, transcript.cds
+        if strand == "-":
+            stretch = stretch.translate(_COMPLEMENT)[::-1]
+            exons, cds = _mirror(exons, transcript.length), _mirror(cds, transcript.length)
+        bases[start - FLANK : end + FLANK] = np.frombuffer(stretch, dtype=np.uint8)
+        genes.append(
+            Gene(
+                gene_id=f"{seqid}_g{len(genes) + 1:04d}",
+                seqid=seqid,
+                strand=strand,
+                start=start,
+                end=end,
+                exons=tuple((start + a, start + b) for a, b in exons),
+                cds=tuple((start + a, start + b) for a, b in cds),
+            )
+        )
+        previous_end = end
+
+
+def _mirror(intervals: tuple[Interval, ...], length: int) -> tuple[Interval, ...]:
+    """Return ascending `intervals` of a stretch of `length` bp, seen from its other strand."""
+    return tuple((length - end, length - start) for start, end in reversed(intervals))
+
+
+def _mask_some(species: Species, gap: npt.NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """Now and then write a run of N into `gap`, in place, clear of the genes' flanks."""
+    run = draw_length(species.n_run_length, rng)
+    room = len(gap) - 2 * FLANK - run
+    wanted = rng.random() < species.n_run_probability
+    if wanted and room >= 0:
+        first = FLANK + int(rng.integers(room + 1))
+        gap[first : first + run] = ord("N")

@@ -1,0 +1,121 @@
+"""What is imported when, and which backend is taken."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import random_rows, tiny_model
+
+from helixer_ft.formats.data_h5 import write_data_file
+from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.network.model import load_model
+
+NO_TENSORFLOW = """
+import importlib.abc, sys
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tensorflow":
+            print("tensorflow was asked for", file=sys.stderr)
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Refuse())
+"""
+RUN = "from helixer_ft.cli import main; main(prog_name='helixer-ft')"
+
+
+def python(code: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    return subprocess.run(
+        [sys.executable, "-c", code, *(str(argument) for argument in arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=inherited | environment,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["whole", "--help"], ["freeze", "--help"]])
+def test_help_imports_neither_keras_nor_the_numeric_libraries(arguments):
+    report = "import atexit, sys; atexit.register(lambda: print('|', *sys.modules))\n"
+    result = python(report + RUN, *arguments)
+    assert result.returncode == 0, result.stderr
+    modules = set(result.stdout.rpartition("|")[2].split())
+    assert "click" in modules
+    assert not modules & {"keras", "tensorflow", "jax", "h5py", "numpy", "rich"}
+
+
+def test_help_lists_the_commands_in_workflow_order():
+    text = python(RUN, "--help").stdout
+    assert text.index("whole ") < text.index("freeze ")
+
+
+@pytest.fixture
+def run_arguments(model_path, data_dir, tmp_path) -> list[object]:
+    options = ["-l", model_path, "-d", data_dir, "-s", tmp_path / "tuned.h5"]
+    return [*options, "-e", "1", "-b", "4", "--val-test-batch-size", "8"]
+
+
+@pytest.mark.parametrize("command", ["whole", "freeze"])
+def test_jax_works_where_tensorflow_cannot_be_imported(run_arguments, tmp_path, command):
+    pytest.importorskip("jax")
+    result = python(NO_TENSORFLOW + RUN, command, *run_arguments, KERAS_BACKEND="jax")
+    assert result.returncode == 0, result.stderr
+    assert "tensorflow was asked for" not in result.stderr
+    assert "Keras backend: jax (KERAS_BACKEND)" in result.stderr
+    assert load_model(tmp_path / "tuned.h5")
+
+
+def test_auto_takes_jax_where_it_is_installed(run_arguments):
+    pytest.importorskip("jax")
+    if any(Path(device).exists() for device in ("/dev/nvidia0", "/dev/kfd")):
+        pytest.skip("this machine has an accelerator")
+    result = python(RUN, "freeze", *run_arguments, "--dry-run")
+    assert "Keras backend: jax (no accelerator" in result.stderr
+
+
+def test_auto_takes_tensorflow_without_jax(run_arguments):
+    code = NO_TENSORFLOW.replace('== "tensorflow"', '== "jax"').replace(
+        'print("tensorflow was asked for", file=sys.stderr)', ""
+    )
+    result = python(code + "import sys; sys.modules['jax'] = None\n" + RUN, "freeze", *run_arguments, "--dry-run")
+    assert result.returncode == 0, result.stderr
+    assert "Keras backend: tensorflow (no accelerator, and JAX is not installed)" in result.stderr
+
+
+def test_backend_flag_beats_the_environment(run_arguments):
+    result = python(
+        RUN, "freeze", *run_arguments, "--dry-run", "--backend", "tensorflow", KERAS_BACKEND="jax"
+    )
+    assert "Keras backend: tensorflow (--backend)" in result.stderr
+
+
+def test_a_backend_that_is_not_known_is_refused(run_arguments):
+    result = python(RUN, "freeze", *run_arguments, "--dry-run", KERAS_BACKEND="torch")
+    assert result.returncode == 2
+    assert "'torch' (KERAS_BACKEND), expected one of tensorflow, jax" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_both_backends_learn_the_same(tmp_path):
+    """Three strategies, each on both backends: same scores, same weights to float tolerance."""
+    pytest.importorskip("jax")
+    write_model_file(tmp_path / "base.h5", tiny_model().to_file({}))
+    for name, seed in (("training", 1), ("validation", 2)):
+        write_data_file(tmp_path / f"{name}_data.h5", random_rows(6, seed=seed, seqid=name))
+    common = ["-l", tmp_path / "base.h5", "-d", tmp_path, "-e", 3, "-b", 4, "-q", "--learning-rate", 0.001]
+    for strategy in ("whole", "freeze", "freeze --post-coverage-hidden-layer"):
+        tuned = []
+        for backend in ("jax", "tensorflow"):
+            path = tmp_path / f"{strategy}-{backend}.h5"
+            result = python(RUN, *strategy.split(), *common, "--backend", backend, "-s", path)
+            assert result.returncode == 0, result.stderr
+            tuned.append(load_model(path).weights)
+        for name, arrays in tuned[0].items():
+            for i, (one, other) in enumerate(zip(arrays, tuned[1][name], strict=True)):
+                assert one == pytest.approx(other, abs=2e-4), (strategy, name, i)
+        if strategy == "whole":
+            start = load_model(tmp_path / "base.h5").weights
+            for name in ("conv1d", "bidirectional", "dense"):
+                assert np.abs(tuned[0][name][0] - start[name][0]).max() > 1e-3, name

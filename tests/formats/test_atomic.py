@@ -1,0 +1,161 @@
+"""Files appear complete or not at all, and nothing is overwritten unasked."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.formats import atomic
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "folder" / "model.h5"
+
+
+@pytest.fixture(autouse=True)
+def folder(path):
+    path.parent.mkdir()
+    return path.parent
+
+
+def test_bytes_arrive_and_nothing_else_is_left(path, folder):
+    data = bytes(range(256)) * 1000
+    atomic.write_bytes(path, memoryview(data))
+    assert path.read_bytes() == data
+    assert [item.name for item in folder.iterdir()] == ["model.h5"]
+
+
+def test_text_is_utf8(path):
+    atomic.write_text(path, "Ärabidopsis → ok\n")
+    assert path.read_bytes() == "Ärabidopsis → ok\n".encode()
+
+
+def test_an_existing_file_is_kept_without_force(path, folder):
+    path.write_bytes(b"old")
+    with pytest.raises(InputError, match=r"model\.h5: exists already.*--force") as error:
+        atomic.write_bytes(path, b"new")
+    assert error.value.exit_code == 2
+    assert path.read_bytes() == b"old"
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_force_replaces(path):
+    path.write_bytes(b"a much longer old text")
+    atomic.write_bytes(path, b"new", force=True)
+    assert path.read_bytes() == b"new"
+
+
+def test_what_a_killed_process_left_is_overwritten_and_gone(path, folder):
+    atomic.partial_path(path).write_bytes(b"left behind, longer than the new content")
+    atomic.write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [item.name for item in folder.iterdir()] == ["model.h5"]
+
+
+def test_the_file_is_synced_before_it_takes_its_name(path, monkeypatch):
+    events = []
+    sync, rename = os.fsync, os.replace
+
+    def fsync(descriptor):
+        events.append(("sync", os.fstat(descriptor).st_size))
+        sync(descriptor)
+
+    def replace(source, target):
+        events.append(("rename", target == path))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    atomic.write_bytes(path, b"12345")
+    assert events == [("sync", 5), ("rename", True)]
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_a_failed_write_changes_nothing(path, folder, monkeypatch, function, before):
+    if before is not None:
+        path.write_bytes(before)
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, function, fail)
+    with pytest.raises(HelixerFtError, match=r"model\.h5.*No space left on device") as error:
+        atomic.write_bytes(path, b"new", force=True)
+    assert error.value.exit_code == 1
+    assert {item.name: item.read_bytes() for item in folder.iterdir()} == (
+        {} if before is None else {"model.h5": before}
+    )
+
+
+def test_an_interrupted_write_leaves_no_partial_file(path, folder, monkeypatch):
+    path.write_bytes(b"old")
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        atomic.write_bytes(path, b"new", force=True)
+    assert {item.name: item.read_bytes() for item in folder.iterdir()} == {"model.h5": b"old"}
+
+
+def test_a_full_disk_leaves_the_old_file(path, folder):
+    """A real one: the process may write no file above 64 KiB."""
+    path.write_bytes(b"old")
+    program = f"""
+import resource
+from pathlib import Path
+from helixer_ft.errors import HelixerFtError
+from helixer_ft.formats import atomic
+resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+atomic.write_bytes(Path({str(path.with_name("fits"))!r}), bytes(65536))
+try:
+    atomic.write_bytes(Path({str(path)!r}), bytes(65537), force=True)
+except HelixerFtError as error:
+    print(error)
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.stdout.startswith(f"{path}: could not be written (File too large)"), result.stderr
+    assert path.read_bytes() == b"old"
+    assert sorted(item.name for item in folder.iterdir()) == ["fits", "model.h5"]
+
+
+def test_a_folder_is_refused(folder):
+    with pytest.raises(InputError, match=r"folder: is a folder, expected a file name"):
+        atomic.check_writable(folder, force=True)
+
+
+def test_a_missing_folder_is_refused(folder):
+    with pytest.raises(InputError, match=r"the folder .*nowhere does not exist"):
+        atomic.check_writable(folder / "nowhere" / "model.h5")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_refused(path, folder):
+    folder.chmod(0o500)
+    try:
+        with pytest.raises(InputError, match="is not writable"):
+            atomic.check_writable(path)
+    finally:
+        folder.chmod(0o700)
+
+
+def test_what_is_no_regular_file_is_never_replaced(path):
+    """As root, `-s /dev/null --force` would put a file in the place of the device."""
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="not a regular file"):
+        atomic.check_writable(path, force=True)
+    assert path.is_fifo()
+
+
+def test_a_name_is_refused_that_only_the_partial_file_would_break(folder):
+    # ".<name>.partial" is nine bytes longer, and umlauts take two bytes
+    fits = folder / ("ä" * 123)
+    atomic.write_bytes(fits, b"new")
+    assert fits.read_bytes() == b"new"
+    with pytest.raises(InputError, match="name is too long"):
+        atomic.check_writable(folder / ("ä" * 124))

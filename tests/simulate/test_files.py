@@ -1,0 +1,249 @@
+"""The files on disk: read back with code that shares nothing with what wrote them."""
+
+import hashlib
+import os
+import shlex
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.formats.data_h5 import DataFile
+from helixer_ft.simulate import files
+from helixer_ft.simulate.files import split, to_fasta, to_gff3, write_species
+from helixer_ft.simulate.genome import Gene, Genome, simulate
+from helixer_ft.simulate.labels import label_genome
+from helixer_ft.simulate.species import SOURCE, TARGET
+
+NAMES = ["genes.gff3", "genome.fa", "test_data.h5", "training_data.h5", "validation_data.h5"]
+SMALL = {"subsequence_length": 1008, "n_sequences": 3, "sequence_length": 10_000}
+
+
+def digests(folder):
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+
+
+def parse_fasta(text):
+    records = (record.split("\n", 1) for record in text.split(">")[1:])
+    return {name: body.replace("\n", "") for name, body in records}
+
+
+def parse_gff3(text):
+    """Return the genes of a GFF3, after checking IDs, parents, UTRs and CDS phases."""
+    lines = text.splitlines()
+    assert lines[0] == "##gff-version 3"
+    spans, parent_of, parts, seen = {}, {}, defaultdict(lambda: defaultdict(list)), {}
+    for line in lines:
+        if line.startswith("#"):
+            continue
+        seqid, _, kind, start, end, score, strand, phase, attributes = line.split("\t")
+        fields = dict(field.split("=") for field in attributes.split(";"))
+        interval = (int(start) - 1, int(end))
+        assert score == "."
+        assert (phase in "012") == (kind == "CDS")
+        # Only the lines of one discontinuous feature share an ID.
+        assert seen.setdefault(fields["ID"], (kind, fields.get("Parent"))) == (
+            kind,
+            fields.get("Parent"),
+        )
+        if kind == "gene":
+            spans[fields["ID"]] = (seqid, strand, *interval)
+        elif kind == "mRNA":
+            assert spans[fields["Parent"]] == (seqid, strand, *interval)
+            parent_of[fields["ID"]] = fields["Parent"]
+        else:
+            assert fields["Parent"] in parent_of
+            parts[fields["Parent"]][kind].append((*interval, phase))
+    genes = []
+    for transcript, gene_id in parent_of.items():
+        seqid, strand, start, end = spans[gene_id]
+        cds = sorted(parts[transcript]["CDS"])
+        exons = tuple((s, e) for s, e, _ in sorted(parts[transcript]["exon"]))
+        before = 0
+        for s, e, phase in cds if strand == "+" else cds[::-1]:
+            assert (before + int(phase)) % 3 == 0
+            before += e - s
+        left, right = "five_prime_UTR", "three_prime_UTR"
+        if strand == "-":
+            left, right = right, left
+        utr = {
+            p for kind in (left, right) for s, e, _ in parts[transcript][kind] for p in range(s, e)
+        }
+        coding = {p for s, e, _ in cds for p in range(s, e)}
+        assert utr | coding == {p for s, e in exons for p in range(s, e)}
+        assert not utr & coding
+        assert max(e for _, e, _ in parts[transcript][left]) <= cds[0][0]
+        assert min(s for s, _, _ in parts[transcript][right]) >= cds[-1][1]
+        pieces = tuple((s, e) for s, e, _ in cds)
+        genes.append(Gene(gene_id, seqid, strand, start, end, exons, pieces))
+    return tuple(genes)
+
+
+@pytest.mark.parametrize("species", [SOURCE, TARGET], ids=lambda species: species.name)
+def test_fasta_and_gff3_give_the_genome_back(species):
+    genome = simulate(species, 3, 30_000, seed=6)
+    assert parse_fasta(to_fasta(genome).decode()) == genome.sequences
+    assert parse_gff3(to_gff3(genome).decode()) == genome.genes
+    assert max(map(len, to_fasta(genome).splitlines())) == 80
+
+
+def test_split_is_by_whole_sequences():
+    genome = simulate(SOURCE, 12, 10_000, seed=0)
+    parts = split(genome)
+    assert [len(part.sequences) for part in parts.values()] == [8, 2, 2]
+    assert [s for part in parts.values() for s in part.sequences] == list(genome.sequences)
+    assert sum((part.genes for part in parts.values()), ()) == genome.genes
+    few = split(genome.subset(["chr01", "chr02", "chr03"]))
+    assert [list(part.sequences) for part in few.values()] == [["chr01"], ["chr02"], ["chr03"]]
+
+
+def test_written_files_hold_what_was_simulated(tmp_path):
+    out = tmp_path / "deep" / "out"
+    summaries = write_species(out, TARGET, 7, **SMALL)
+    assert sorted(digests(out)) == NAMES
+    assert os.listdir(out.parent) == ["out"]
+    genome = simulate(TARGET, 3, 10_000, seed=7)
+    assert parse_gff3((out / "genes.gff3").read_text()) == genome.genes
+    assert parse_fasta((out / "genome.fa").read_text()) == genome.sequences
+    for name, part in split(genome).items():
+        expected = label_genome(part, 1008)
+        with h5py.File(out / f"{name}_data.h5") as file:
+            assert set(file["data"]) == set(expected)
+            for key, array in expected.items():
+                assert file["data"][key].dtype == array.dtype
+                np.testing.assert_array_equal(file["data"][key][:], array)
+        summary = summaries[name]
+        assert (summary.sequences, summary.genes) == (1, len(part.genes))
+        assert summary.windows == len(expected["X"])
+        classes = expected["y"][expected["sample_weights"] == 1].argmax(axis=-1)
+        shares = np.bincount(classes, minlength=4) / classes.size
+        assert summary.class_fractions == pytest.approx(shares.tolist())
+
+
+def test_the_package_reads_its_data_files_with_padding_first_on_minus(tmp_path):
+    write_species(tmp_path / "out", SOURCE, 0, **SMALL)
+    data = DataFile(tmp_path / "out" / "training_data.h5")
+    assert data.length == 1008
+    assert data.usable.all()
+    windows = data.read(range(data.n_rows))
+    n = data.n_rows // 2
+    padded = np.flatnonzero(~windows.valid.all(axis=1))
+    assert padded.tolist() == [n - 1, n]
+    # As read, both strands of the padded region hold it in genomic place once one is reversed.
+    np.testing.assert_array_equal(windows.valid[n - 1], windows.valid[n][::-1])
+    np.testing.assert_array_equal(windows.bases[n - 1], windows.bases[n][::-1, ::-1])
+
+
+def test_same_seed_same_bytes_other_seed_other_bytes(tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        write_species(tmp_path / name, SOURCE, seed, **SMALL)
+    first, again, other = (digests(tmp_path / name) for name in "abc")
+    assert first == again
+    assert all(first[name] != other[name] for name in NAMES)
+
+
+def test_refuses_a_folder_with_something_in_it(tmp_path):
+    (tmp_path / "keep.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        write_species(tmp_path, SOURCE, 0, **SMALL)
+    assert os.listdir(tmp_path) == ["keep.txt"]
+
+
+def test_force_replaces_its_own_files_and_no_others(tmp_path):
+    out = tmp_path / "out"
+    write_species(out, SOURCE, 0, **SMALL)
+    before = digests(out)
+    (out / "keep.txt").write_text("mine")
+    write_species(out, TARGET, 1, force=True, **SMALL)
+    after = digests(out)
+    assert (out / "keep.txt").read_text() == "mine"
+    assert sorted(after) == sorted([*NAMES, "keep.txt"])
+    assert all(before[name] != after[name] for name in NAMES)
+
+
+def test_refuses_a_path_that_is_a_file(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for path in (file, file / "below"):
+        with pytest.raises(InputError, match="is not a folder"):
+            write_species(path, SOURCE, 0, force=True, **SMALL)
+    assert file.read_text() == "mine"
+
+
+def test_empty_folder_is_taken_and_leftovers_of_a_killed_call_are_cleared(tmp_path):
+    out = tmp_path / "out"
+    (out / ".partial").mkdir(parents=True)
+    (out / ".partial" / "genome.fa").write_text("half")
+    write_species(out, SOURCE, 0, **SMALL)
+    assert sorted(os.listdir(out)) == NAMES
+
+
+@pytest.mark.parametrize("existing", [False, True])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_failure_half_way_leaves_nothing_behind(tmp_path, monkeypatch, existing, error):
+    out = tmp_path / "out"
+    before = {}
+    if existing:
+        write_species(out, SOURCE, 0, **SMALL)
+        before = digests(out)
+    write = files.write_data_file
+
+    def fail(path, datasets, **keywords):
+        if path.name == "test_data.h5":
+            raise error
+        write(path, datasets, **keywords)
+
+    monkeypatch.setattr(files, "write_data_file", fail)
+    expected = HelixerFtError if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(expected):
+        write_species(out, TARGET, 1, force=True, **SMALL)
+    assert (digests(out) if existing else os.listdir(tmp_path)) == (before if existing else [])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"subsequence_length": 1000}, "multiple of 9"),
+        ({"n_sequences": 2}, "at least 3"),
+        ({"sequence_length": 500}, "10000"),
+    ],
+)
+def test_bad_numbers_are_refused_before_anything_is_written(tmp_path, change, said):
+    with pytest.raises(InputError, match=said):
+        write_species(tmp_path / "out", SOURCE, 0, **{**SMALL, **change})
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("species", [SOURCE, TARGET], ids=lambda species: species.name)
+def test_helixers_own_tools_make_the_same_data_of_the_fasta_and_gff3(tmp_path, species):
+    """GeenuFF and geenuff2h5.py, on a genome with an unannotated sequence among equal lengths."""
+    peer = Path(os.environ["HELIXER_PEER"]).resolve()
+    genome = simulate(species, 6, 30_000, seed=9)
+    sequences = {name: text[:27_000] for name, text in genome.sequences.items()}
+    sequences["chr06"] = sequences["chr06"][:26_900]
+    genes = tuple(g for g in genome.genes if g.end < 26_500 and g.seqid != "chr01")
+    genome = Genome(genome.species, sequences, genes)
+    (tmp_path / "g.fa").write_bytes(to_fasta(genome))
+    (tmp_path / "g.gff3").write_bytes(to_gff3(genome))
+    for command in (
+        "rare-geenuff-import --fasta g.fa --gff3 g.gff3 --db-path g.db --log-file g.log "
+        f"--species {genome.species}",
+        "geenuff2h5.py --input-db-path g.db --h5-output-path g.h5 --no-multiprocess "
+        "--subsequence-length 2700",
+    ):
+        script, *arguments = shlex.split(command)
+        subprocess.run(
+            [peer / "bin" / script, *arguments], cwd=tmp_path, check=True, capture_output=True
+        )
+    ours = label_genome(genome, 2700)
+    assert not ours["is_annotated"].all()
+    with h5py.File(tmp_path / "g.h5") as file:
+        assert set(file["data"]) == set(ours)
+        for name, array in ours.items():
+            assert file["data"][name].dtype == array.dtype
+            np.testing.assert_array_equal(file["data"][name][:], array, err_msg=name)

@@ -1,0 +1,111 @@
+"""``python -m helixer_ft.simulate``."""
+
+import os
+import re
+import subprocess
+import sys
+
+import h5py
+import pytest
+from click.testing import CliRunner
+
+from helixer_ft.simulate.__main__ import main
+
+SMALL = ["--sequences", "3", "--sequence-length", "10000", "--subsequence-length", "1008"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_writes_a_species_and_sums_it_up(tmp_path):
+    result = run("--out-dir", tmp_path / "out", "--species", "source", "--seed", "3", *SMALL)
+    assert result.exit_code == 0
+    with h5py.File(tmp_path / "out" / "training_data.h5") as file:
+        assert file["data/species"][0] == b"simulated_source"
+        n_rows, length, _ = file["data/X"].shape
+        shares = file["data/y"][:].reshape(-1, 4).sum(axis=0)
+    assert length == 1008
+    training = re.search(r"^\s*training\s+1\s+(\d+)\s+(\d+)\s+([\d.]+) %", result.output, re.M)
+    genes = (tmp_path / "out" / "genes.gff3").read_text()
+    assert int(training[1]) == len(re.findall(r"^chr01\t.*\tgene\t", genes, re.M))
+    assert int(training[2]) == n_rows
+    assert float(training[3]) == pytest.approx(100 * shares[0] / shares.sum(), abs=0.06)
+
+
+def test_options_take_effect(tmp_path):
+    for name, options in {
+        "a": [],
+        "seed": ["--seed", "1"],
+        "species": ["--species", "source"],
+        "more": ["--sequences", "4"],
+        "longer": ["--sequence-length", "12000"],
+        "window": ["--subsequence-length", "2016"],
+    }.items():
+        assert run("--out-dir", tmp_path / name, *SMALL, *options).exit_code == 0
+    texts = {path.name: (path / "genome.fa").read_text() for path in tmp_path.iterdir()}
+    assert len(set(texts.values())) == 5
+    assert texts["window"] == texts["a"]
+    assert texts["more"].startswith(texts["a"])
+    assert len(texts["longer"]) > 1.15 * len(texts["a"])
+    with h5py.File(tmp_path / "window" / "test_data.h5") as file:
+        assert file["data/X"].shape[1] == 2016
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--subsequence-length", "1000"], "multiple of 9, because Helixer pools 9 bases"),
+        (["--subsequence-length", "0"], "multiple of 9"),
+        (["--subsequence-length", "nine"], "nine"),
+        (["--seed", "-1"], "--seed"),
+        (["--sequences", "2"], "--sequences"),
+        (["--sequence-length", "9999"], "--sequence-length"),
+        (["--species", "human"], "human"),
+    ],
+)
+def test_bad_values_end_in_a_message_and_exit_2(tmp_path, options, said):
+    result = run("--out-dir", tmp_path / "out", *SMALL, *options)
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
+    assert os.listdir(tmp_path) == []
+
+
+def test_out_dir_is_required():
+    assert run(*SMALL).exit_code == 2
+
+
+def test_refuses_to_overwrite_unless_forced(tmp_path):
+    out = tmp_path / "out"
+    assert run("--out-dir", out, *SMALL).exit_code == 0
+    before = (out / "genome.fa").read_bytes()
+    refused = run("--out-dir", out, "--seed", "1", *SMALL)
+    assert refused.exit_code == 2
+    assert re.fullmatch(r"Error: .*not empty.*--force.*\n", refused.output)
+    assert (out / "genome.fa").read_bytes() == before
+    assert run("--out-dir", out, "--seed", "1", "--force", *SMALL).exit_code == 0
+    assert (out / "genome.fa").read_bytes() != before
+
+
+def test_as_a_module_without_a_traceback(tmp_path):
+    (tmp_path / "file").write_text("")
+    command = [sys.executable, "-m", "helixer_ft.simulate", "--out-dir", str(tmp_path / "file")]
+    result = subprocess.run([*command, *SMALL], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "is not a folder" in result.stderr
+
+
+def test_defaults_make_a_useful_quick_start(tmp_path):
+    result = run("--out-dir", tmp_path / "out")
+    assert result.exit_code == 0
+    rows = {}
+    for name in ("training", "test"):
+        with h5py.File(tmp_path / "out" / f"{name}_data.h5") as file:
+            ends = file["data/start_ends"][:]
+            rows[name] = (ends[:, 0] < ends[:, 1]).sum()
+            shares = file["data/y"][:].reshape(-1, 4).sum(axis=0)
+            assert 0.5 < shares[0] / shares.sum() < 0.7
+    assert int(re.search(r"training\s+8\s+(\d+)", result.output)[1]) >= 200
+    assert rows["test"] >= 25

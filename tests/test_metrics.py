@@ -1,0 +1,113 @@
+"""Scores and the bootstrap over genome blocks."""
+
+import json
+
+import numpy as np
+import pytest
+
+from helixer_ft.metrics import PHASE_CLASSES, Interval, genic_f1, paired_bootstrap, scores
+
+MATRIX = np.array([[50, 3, 2, 5], [4, 20, 6, 0], [1, 2, 60, 7], [9, 0, 8, 30]])
+
+
+def test_scores_per_class():
+    cds = scores(MATRIX)["CDS"]
+    assert cds.precision == pytest.approx(60 / 76)
+    assert cds.recall == pytest.approx(60 / 70)
+    assert cds.f1 == pytest.approx(2 * 60 / (76 + 70))
+
+
+def test_composite_scores():
+    result = scores(MATRIX)
+    tp, fp, fn = 20 + 60 + 30, 5 + 16 + 12, 10 + 10 + 17
+    assert result["genic"].f1 == pytest.approx(2 * tp / (2 * tp + fp + fn))
+    tp, fp, fn = 60 + 30, 16 + 12, 10 + 17
+    assert result["sub_genic"].f1 == pytest.approx(2 * tp / (2 * tp + fp + fn))
+    tp, fp, fn = 60 + 30 + 7 + 8, 2 + 5 + 6 + 0, 1 + 9 + 2 + 0
+    assert result["legacy_cds"].f1 == pytest.approx(2 * tp / (2 * tp + fp + fn))
+
+
+def test_scores_are_zero_where_undefined():
+    empty = scores(np.zeros((4, 4), int))
+    assert all(score.f1 == score.precision == score.recall == 0 for score in empty.values())
+
+
+def test_genic_f1_agrees_with_scores_and_broadcasts():
+    many = np.stack([MATRIX, MATRIX.T * 2, np.zeros((4, 4))])
+    assert genic_f1(many) == pytest.approx([scores(m)["genic"].f1 for m in many])
+
+
+def test_scores_equal_helixers(shared):
+    names = {"ig": "intergenic", "utr": "UTR", "exon": "CDS", "intron": "intron"}
+    names |= {name: name for name in ("legacy_cds", "sub_genic", "genic")}
+    phases = {"no_phase": "none", "phase_0": "phase 0", "phase_1": "phase 1", "phase_2": "phase 2"}
+    for path in shared.glob("oracles/small_eval_*.json"):
+        oracle = json.loads(path.read_text())
+        genic = scores(np.array(oracle["genic_confusion_matrix"]))
+        phase = scores(np.array(oracle["phase_confusion_matrix"]), PHASE_CLASSES)
+        for theirs, ours, ours_scores in [
+            *((theirs, ours, genic) for theirs, ours in names.items()),
+            *((theirs, ours, phase) for theirs, ours in phases.items()),
+        ]:
+            for kind, value in oracle["scores"][theirs].items():
+                assert getattr(ours_scores[ours], kind) == pytest.approx(value, abs=5.1e-5)
+
+
+def _windows(n: int, hits: int, misses: int) -> np.ndarray:
+    counts = np.zeros((n, 4, 4), int)
+    counts[:, 2, 2] = hits
+    counts[:, 2, 0] = misses
+    counts[:, 0, 0] = 100
+    return counts
+
+
+def test_bootstrap_of_equal_models_is_not_better():
+    counts = _windows(60, 10, 5)
+    interval = paired_bootstrap(counts, counts, range(60))
+    assert (interval.difference, interval.low, interval.high) == (0, 0, 0)
+    assert interval.verdict == "not better"
+
+
+def test_bootstrap_of_a_uniform_gain_has_no_width():
+    interval = paired_bootstrap(_windows(40, 5, 5), _windows(40, 8, 2), range(40))
+    assert interval.difference == pytest.approx(16 / 18 - 10 / 15)
+    assert interval.low == pytest.approx(interval.high) == pytest.approx(interval.difference)
+    assert interval.verdict == "better"
+
+
+def test_bootstrap_interval_widens_with_noise_and_covers_the_difference():
+    generator = np.random.default_rng(0)
+    hits = generator.integers(0, 20, 50)
+    noisy = _windows(50, 0, 0)
+    noisy[:, 2, 2], noisy[:, 2, 0] = hits, 20 - hits
+    interval = paired_bootstrap(_windows(50, 10, 10), noisy, range(50))
+    assert interval.low < interval.difference < interval.high
+    assert interval.high - interval.low > 0.02
+
+
+def test_both_strands_of_a_region_are_one_block():
+    counts = _windows(40, 10, 5)
+    blocks = [("sp", "chr1", i % 20) for i in range(40)]
+    assert paired_bootstrap(counts, counts, blocks).blocks == 20
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "blocks", "verdict"),
+    [
+        (0.1, 0.2, 19, "cannot tell"),
+        (0.1, 0.2, 20, "better"),
+        (-0.1, 0.2, 99, "cannot tell"),
+        (-0.2, -0.1, 99, "not better"),
+        (-0.2, 0.0, 99, "not better"),
+    ],
+)
+def test_verdict(low, high, blocks, verdict):
+    assert Interval((low + high) / 2, low, high, blocks).verdict == verdict
+
+
+def test_bootstrap_follows_its_seed():
+    generator = np.random.default_rng(1)
+    counts = generator.integers(0, 9, (2, 30, 4, 4))
+    one, same, other = (paired_bootstrap(*counts, range(30), seed=s) for s in (1, 1, 2))
+    assert one == same
+    assert one != other

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from helixer_ft.training.history import Check
 
 
+_CHECK_HEADING = (
+    f"{'':31}{'training subset':<14} {'validation':>14}\n"
+    f"check  epoch  batch  {'loss':>8}{'loss':>9}{'F1':>7}{'loss':>9}{'F1':>7}{'time':>10}"
+)
+"""Losses and genic F1: `loss` is the weighted one that is trained on, the others are scored alike."""
+
+
 class Printer(Progress):
     """Shows progress: bars with time left on a terminal, one line per check in a log."""
 
@@ -75,20 +82,16 @@ class Printer(Progress):
     def check(self, check: "Check") -> None:
         if self.quiet:
             return
+        place = f"{check.number:>5}  {check.epoch:>5}  {check.batch:>5}"
+        loss = f"{check.training_loss or 0:>8.4f}"
         if check.number == 0:
-            head = "untouched model          "
-            loss = " " * 13
-        else:
-            head = f"check {check.number:<4} epoch {check.epoch:<4} batch {check.batch:<5}"
-            loss = f"loss {check.training_loss:<8.4f}"
-        mark = "  best" if check.improved else ""
-        self.err.print(
-            f"{head} {loss}"
-            f"train loss {check.subset.loss:.4f} F1 {check.subset.genic_f1:.4f}  "
-            f"validation loss {check.validation.loss:.4f} F1 {check.validation.genic_f1:.4f}"
-            f"  {check.seconds:.0f} s{mark}",
-            markup=False,
+            self.err.print(_CHECK_HEADING, markup=False)
+            place, loss = f"{'untouched model':<19}", " " * 8
+        scores = "  ".join(
+            f"{score.loss:>7.4f} {score.genic_f1:.4f}" for score in (check.subset, check.validation)
         )
+        mark = "  best" if check.improved else ""
+        self.err.print(f"{place}  {loss}  {scores}  {check.seconds:>6.0f} s{mark}", markup=False)
 
     # -- results -----------------------------------------------------------------------------
 

@@ -122,6 +122,11 @@ def prepare_run(request: FineTuneRequest, progress: Progress) -> PreparedRun:
     folder = RunFolder(request.save_model_path)
     atomic.check_writable(request.save_model_path, force=request.force)
     folder.check_free(request.force)
+    if request.save_model_path.suffix != ".h5":
+        raise InputError(
+            f"{request.save_model_path}: does not end in .h5, expected a name that does: Helixer "
+            "takes no other model file."
+        )
     if request.save_model_path.resolve() == request.load_model_path.resolve():
         raise InputError(
             f"{request.save_model_path}: is the model to load, which is never overwritten. "
@@ -200,7 +205,7 @@ def run(prepared: PreparedRun, progress: Progress) -> Outcome:
         progress,
         "untouched model",
     )
-    checks = [_baseline_check(baseline)]
+    checks = [_baseline_check(baseline).summed()]
     progress.check(checks[0])
     engine = make_engine(
         prepared.plan.model.architecture, prepared.plan.model.weights, prepared.plan, settings
@@ -209,7 +214,7 @@ def run(prepared: PreparedRun, progress: Progress) -> Outcome:
     provenance = _provenance(prepared)
 
     def on_check(check: Check, weights: LayerWeights) -> None:
-        checks.append(check)
+        checks.append(check.summed())
         model = prepared.plan.model.with_weights(weights).to_file(
             provenance | {"epoch": str(check.epoch), "batch": str(check.batch)}
         )
@@ -230,7 +235,7 @@ def run(prepared: PreparedRun, progress: Progress) -> Outcome:
     if prepared.test is not None:
         engine.set_weights(best["weights"])
         tuned = score_dataset(
-            engine, prepared.test, settings.val_test_batch_size, progress, "test data, tuned model"
+            engine, prepared.test, settings.val_test_batch_size, progress, "scoring the tuned model: test data"
         )
         test = _compare(prepared.test, baseline["test"], tuned, settings.seed)
     return Outcome(
@@ -249,12 +254,12 @@ def run(prepared: PreparedRun, progress: Progress) -> Outcome:
 def _score_sets(
     engine: Engine, prepared: PreparedRun, progress: Progress, which: str
 ) -> dict[str, DatasetScore]:
-    sets = {"subset": prepared.data.subset, "validation": prepared.data.validation}
+    sets = {"training": prepared.data.subset, "validation": prepared.data.validation}
     if prepared.test is not None:
         sets["test"] = prepared.test
     size = prepared.request.settings.val_test_batch_size
     return {
-        name: score_dataset(engine, dataset, size, progress, f"{name} data, {which}")
+        name: score_dataset(engine, dataset, size, progress, f"scoring the {which}: {name} data")
         for name, dataset in sets.items()
     }
 
@@ -265,7 +270,7 @@ def _baseline_check(baseline: dict[str, DatasetScore]) -> Check:
         epoch=0,
         batch=0,
         training_loss=None,
-        subset=baseline["subset"],
+        subset=baseline["training"],
         validation=baseline["validation"],
         improved=False,
         failed_in_a_row=0,

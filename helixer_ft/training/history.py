@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from helixer_ft.training.scoring import DatasetScore
 
@@ -41,6 +41,10 @@ class Check:
     improved: bool
     failed_in_a_row: int
     seconds: float
+
+    def summed(self) -> "Check":
+        """This check without its windows, to be kept for the whole run."""
+        return replace(self, subset=self.subset.summed(), validation=self.validation.summed())
 
     def row(self) -> dict[str, str]:
         """This check as a row of `history.csv`."""

@@ -127,9 +127,9 @@ class _Loop:
 
     def _check(self, epoch: int, batch: int) -> bool:
         """Score, tell, count; true when patience is exhausted."""
-        validation = self._score(self.data.validation, "validation data")
+        validation = self._score(self.data.validation, "scoring: validation data")
         self._require_finite(validation.loss, "validation", epoch, batch)
-        subset = self._score(self.data.subset, "training subset")
+        subset = self._score(self.data.subset, "scoring: training subset")
         score = (validation.genic_f1, -validation.loss)
         improved = self.best is None or score > self.best
         if improved:

@@ -52,6 +52,10 @@ class DatasetScore:
         """Scores per phase; empty without phase."""
         return {} if self.phase_matrix is None else scores(self.phase_matrix, PHASE_CLASSES)
 
+    def summed(self) -> "DatasetScore":
+        """The same score without its windows, a few numbers however large the dataset."""
+        return DatasetScore(self.counts.sum(axis=0, keepdims=True), self.loss)
+
     @property
     def genic_f1(self) -> float:
         """The score that selects models."""

@@ -376,9 +376,7 @@ REFUSED = {
         ["model_config", "ValueError"],
     ),
     "a shared layer": (
-        lambda config: layer_of(config, "conv1d")["inbound_nodes"].append(
-            [["conv1d_1", 0, 0, {}]]
-        ),
+        lambda config: layer_of(config, "conv1d")["inbound_nodes"].append([["conv1d_1", 0, 0, {}]]),
         ["model_config", "ValueError"],
     ),
     "phase first": (model_part("output_layers", [["phase", 0, 0], ["genic", 0, 0]]), ["halves"]),
@@ -387,7 +385,10 @@ REFUSED = {
         ["halves of one split"],
     ),
     "three outputs": (model_part("output_layers", [["genic", 0, 0]] * 3), ["3 outputs"]),
-    "half a network": (model_part("output_layers", [["genic", 0, 0]]), ["'tf.split' is a TFOpLambda where Dense was expected"]),
+    "half a network": (
+        model_part("output_layers", [["genic", 0, 0]]),
+        ["'tf.split' is a TFOpLambda where Dense was expected"],
+    ),
     "two inputs": (model_part("input_layers", [["main_input", 0, 0]] * 2), ["2 inputs"]),
     "split in three": (
         arguments("tf.split", num_or_size_splits=3, axis=-1),

@@ -140,9 +140,7 @@ def test_names_and_order_are_kept_and_values_are_new(model):
     found = weights_by_layer(model.architecture, groups, "")
     for name, arrays in values.items():
         assert all(one is other for one, other in zip(found[name], arrays, strict=True))
-    moved = [
-        np.abs(groups[g][name] - old[g][name]).max() > 0 for g in groups for name in groups[g]
-    ]
+    moved = [np.abs(groups[g][name] - old[g][name]).max() > 0 for g in groups for name in groups[g]]
     assert all(moved)
     assert len(moved) >= 14
 

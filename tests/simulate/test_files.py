@@ -13,13 +13,21 @@ import pytest
 
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats.data_h5 import DataFile
+from helixer_ft.network.model import load_model
 from helixer_ft.simulate import files
 from helixer_ft.simulate.files import split, to_fasta, to_gff3, write_species
 from helixer_ft.simulate.genome import Gene, Genome, simulate
 from helixer_ft.simulate.labels import label_genome
 from helixer_ft.simulate.species import SOURCE, TARGET
 
-NAMES = ["genes.gff3", "genome.fa", "test_data.h5", "training_data.h5", "validation_data.h5"]
+NAMES = [
+    "genes.gff3",
+    "genome.fa",
+    "source_model.h5",
+    "test_data.h5",
+    "training_data.h5",
+    "validation_data.h5",
+]
 SMALL = {"subsequence_length": 1008, "n_sequences": 3, "sequence_length": 10_000}
 
 
@@ -247,3 +255,14 @@ def test_helixers_own_tools_make_the_same_data_of_the_fasta_and_gff3(tmp_path, s
         for name, array in ours.items():
             assert file["data"][name].dtype == array.dtype
             np.testing.assert_array_equal(file["data"][name][:], array, err_msg=name)
+
+
+def test_shipped_model_goes_beside_the_data(tmp_path: Path) -> None:
+    write_species(tmp_path / "with", TARGET, 0, n_sequences=3, sequence_length=12_000)
+    write_species(
+        tmp_path / "without", TARGET, 0, n_sequences=3, sequence_length=12_000, with_model=False
+    )
+    assert not (tmp_path / "without" / "source_model.h5").exists()
+    model = load_model(tmp_path / "with" / "source_model.h5")
+    assert model.architecture.has_phase
+    assert 10_000 < model.architecture.parameters() < 100_000

@@ -1,0 +1,37 @@
+#!/bin/bash
+# Train a new head on the fixed body of a trained Helixer model, on one GPU.
+#
+#   export MODEL=land_plant.h5 DATA=data TEST=test_data.h5 OUT=head.h5
+#   sbatch docs/slurm/freeze.sh
+#
+# DATA holds training_data*h5 and validation_data*h5; TEST is held-out labelled data.
+# Adapt time, memory and, where your site asks for them, partition and account.
+#SBATCH --job-name=helixer-ft-freeze
+#SBATCH --nodes=1
+#SBATCH --ntasks=1
+#SBATCH --gpus-per-node=1
+#SBATCH --cpus-per-task=4
+#SBATCH --mem=32G
+#SBATCH --time=12:00:00
+#SBATCH --output=%x-%j.log
+
+set -euo pipefail
+
+# The environment with helixer-ft and its CUDA packages (pip install "helixer-ft[cuda]"), e.g.
+# source "$HOME/helixer-ft/bin/activate"
+
+: "${MODEL:?the trained model}" "${DATA:?the data directory}" "${TEST:?held-out data}"
+: "${OUT:?the file to write}"
+
+# End here rather than train on the CPU where the node shows no GPU
+nvidia-smi -L
+
+# A job that reaches its time limit leaves the best model up to then in OUT, and its scores in the
+# folder beside it. With --post-coverage-hidden-layer, the new head has a hidden layer.
+helixer-ft freeze \
+    --load-model-path "$MODEL" \
+    --data-dir "$DATA" \
+    --test-data "$TEST" \
+    --save-model-path "$OUT" \
+    --learning-rate 1e-3 \
+    --patience 5

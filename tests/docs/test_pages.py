@@ -1,0 +1,158 @@
+"""What the pages say of files and messages is what the code does."""
+
+import ast
+import csv
+import functools
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import h5py
+import pytest
+from conftest import random_rows, tiny_model
+
+from helixer_ft.formats.data_h5 import write_data_file
+from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.training.request import FineTuneRequest
+
+ROOT = Path(__file__).parents[2]
+FORMATS = ROOT / "docs/formats.md"
+TRAINING = ROOT / "training.md"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
+
+
+def code_words(text: str) -> set[str]:
+    """Everything a page sets in backticks, code blocks aside."""
+    return set(re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)))
+
+
+def section(title: str) -> str:
+    """The part of formats.md below a heading, up to the next one."""
+    text = FORMATS.read_text(encoding="utf-8")
+    return re.split(r"^##+ ", text.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.M)[0]
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory) -> Path:
+    """A folder in which a model that helixer-ft wrote was tuned again: head.h5."""
+    folder = tmp_path_factory.mktemp("run")
+    write_model_file(folder / "base.h5", tiny_model().to_file({"version": "0"}))
+    (folder / "data").mkdir()
+    for name, seqid in (("training", "chr1"), ("validation", "chr2"), ("test", "chr3")):
+        rows = random_rows(4, seed=int(seqid[-1]), seqid=seqid)
+        write_data_file(folder / "data" / f"{name}_data.h5", rows)
+    command = "freeze -l base.h5 -d data -t data/test_data.h5 -s head.h5 --json -e 1 -b 4"
+    command += " --post-coverage-hidden-layer --hidden-units 5"
+    command += " --check-every-nth-batch 1 --save-every-check"
+    done = subprocess.run(
+        [sys.executable, "-m", "helixer_ft", *command.split()],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder / "head.json").write_text(done.stdout)
+    return folder
+
+
+def test_every_attribute_of_a_written_model_is_documented(tuned):
+    with h5py.File(tuned / "head.h5") as file:
+        written = {name for name in file.attrs if name.startswith("helixer_ft_")}
+        others = set(file.attrs) - written
+        versions = json.loads(file.attrs["helixer_ft_versions"])
+    documented = {
+        word for word in code_words(section("Provenance")) if word.startswith("helixer_ft_")
+    }
+    assert written == documented
+    assert others == {"model_config", "keras_version", "backend"}
+    assert others | set(versions) <= code_words(FORMATS.read_text(encoding="utf-8"))
+
+
+def test_every_column_of_the_history_is_documented(tuned):
+    with open(tuned / "head.run/history.csv", newline="") as file:
+        columns = next(csv.reader(file))
+    table = re.findall(r"^\| (`.*?) \|", section("`history.csv`"), re.M)
+    assert re.findall(r"`(\w+)`", " ".join(table)) == columns
+
+
+def test_configuration_is_documented(tuned):
+    values = tomllib.loads((tuned / "head.run/config.toml").read_text())
+    words = code_words(section("`config.toml`"))
+    assert {"hidden_units", "check_every_nth_batch"} <= words & set(values)
+    assert "backend" not in values
+    default = FineTuneRequest("freeze", Path("a.h5"), Path("data"), Path("b.h5")).options()
+    assert not {"hidden_units", "check_every_nth_batch"} & set(default)
+    assert Path(values["load_model_path"]).is_absolute()
+
+
+def test_run_folder_is_documented(tuned):
+    names = {
+        re.sub(r"check_\d{4}_epoch_\d_batch_\d", "check_NNNN_epoch_E_batch_B", str(path))
+        for path in (
+            path.relative_to(tuned / "head.run")
+            for path in (tuned / "head.run").rglob("*")
+            if path.is_file()
+        )
+    }
+    assert names == code_words(section("The run folder")) & {
+        *names,
+        "config.toml",
+        "history.csv",
+    }
+
+
+def test_every_key_of_the_json_output_is_documented(tuned):
+    outcome = json.loads((tuned / "head.json").read_text())
+    table = re.findall(r"^\| (`.*?) \|", section("`--json`"), re.M)
+    assert set(re.findall(r"`(\w+)`", " ".join(table))) == set(outcome)
+    words = code_words(section("`--json`"))
+
+    def keys(value: object) -> set[str]:
+        if not isinstance(value, dict):
+            return set()
+        return set(value).union(*(keys(item) for item in value.values()))
+
+    assert keys({k: v for k, v in outcome.items() if k != "versions"}) <= words
+
+
+@functools.cache
+def source_texts() -> list[str]:
+    """Every string in the package; what an f-string fills in is an ellipsis."""
+    texts = []
+    for path in (ROOT / "helixer_ft").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (getattr(part, "value", "…") for part in node.values)
+                texts.append("".join(part if isinstance(part, str) else "…" for part in parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return texts
+
+
+def quoted_messages() -> list[str]:
+    """The messages in the table of training.md; "…" stands for a value."""
+    text = TRAINING.read_text(encoding="utf-8")
+    rows = text.split("| what you see | message |")[1].split("\n\n")[0].splitlines()[2:]
+    cells = [row.split(" | ")[1] for row in rows]
+    return [message for cell in cells for message in re.findall(r"`([^`]+)`", cell)]
+
+
+@pytest.mark.parametrize("message", quoted_messages())
+def test_quoted_message_is_in_the_code(message):
+    assert any(message in text for text in source_texts())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert "://" in target or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("script", sorted(ROOT.glob("docs/slurm/*.sh")), ids=lambda p: p.name)
+def test_slurm_script_is_valid_bash(script):
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+    assert "set -euo pipefail" in script.read_text()

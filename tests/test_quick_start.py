@@ -1,0 +1,49 @@
+"""README's first command, shortened: the shipped model, tuned to the simulated target species."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from helixer_ft.cli import main
+from helixer_ft.simulate.__main__ import main as simulate
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def quick_start() -> list[list[str]]:
+    """The commands of README's first command line, without the installation."""
+    (line,) = re.findall(r'^pip install "\.\[jax\]" && (.*)$', README, re.MULTILINE)
+    return [shlex.split(command) for command in line.split(" && ")]
+
+
+def run_quick_start(epochs: str | None = None) -> dict:
+    simulation, tuning = quick_start()
+    assert simulation[:3] == ["python", "-m", "helixer_ft.simulate"]
+    result = CliRunner().invoke(simulate, simulation[3:])
+    assert result.exit_code == 0, result.output
+    assert tuning[0] == "helixer-ft"
+    arguments = [*tuning[1:], "--json", *(["-e", epochs] if epochs else [])]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_tuning_the_shipped_model_helps(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = run_quick_start(epochs="2")
+    assert outcome["verdict"] == "better"
+    assert outcome["verdict_on"] == "test"
+    assert outcome["test"]["baseline"]["genic_f1"] < 0.5 < 0.65 < outcome["test"]["tuned"]["genic_f1"]
+
+
+@pytest.mark.slow
+def test_the_whole_quick_start(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = run_quick_start()
+    before, after = (outcome["test"][which]["genic_f1"] for which in ("baseline", "tuned"))
+    assert outcome["verdict"] == "better"
+    assert 1 - after < (1 - before) / 3

@@ -1,0 +1,29 @@
+"""The tests of losses, gradient steps and Helixer's figures once more, on the other backend."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def test_engine_and_oracles_on_the_other_backend():
+    other = {"jax": "tensorflow", "tensorflow": "jax"}[keras.backend.backend()]
+    if other == "jax":
+        pytest.importorskip("jax")
+    files = [HERE / f"test_{name}.py" for name in ("loss", "engine", "oracles")]
+    environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *map(str, files)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment | {"HELIXER_FT_TEST_BACKEND": other},
+        cwd=HERE.parents[1],
+    )
+    assert result.returncode == 0, result.stdout[-5000:]
+    assert " passed" in result.stdout

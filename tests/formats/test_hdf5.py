@@ -25,8 +25,7 @@ def path(tmp_path):
 
 def message(path):
     with pytest.raises(InputError) as error, open_hdf5(path, WHAT) as file:
-        for name in ("group/values", "other"):
-            find(file, name)[()]
+        _ = [find(file, name)[()] for name in ("group/values", "other")]
     text = str(error.value)
     assert text.startswith(f"{path}: ")
     assert text.count(WHAT) == 1
@@ -106,7 +105,7 @@ def test_damage_within_compressed_values_is_found(path):
 
 
 def test_errors_of_the_reader_itself_pass_through(path):
-    with pytest.raises(InputError, match="^my own$"), open_hdf5(path, WHAT):
+    with pytest.raises(InputError, match=r"^my own$"), open_hdf5(path, WHAT):
         raise InputError("my own")
     with pytest.raises(ZeroDivisionError), open_hdf5(path, WHAT):
         _ = 1 / 0

@@ -8,7 +8,6 @@ import pytest
 from conftest import tiny_architecture
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from network.builders import layer_of, nested_coverage, old_dialect, rename, split_coverage
 
 from helixer_ft.errors import InputError
 from helixer_ft.network.architecture import (
@@ -22,6 +21,7 @@ from helixer_ft.network.architecture import (
 )
 from helixer_ft.network.config_reader import parse_config
 from helixer_ft.network.config_writer import render_config
+from network.builders import layer_of, nested_coverage, old_dialect, rename, split_coverage
 
 
 def read(config) -> Architecture:

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import tiny_architecture, tiny_model
-from network.builders import nested_coverage, random_model, random_weights
 
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import (
@@ -25,6 +24,7 @@ from helixer_ft.network.model import (
     new_model,
     set_weights,
 )
+from network.builders import nested_coverage, random_model, random_weights
 
 # -- a slow network in numpy, after the equations ----------------------------------------------
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import tiny_architecture
-from network.builders import layer_of, nested_coverage, random_model, split_coverage
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.model_h5 import write_model_file
@@ -19,6 +18,7 @@ from helixer_ft.network.strategies import (
     plan_freeze,
     plan_whole,
 )
+from network.builders import layer_of, nested_coverage, random_model, split_coverage
 
 BODY = ["conv1d", "batch_normalization", "conv1d_1", "reshape", "bidirectional"]
 TINY = random_model(tiny_architecture(), seed=4)
@@ -75,7 +75,7 @@ def test_whole_with_frozen_batchnorm_still_trains_scale_and_offset():
 def test_frozen_batchnorm_needs_batchnorm():
     model = random_model(tiny_architecture(convs=1))
     assert not any(isinstance(layer, BatchNorm) for layer in model.architecture.body)
-    with pytest.raises(InputError, match="--freeze-batchnorm.*no batch normalisation"):
+    with pytest.raises(InputError, match=r"--freeze-batchnorm.*no batch normalisation"):
         plan_whole(model, freeze_batchnorm=True)
 
 

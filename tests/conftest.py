@@ -64,8 +64,7 @@ def tiny_model(seed: int = 0, **options) -> TrainedModel:
     generator = np.random.default_rng(seed)
     weights = {
         name: [
-            array + generator.uniform(0.05, 0.2, array.shape).astype(np.float32)
-            for array in arrays
+            array + generator.uniform(0.05, 0.2, array.shape).astype(np.float32) for array in arrays
         ]
         for name, arrays in model.weights.items()
     }

@@ -37,7 +37,9 @@ def test_tuning_the_shipped_model_helps(tmp_path, monkeypatch):
     outcome = run_quick_start(epochs="2")
     assert outcome["verdict"] == "better"
     assert outcome["verdict_on"] == "test"
-    assert outcome["test"]["baseline"]["genic_f1"] < 0.5 < 0.65 < outcome["test"]["tuned"]["genic_f1"]
+    assert (
+        outcome["test"]["baseline"]["genic_f1"] < 0.5 < 0.65 < outcome["test"]["tuned"]["genic_f1"]
+    )
 
 
 @pytest.mark.slow

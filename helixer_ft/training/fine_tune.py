@@ -235,7 +235,11 @@ def run(prepared: PreparedRun, progress: Progress) -> Outcome:
     if prepared.test is not None:
         engine.set_weights(best["weights"])
         tuned = score_dataset(
-            engine, prepared.test, settings.val_test_batch_size, progress, "scoring the tuned model: test data"
+            engine,
+            prepared.test,
+            settings.val_test_batch_size,
+            progress,
+            "scoring the tuned model: test data",
         )
         test = _compare(prepared.test, baseline["test"], tuned, settings.seed)
     return Outcome(

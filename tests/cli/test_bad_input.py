@@ -226,14 +226,15 @@ def test_data_as_model_and_model_as_data(work):
     work.refused(parts=[f"{work.training}: data/X is missing"])
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_model_without_permission(work):
     before = work.model.read_bytes()
     work.model.chmod(0)
+    if os.access(work.model, os.R_OK):
+        pytest.skip("root may read everything")
     result = work.run()
     work.model.chmod(0o600)
     assert result.exit_code == 2
-    assert f"{work.model}: cannot be read (Permission denied)" in result.stderr
+    assert f"{work.model}' is not readable" in result.stderr
     assert work.model.read_bytes() == before
 
 
@@ -275,9 +276,10 @@ def test_a_missing_output_folder(work):
     work.refused("-s", work.folder / "nowhere" / "x.h5", parts=["nowhere does not exist"])
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_an_unwritable_output_folder(work):
     work.out.parent.chmod(0o500)
+    if os.access(work.out.parent, os.W_OK):
+        pytest.skip("root may write everywhere")
     try:
         work.refused(parts=[f"{work.out}: the folder {work.out.parent} is not writable"])
     finally:

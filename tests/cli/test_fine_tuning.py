@@ -67,11 +67,15 @@ def history(path: Path) -> list[dict[str, str]]:
         (["freeze", "--keep-head"], "freeze + trained head kept", 504),
     ],
 )
-def test_outcome_of_each_strategy(common, test_path, tmp_path, model_path, command, strategy, trainable):
+def test_outcome_of_each_strategy(
+    common, test_path, tmp_path, model_path, command, strategy, trainable
+):
     outcome = Run(*command, *common, "-t", test_path, "--json").json
     assert outcome["strategy"] == strategy
     assert outcome["trainable_parameters"] == trainable
-    assert outcome["total_parameters"] == load_model(tmp_path / "tuned.h5").architecture.parameters()
+    assert (
+        outcome["total_parameters"] == load_model(tmp_path / "tuned.h5").architecture.parameters()
+    )
     assert outcome["verdict"] in ("better", "not better", "cannot tell")
     assert outcome["verdict_on"] == "test"
     assert outcome["resumed_from"] is None
@@ -83,7 +87,9 @@ def test_outcome_of_each_strategy(common, test_path, tmp_path, model_path, comma
     rows = history(tmp_path / "tuned.h5")
     assert [(row["epoch"], row["batch"]) for row in rows] == [("0", "0"), ("1", "3"), ("2", "3")]
     best = rows[outcome["best"]["check"]]
-    assert float(best["validation_genic_f1"]) == pytest.approx(outcome["best"]["genic_f1"], abs=1e-6)
+    assert float(best["validation_genic_f1"]) == pytest.approx(
+        outcome["best"]["genic_f1"], abs=1e-6
+    )
     assert float(rows[0]["validation_genic_f1"]) == pytest.approx(
         outcome["baseline"]["genic_f1"], abs=1e-6
     )

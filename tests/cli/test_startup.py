@@ -79,7 +79,12 @@ def test_auto_takes_tensorflow_without_jax(run_arguments):
     code = NO_TENSORFLOW.replace('== "tensorflow"', '== "jax"').replace(
         'print("tensorflow was asked for", file=sys.stderr)', ""
     )
-    result = python(code + "import sys; sys.modules['jax'] = None\n" + RUN, "freeze", *run_arguments, "--dry-run")
+    result = python(
+        code + "import sys; sys.modules['jax'] = None\n" + RUN,
+        "freeze",
+        *run_arguments,
+        "--dry-run",
+    )
     assert result.returncode == 0, result.stderr
     assert "Keras backend: tensorflow (no accelerator, and JAX is not installed)" in result.stderr
 
@@ -104,7 +109,19 @@ def test_both_backends_learn_the_same(tmp_path):
     write_model_file(tmp_path / "base.h5", tiny_model().to_file({}))
     for name, seed in (("training", 1), ("validation", 2)):
         write_data_file(tmp_path / f"{name}_data.h5", random_rows(6, seed=seed, seqid=name))
-    common = ["-l", tmp_path / "base.h5", "-d", tmp_path, "-e", 3, "-b", 4, "-q", "--learning-rate", 0.001]
+    common = [
+        "-l",
+        tmp_path / "base.h5",
+        "-d",
+        tmp_path,
+        "-e",
+        3,
+        "-b",
+        4,
+        "-q",
+        "--learning-rate",
+        0.001,
+    ]
     for strategy in ("whole", "freeze", "freeze --post-coverage-hidden-layer"):
         tuned = []
         for backend in ("jax", "tensorflow"):

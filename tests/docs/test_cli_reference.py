@@ -30,7 +30,7 @@ def options(context: click.Context) -> list[click.Option]:
 
 def documented_commands(text: str) -> list[str]:
     """Commands in the code blocks of a page, or in a script: lines that start with helixer-ft."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S) or [text]
+    blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.M | re.S) or [text]
     joined = "\n".join(blocks).replace("\\\n", " ")
     lines = [line.strip() for line in joined.splitlines()]
     return [re.split(r"\s(?:#|\d?>|\||&)", line)[0] for line in lines if line[:11] == "helixer-ft "]

@@ -134,9 +134,10 @@ def test_a_missing_folder_is_refused(folder):
         atomic.check_writable(folder / "nowhere" / "model.h5")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder_is_refused(path, folder):
     folder.chmod(0o500)
+    if os.access(folder, os.W_OK):
+        pytest.skip("root may write everywhere")
     try:
         with pytest.raises(InputError, match="is not writable"):
             atomic.check_writable(path)

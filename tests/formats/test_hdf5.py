@@ -62,9 +62,10 @@ def test_too_long_a_name_is_named(tmp_path):
     assert "File name too long" in message(tmp_path / ("x" * 300))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission_is_named(path):
     path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("root may read everything")
     assert "Permission denied" in message(path)
 
 

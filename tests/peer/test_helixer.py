@@ -59,7 +59,9 @@ def ours(model: TrainedModel, bases: np.ndarray) -> np.ndarray:
     network = build_keras(model.architecture)
     set_weights(network, model.weights)
     probabilities = np.asarray(keras.ops.softmax(network(bases)))
-    return np.moveaxis(probabilities, 2, 0).reshape(len(model.architecture.outputs), len(bases), -1, 4)
+    return np.moveaxis(probabilities, 2, 0).reshape(
+        len(model.architecture.outputs), len(bases), -1, 4
+    )
 
 
 def theirs(peer: Path, path: Path, bases: np.ndarray, tmp_path: Path) -> np.ndarray:
@@ -101,7 +103,9 @@ def test_helixer_loads_what_each_strategy_writes(peer, shared, tmp_path, name, s
     with h5py.File(data) as file:
         bases = file["data/X"][:ROWS].astype(np.float32)
     difference = np.abs(np.load(out)["genic"] - ours(load_model(path), bases)[0])
-    difference = np.stack([difference, np.abs(np.load(out)["phase"] - ours(load_model(path), bases)[1])])
+    difference = np.stack(
+        [difference, np.abs(np.load(out)["phase"] - ours(load_model(path), bases)[1])]
+    )
     # a trained body amplifies float32 rounding (docs/differences.md)
     trained = name.startswith("small")
     assert difference.mean() < 3e-7
@@ -109,7 +113,9 @@ def test_helixer_loads_what_each_strategy_writes(peer, shared, tmp_path, name, s
 
 
 @pytest.mark.parametrize("strategy", ["whole", "freeze", "hidden"])
-@pytest.mark.parametrize("options", [{"phase": False}, {"pool": 1}, {"lstms": 3, "convs": 1}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"phase": False}, {"pool": 1}, {"lstms": 3, "convs": 1}], ids=str
+)
 def test_keras_2_loads_other_architectures(peer, tmp_path, options, strategy):
     write_data_file(tmp_path / "rows.h5", random_rows(2))
     plan = STRATEGIES[strategy](tiny_model(**options))
@@ -205,5 +211,9 @@ def test_training_steps_without_batch_statistics_agree(peer, shared, tmp_path):
     arguments = (shared / "models" / "small.h5", tmp_path / "batches.npz", tmp_path / "losses.npy")
     python(peer, "-c", code, *arguments)
     expected = np.load(tmp_path / "losses.npy")
-    print("largest relative difference", np.abs(np.array(losses) / expected - 1).max(), file=sys.stderr)
+    print(
+        "largest relative difference",
+        np.abs(np.array(losses) / expected - 1).max(),
+        file=sys.stderr,
+    )
     assert np.array(losses) == pytest.approx(expected, rel=1e-4)

@@ -68,7 +68,9 @@ def test_whole_moves_every_weight_and_statistic(windows):
     engine = make(plan)
     step(engine, windows)
     engine.update()
-    everything = {f"{n}:{i}" for n, arrays in plan.model.weights.items() for i in range(len(arrays))}
+    everything = {
+        f"{n}:{i}" for n, arrays in plan.model.weights.items() for i in range(len(arrays))
+    }
     assert moved(plan.model.weights, engine.get_weights()) == everything
 
 
@@ -153,9 +155,7 @@ def test_accumulated_batches_equal_one_large_batch(windows):
         small.update()
         assert np.average(parts, weights=[4, 2, 2]) == pytest.approx(loss, rel=1e-5)
     for name in ("dense", "dense_1"):
-        for one, other in zip(
-            large.get_weights()[name], small.get_weights()[name], strict=True
-        ):
+        for one, other in zip(large.get_weights()[name], small.get_weights()[name], strict=True):
             assert one == pytest.approx(other, abs=1e-5)
 
 

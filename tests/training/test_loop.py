@@ -86,9 +86,7 @@ def test_a_check_at_each_epochs_end(data):
     assert "4 epochs" in ended
 
 
-@pytest.mark.parametrize(
-    ("every", "expected"), [(1, [1, 2, 3]), (2, [2, 3]), (3, [3]), (5, [3])]
-)
+@pytest.mark.parametrize(("every", "expected"), [(1, [1, 2, 3]), (2, [2, 3]), (3, [3]), (5, [3])])
 def test_checks_within_an_epoch_and_one_where_both_fall_together(data, every, expected):
     checks, _ = run(data, ScriptedEngine([10] * 9), epochs=1, check_every_nth_batch=every)
     assert [check.batch for check in checks] == expected
@@ -168,7 +166,11 @@ def test_history_has_a_row_per_check(data):
     checks, _ = run(data, ScriptedEngine([10, 30, 20]), epochs=3)
     header, *rows = history_csv(checks).splitlines()
     assert header.startswith("check,epoch,batch,training_loss,training_subset_loss")
-    assert [row.split(",")[:3] for row in rows] == [["1", "1", "3"], ["2", "2", "3"], ["3", "3", "3"]]
+    assert [row.split(",")[:3] for row in rows] == [
+        ["1", "1", "3"],
+        ["2", "2", "3"],
+        ["3", "3", "3"],
+    ]
     column = header.split(",").index("validation_genic_f1")
     assert [float(row.split(",")[column]) for row in rows] == pytest.approx(
         [2 * 10 / 110, 2 * 30 / 130, 2 * 20 / 120], abs=1e-6

@@ -34,7 +34,10 @@ def slow_weight(windows: Windows, row: int, step: int, settings: TrainingSetting
         weight *= sum(settings.class_weights[c] for c in set(windows.genic[row, bases].tolist()))
     if settings.transition_weights is not None:
         kinds = {
-            kind for mark in windows.transitions[row, bases] for kind in range(6) if mark >> kind & 1
+            kind
+            for mark in windows.transitions[row, bases]
+            for kind in range(6)
+            if mark >> kind & 1
         }
         weight *= sum(settings.transition_weights[kind] for kind in kinds) or 1.0
     return weight

@@ -27,7 +27,9 @@ def training(shared) -> Dataset:
     return open_dataset([path], pool_size=9, phase=True, transitions=True)
 
 
-def loss_of(engine: Engine, dataset: Dataset, batch: int, settings: TrainingSettings) -> list[float]:
+def loss_of(
+    engine: Engine, dataset: Dataset, batch: int, settings: TrainingSettings
+) -> list[float]:
     """[total, genic, phase] of a batch of eight in file order; its gradients are kept."""
     windows = dataset.read(np.arange(8 * batch, 8 * batch + 8))
     weights = pooled_weights(windows, 9, settings)
@@ -77,9 +79,7 @@ def test_five_steps_of_the_whole_network(shared, oracle, training):
     ("data", "oracle_name"),
     [
         ("athaliana/validation_data.h5", "small_eval_athaliana_val.json"),
-        pytest.param(
-            "spombe/test_data.h5", "small_eval_spombe_test.json", marks=pytest.mark.slow
-        ),
+        pytest.param("spombe/test_data.h5", "small_eval_spombe_test.json", marks=pytest.mark.slow),
     ],
 )
 def test_confusion_matrices(shared, data, oracle_name):

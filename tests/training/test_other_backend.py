@@ -18,7 +18,17 @@ def test_engine_and_oracles_on_the_other_backend():
     files = [HERE / f"test_{name}.py" for name in ("loss", "engine", "oracles")]
     environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *map(str, files)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-n",
+            "0",
+            *map(str, files),
+        ],
         capture_output=True,
         text=True,
         check=False,

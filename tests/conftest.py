@@ -8,13 +8,6 @@ import numpy as np
 import pytest
 
 from helixer_ft.backend import select_backend
-
-# most of the time of these tests goes into compiling the same small networks again and again
-_cache = tempfile.TemporaryDirectory(prefix="helixer-ft-tests-")
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _cache.name)
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-select_backend(os.environ.get("HELIXER_FT_TEST_BACKEND", "auto"))
-
 from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import (
@@ -28,6 +21,12 @@ from helixer_ft.network.architecture import (
     Pool,
 )
 from helixer_ft.network.model import TrainedModel, new_model
+
+# most of the time of these tests goes into compiling the same small networks again and again
+_cache = tempfile.TemporaryDirectory(prefix="helixer-ft-tests-")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _cache.name)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+select_backend(os.environ.get("HELIXER_FT_TEST_BACKEND", "auto"))
 
 SHARED = Path(__file__).parents[2] / "shared"
 """Helixer's own models, data and figures, beside the checkout where they are at hand."""

@@ -31,7 +31,7 @@ _CHECK_HEADING = (
     f"{'':31}{'training subset':<14} {'validation':>14}\n"
     f"check  epoch  batch  {'loss':>8}{'loss':>9}{'F1':>7}{'loss':>9}{'F1':>7}{'time':>10}"
 )
-"""Losses and genic F1: `loss` is the weighted one that is trained on, the others are scored alike."""
+"""`loss` is the weighted one that is trained on; the others are scored alike. F1 is genic."""
 
 
 class Printer(Progress):

@@ -36,7 +36,7 @@ def _subsequence_length(_ctx: click.Context, _param: click.Parameter, value: int
     "--out-dir",
     type=click.Path(path_type=Path),
     required=True,
-    help="Folder to write: genome.fa, genes.gff3, training, validation and test data, a model (.h5).",
+    help="Folder to write: genome.fa, genes.gff3, three sets of data (.h5) and a trained model.",
 )
 @click.option(
     "--species",

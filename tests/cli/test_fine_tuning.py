@@ -294,7 +294,7 @@ def test_quiet_verbose_and_json(common):
     verbose = Run("freeze", *common, "-v", "--force")
     as_json = Run("freeze", *common, "--json", "--force")
     lines = [line.split() for line in plain.err.splitlines()]
-    assert [line[:3] for line in lines if line and line[-1] == "best"][0] == ["1", "1", "3"]
+    assert next(line[:3] for line in lines if line and line[-1] == "best") == ["1", "1", "3"]
     assert len([line for line in lines if line[:2] == ["untouched", "model"]]) == 1
     assert "best" not in quiet.err
     assert all(len(line) <= 80 for line in plain.err.splitlines() if line.endswith("best"))

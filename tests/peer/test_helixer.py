@@ -202,9 +202,9 @@ def test_training_steps_without_batch_statistics_agree(peer, shared, tmp_path):
         "import sys, numpy as np, tensorflow as tf, tensorflow_addons as tfa\n"
         "z = np.load(sys.argv[2]); model = tf.keras.models.load_model(sys.argv[1], compile=False)\n"
         "for layer in model.layers: layer.trainable = 'batch_norm' not in layer.name\n"
-        "model.compile(optimizer=tfa.optimizers.AdamW(learning_rate=3e-4, clipnorm=3.0,\n"
-        "    weight_decay=3.5e-5), loss=['categorical_crossentropy'] * 2, loss_weights=[0.8, 0.2],\n"
-        "    sample_weight_mode='temporal')\n"
+        "adamw = tfa.optimizers.AdamW(learning_rate=3e-4, clipnorm=3.0, weight_decay=3.5e-5)\n"
+        "model.compile(optimizer=adamw, loss=['categorical_crossentropy'] * 2,\n"
+        "    loss_weights=[0.8, 0.2], sample_weight_mode='temporal')\n"
         "np.save(sys.argv[3], [model.train_on_batch(z[f'x{i}'], [z[f'y{i}'], z[f'p{i}']],\n"
         "    sample_weight=z[f'w{i}']) for i in range(5)])\n"
     )

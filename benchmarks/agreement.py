@@ -1,6 +1,6 @@
 """Measures how far helixer-ft and Helixer agree, on a model and data of yours.
 
-Usage: `python docs/measure_agreement.py MODEL.h5 DATA.h5 HELIXER_ENV [STEPS]`
+Usage: `python benchmarks/agreement.py MODEL.h5 DATA.h5 HELIXER_ENV [STEPS]`
 
 DATA.h5 is labelled data with eight usable rows per step, and eight at least. HELIXER_ENV is the
 environment that Helixer 0.3.9 is installed in; JAX and TensorFlow must be installed beside

@@ -1,10 +1,7 @@
 """How the library tells its caller what it is doing; it never prints itself."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from helixer_ft.training.history import Check
+from typing import TypeVar
 
 Item = TypeVar("Item")
 
@@ -26,9 +23,6 @@ class Progress:
 
     def finish(self) -> None:
         """The present task is done."""
-
-    def check(self, check: "Check") -> None:
-        """A check of the training loop is done."""
 
     def track(self, task: str, total: int, items: Iterable[Item]) -> Iterator[Item]:
         """Go through `items` as a task of its own, one step each."""

@@ -7,6 +7,13 @@ import click
 
 from helixer_ft.errors import HelixerFtError
 
+_OUT_OF_MEMORY = (
+    "out of memory. Try a smaller --batch-size (with --accumulate, to the same effect) and "
+    "--val-test-batch-size."
+)
+_EXHAUSTED = ("RESOURCE_EXHAUSTED", "ResourceExhausted")
+"""How JAX and TensorFlow say that a device has no memory left."""
+
 
 class Command(click.Command):
     """A click command that ends in one readable message instead of a traceback.
@@ -24,12 +31,13 @@ class Command(click.Command):
         except BrokenPipeError:
             sys.exit(1)
         except MemoryError as error:
-            text = "out of memory. Try a smaller --batch-size and --val-test-batch-size."
-            self._end(ctx, text, 1, error)
+            self._end(ctx, _OUT_OF_MEMORY, 1, error)
         except OSError as error:  # a folder that cannot be read, a disk that is gone
             text = f"{error.filename or 'a file'}: {error.strerror or error}."
             self._end(ctx, text, 1, error)
         except Exception as error:
+            if any(sign in f"{type(error).__name__} {error}" for sign in _EXHAUSTED):
+                self._end(ctx, _OUT_OF_MEMORY, 1, error)
             text = (
                 f"unexpected {type(error).__name__}: {error}. This is a fault of helixer-ft: "
                 "please report it with the output of the same command with --debug."

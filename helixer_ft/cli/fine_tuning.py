@@ -70,8 +70,7 @@ def _hybridmodel_notices(command: str, options: dict[str, Any]) -> list[str]:
         notices.insert(
             0,
             f"{', '.join(used)}: HybridModel.py's words. Defaults differ: at most 100 epochs (not "
-            "10000), class and transition weights as recommended (not none), coverage "
-            "normalised as log (not none); "
+            "10000), class and transition weights as recommended (not none); "
             "--resume-training loads trained weights, it does not go on with an interrupted run",
         )
     return notices

@@ -17,14 +17,13 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
-from helixer_ft.progress import Progress
+from helixer_ft.training.history import Check, TrainingProgress
 
 if TYPE_CHECKING:
     import numpy as np
 
     from helixer_ft.training.data_checks import SetSummary
     from helixer_ft.training.fine_tune import Comparison, Outcome, PreparedRun
-    from helixer_ft.training.history import Check
 
 
 _CHECK_HEADING = (
@@ -34,7 +33,7 @@ _CHECK_HEADING = (
 """`loss` is the weighted one that is trained on; the others are scored alike. F1 is genic."""
 
 
-class Printer(Progress):
+class Printer(TrainingProgress):
     """Shows progress: bars with time left on a terminal, one line per check in a log."""
 
     def __init__(self, *, quiet: bool, as_json: bool) -> None:
@@ -79,7 +78,7 @@ class Printer(Progress):
             self._bars.stop()
         self._bars = self._task = None
 
-    def check(self, check: "Check") -> None:
+    def check(self, check: Check) -> None:
         if self.quiet:
             return
         place = f"{check.number:>5}  {check.epoch:>5}  {check.batch:>5}"

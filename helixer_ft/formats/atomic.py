@@ -26,7 +26,7 @@ def check_writable(path: Path, *, force: bool = False) -> None:
         `path` exists (and `force` is false), is a folder or a device, has too long a name, or its
         folder is missing or read-only.
     """
-    if len(os.fsencode(partial_path(path).name)) > _MAX_NAME:
+    if path.name and len(os.fsencode(partial_path(path).name)) > _MAX_NAME:
         raise InputError(f"{path}: the file name is too long. Give a shorter one.")
     if path.is_dir():
         raise InputError(f"{path}: is a folder, expected a file name to write to.")

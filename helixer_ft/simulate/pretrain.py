@@ -11,10 +11,20 @@ from pathlib import Path
 import click
 
 from helixer_ft.backend import select_backend
+from helixer_ft.training.history import Check, TrainingProgress
 
 SEED = 0
 SPECIES_SEED = 1000
 """Of the source genome; far from the seeds that users simulate target species with."""
+
+
+class _Lines(TrainingProgress):
+    """A line per check."""
+
+    def check(self, check: Check) -> None:
+        """Tell of a check."""
+        score = f"{check.validation.genic_f1:.4f}"
+        click.echo(f"check {check.number}: genic F1 {score}, {check.seconds:.0f} s", err=True)
 
 
 @click.command()
@@ -25,7 +35,6 @@ def main(out: Path, epochs: int) -> None:
     backend = select_backend("auto")
     click.echo(f"Keras backend: {backend.name} ({backend.reason})", err=True)
 
-    from helixer_ft.cli.output import Printer
     from helixer_ft.formats.model_h5 import write_model_file
     from helixer_ft.network.architecture import (
         Architecture,
@@ -52,7 +61,6 @@ def main(out: Path, epochs: int) -> None:
         head=(Dense("dense", 72),),
         pool_size=9,
     )
-    printer = Printer(quiet=False, as_json=False)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_species(folder / "source", SOURCE, SPECIES_SEED, n_sequences=24, with_model=False)
@@ -65,10 +73,10 @@ def main(out: Path, epochs: int) -> None:
             save_model_path=folder / "trained.h5",
             settings=TrainingSettings(epochs=epochs, learning_rate=3e-3, patience=5, seed=SEED),
         )
-        prepared = prepare_run(request, printer)
-        printer.preparation(prepared, verbose=False)
-        outcome = run(prepared, printer)
-        printer.outcome(outcome, verbose=False)
+        progress = _Lines()
+        outcome = run(prepare_run(request, progress), progress)
+        score = outcome.decisive.tuned.genic_f1
+        click.echo(f"genic F1 on held-out sequences of the source species: {score:.4f}")
         trained = load_model(request.save_model_path)
         write_model_file(out, trained.to_file({}), force=True)
 

@@ -91,10 +91,9 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
     """
     total = np.zeros((2, len(GENIC_CLASSES)), np.int64)
     digest = hashlib.blake2b(digest_size=16)
-    progress.start(f"reading the {name} data", len(dataset))
-    for indices, windows in read_ahead(
-        lambda indices: (indices, dataset.read(indices)), batches(len(dataset), _AT_ONCE)
-    ):
+    chunks = list(batches(len(dataset), _AT_ONCE))
+    loaded = read_ahead(lambda indices: (indices, dataset.read(indices)), chunks)
+    for indices, windows in progress.track(f"reading the {name} data", len(chunks), loaded):
         if not ((windows.bases >= 0) & (windows.bases <= 1)).all():
             i = int(np.flatnonzero(~((windows.bases >= 0) & (windows.bases <= 1)).all((1, 2)))[0])
             file, row = dataset.rows[indices[i]]
@@ -108,8 +107,6 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
         for array in (windows.bases, windows.genic, windows.phase, windows.valid):
             if array is not None:
                 digest.update(np.ascontiguousarray(array).tobytes())
-        progress.advance(len(indices))
-    progress.finish()
     summary = SetSummary(
         name=name,
         windows=len(dataset),

@@ -18,7 +18,7 @@ from helixer_ft.progress import Progress
 from helixer_ft.training.data_checks import SetSummary, find_files, summarise, warnings
 from helixer_ft.training.dataset import Dataset, check_lengths, open_dataset
 from helixer_ft.training.engine import Engine, engine_class
-from helixer_ft.training.history import Check, overfitting_began
+from helixer_ft.training.history import Check, TrainingProgress, overfitting_began
 from helixer_ft.training.loop import TrainingData, fixed_subset, train
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
@@ -119,19 +119,7 @@ def prepare_run(request: FineTuneRequest, progress: Progress) -> PreparedRun:
     InputError
         Anything that would spoil the run.
     """
-    folder = RunFolder(request.save_model_path)
-    atomic.check_writable(request.save_model_path, force=request.force)
-    folder.check_free(request.force)
-    if request.save_model_path.suffix != ".h5":
-        raise InputError(
-            f"{request.save_model_path}: does not end in .h5, expected a name that does: Helixer "
-            "takes no other model file."
-        )
-    if request.save_model_path.resolve() == request.load_model_path.resolve():
-        raise InputError(
-            f"{request.save_model_path}: is the model to load, which is never overwritten. "
-            "Give another --save-model-path."
-        )
+    _check_output(request)
     training_files = find_files(request.data_dir, "training_data")
     validation_files = find_files(request.data_dir, "validation_data")
     base = load_model(request.load_model_path)
@@ -184,7 +172,23 @@ def prepare_run(request: FineTuneRequest, progress: Progress) -> PreparedRun:
     )
 
 
-def run(prepared: PreparedRun, progress: Progress) -> Outcome:
+def _check_output(request: FineTuneRequest) -> None:
+    path = request.save_model_path
+    atomic.check_writable(path, force=request.force)
+    if path.suffix != ".h5":
+        raise InputError(
+            f"{path}: does not end in .h5, expected a name that does: Helixer takes no other model "
+            "file."
+        )
+    if path.resolve() == request.load_model_path.resolve():
+        raise InputError(
+            f"{path}: is the model to load, which is never overwritten. "
+            "Give another --save-model-path."
+        )
+    RunFolder(path).check_free(request.force)
+
+
+def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
     """Score the untouched model, train, save the best check, compare.
 
     Raises

@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from helixer_ft.progress import Progress
 from helixer_ft.training.scoring import DatasetScore
 
 _CLASSES = ("intergenic", "UTR", "CDS", "intron")
@@ -62,6 +63,13 @@ class Check:
         row["best"] = "yes" if self.improved else "no"
         row["seconds"] = f"{self.seconds:.1f}"
         return row
+
+
+class TrainingProgress(Progress):
+    """Progress of a run that trains."""
+
+    def check(self, check: Check) -> None:
+        """A check is done (number 0: the untouched model is scored)."""
 
 
 def history_csv(checks: Sequence[Check]) -> str:

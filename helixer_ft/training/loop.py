@@ -10,10 +10,9 @@ import numpy as np
 from helixer_ft.errors import HelixerFtError
 from helixer_ft.formats.data_h5 import Windows
 from helixer_ft.network.weights import LayerWeights
-from helixer_ft.progress import Progress
 from helixer_ft.training.dataset import Dataset, batches, read_ahead
 from helixer_ft.training.engine import Engine
-from helixer_ft.training.history import Check
+from helixer_ft.training.history import Check, TrainingProgress
 from helixer_ft.training.loss import pooled_weights
 from helixer_ft.training.scoring import DatasetScore, score_dataset
 from helixer_ft.training.settings import TrainingSettings
@@ -38,7 +37,7 @@ def train(
     engine: Engine,
     data: TrainingData,
     settings: TrainingSettings,
-    progress: Progress,
+    progress: TrainingProgress,
     on_check: OnCheck,
 ) -> str:
     """Train until the epochs or the patience end.
@@ -73,7 +72,7 @@ class _Loop:
         engine: Engine,
         data: TrainingData,
         settings: TrainingSettings,
-        progress: Progress,
+        progress: TrainingProgress,
         on_check: OnCheck,
     ) -> None:
         self.engine = engine

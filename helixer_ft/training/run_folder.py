@@ -22,7 +22,7 @@ class RunFolder:
 
     def check_free(self, force: bool) -> None:
         """Refuse, before any work, a folder of an earlier run."""
-        if self.path.is_dir() and not force and any(self.path.iterdir()):
+        if not force and any((self.path / name).exists() for name in (HISTORY, CHECKS)):
             raise InputError(
                 f"{self.path}: holds the files of an earlier run, which are not overwritten. "
                 "Give another --save-model-path, or --force to overwrite them."

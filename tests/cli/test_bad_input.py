@@ -290,9 +290,19 @@ def test_a_folder_as_output(work):
     work.refused("-s", work.data, "--force", parts=[f"{work.data}: is a folder"])
 
 
+@pytest.mark.parametrize("folder", [".", "/", ""])
+def test_a_folder_without_a_name_as_output(work, folder):
+    work.refused("-s", folder, "--force", parts=["is a folder, expected a file name"])
+
+
+@pytest.mark.parametrize("name", ["tuned", "tuned.keras", "tuned.h5.gz", ".h5"])
+def test_a_name_that_helixer_would_not_take(work, name):
+    work.refused("-s", work.folder / name, parts=[f"{name}: does not end in .h5"])
+
+
 def test_a_device_as_output(work):
     """As root the rename would put a file in its place."""
-    pipe = work.folder / "pipe"
+    pipe = work.folder / "pipe.h5"
     os.mkfifo(pipe)
     result = work.run("-s", pipe, "--force")
     assert result.exit_code == 2

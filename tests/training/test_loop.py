@@ -7,10 +7,9 @@ import pytest
 from conftest import random_rows, tiny_architecture
 
 from helixer_ft.formats.data_h5 import write_data_file
-from helixer_ft.progress import Progress
 from helixer_ft.training.dataset import open_dataset
 from helixer_ft.training.engine import ScoredBatch
-from helixer_ft.training.history import history_csv, overfitting_began
+from helixer_ft.training.history import TrainingProgress, history_csv, overfitting_began
 from helixer_ft.training.loop import (
     LossNotFiniteError,
     TrainingData,
@@ -72,7 +71,7 @@ def run(data, engine, **settings):
         engine,
         data,
         TrainingSettings(**(defaults | settings)),
-        Progress(),
+        TrainingProgress(),
         lambda check, weights: checks.append((check, weights)),
     )
     return [check for check, _ in checks], ended

@@ -16,7 +16,8 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
         printer.notice(notice)
     backend = select_backend(options["backend"], options["gpu_id"])
 
-    from helixer_ft.training.fine_tune import prepare_run, run
+    from helixer_ft.training.fine_tune import run
+    from helixer_ft.training.prepared import prepare_run
     from helixer_ft.training.request import FineTuneRequest
 
     request = FineTuneRequest(

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from helixer_ft.training.data_checks import SetSummary
-    from helixer_ft.training.fine_tune import Comparison, Outcome, PreparedRun
+    from helixer_ft.training.outcome import Comparison, Outcome
+    from helixer_ft.training.prepared import PreparedRun
 
 
 _CHECK_HEADING = (

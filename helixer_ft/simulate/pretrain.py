@@ -46,7 +46,8 @@ def main(out: Path, epochs: int) -> None:
     )
     from helixer_ft.network.model import load_model, new_model
     from helixer_ft.simulate import SOURCE, write_species
-    from helixer_ft.training.fine_tune import prepare_run, run
+    from helixer_ft.training.fine_tune import run
+    from helixer_ft.training.prepared import prepare_run
     from helixer_ft.training.request import FineTuneRequest
     from helixer_ft.training.settings import TrainingSettings
 

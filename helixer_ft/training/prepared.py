@@ -1,0 +1,134 @@
+"""A run of which everything is read and checked, and nothing is started."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats import atomic
+from helixer_ft.network.architecture import Architecture
+from helixer_ft.network.model import TrainedModel, load_model
+from helixer_ft.network.strategies import Plan
+from helixer_ft.progress import Progress
+from helixer_ft.training.data_checks import SetSummary, find_files, summarise, warnings
+from helixer_ft.training.dataset import Dataset, check_lengths, open_dataset
+from helixer_ft.training.loop import TrainingData, fixed_subset
+from helixer_ft.training.request import FineTuneRequest
+from helixer_ft.training.run_folder import RunFolder
+
+MAX_SUBSET = 128
+"""Most training subsequences that are scored at each check."""
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run of which everything is checked and nothing is started.
+
+    Attributes
+    ----------
+    request, base, plan
+        What was asked, the untouched model, the strategy applied to it.
+    data, test
+        The sets; test is None without test data.
+    summaries
+        Content of training, validation and test data.
+    notices, warnings
+        What the user should know.
+    """
+
+    request: FineTuneRequest
+    base: TrainedModel
+    plan: Plan
+    data: TrainingData
+    test: Dataset | None
+    summaries: tuple[SetSummary, ...]
+    notices: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def prepare_run(request: FineTuneRequest, progress: Progress) -> PreparedRun:
+    """Read model and data, apply the strategy, check everything; writes nothing.
+
+    Raises
+    ------
+    InputError
+        Anything that would spoil the run.
+    """
+    _check_output(request)
+    training_files = find_files(request.data_dir, "training_data")
+    validation_files = find_files(request.data_dir, "validation_data")
+    base = load_model(request.load_model_path)
+    architecture = base.architecture
+    if architecture.coverage_channels:
+        raise InputError(
+            f"{request.load_model_path}: takes coverage of "
+            f"{architecture.coverage_channels // 2} track(s) beside the bases; fine-tuning such a "
+            "model is not possible yet. Tune the model it was made from."
+        )
+    plan = request.plan(base)
+    sets = _open_sets(request, architecture, training_files, validation_files)
+    summaries = tuple(
+        summarise(dataset, name, architecture.pool_size, progress) for name, dataset in sets.items()
+    )
+    training, validation = sets["training"], sets["validation"]
+    size = min(len(training), len(validation), MAX_SUBSET)
+    subset = training.subset(fixed_subset(len(training), size, request.settings.seed))
+    return PreparedRun(
+        request=request,
+        base=base,
+        plan=plan,
+        data=TrainingData(training, subset, validation),
+        test=sets.get("test"),
+        summaries=summaries,
+        notices=(*plan.notices, *_overhang_notices(training, architecture.pool_size)),
+        warnings=tuple(warnings(summaries)),
+    )
+
+
+def _open_sets(
+    request: FineTuneRequest,
+    architecture: Architecture,
+    training_files: list[Path],
+    validation_files: list[Path],
+) -> dict[str, Dataset]:
+    """Training, validation and, where asked for, test data, all of one subsequence length."""
+    common: dict[str, Any] = {
+        "pool_size": architecture.pool_size,
+        "phase": architecture.has_phase,
+    }
+    transitions = request.settings.transition_weights is not None
+    sets = {
+        "training": open_dataset(training_files, transitions=transitions, **common),
+        "validation": open_dataset(validation_files, transitions=False, **common),
+    }
+    if request.test_data:
+        sets["test"] = open_dataset(request.test_data, transitions=False, all_rows=True, **common)
+    check_lengths([file for dataset in sets.values() for file in dataset.files])
+    return sets
+
+
+def _overhang_notices(training: Dataset, pool_size: int) -> list[str]:
+    length = training.files[0].length
+    overhang = length - training.length
+    if not overhang:
+        return []
+    return [
+        f"the last {overhang} of {length} bases of each subsequence are left out: the model pools "
+        f"{pool_size} bases (prepare data of a length divisible by {pool_size})"
+    ]
+
+
+def _check_output(request: FineTuneRequest) -> None:
+    path = request.save_model_path
+    atomic.check_writable(path, force=request.force)
+    if path.suffix != ".h5":
+        raise InputError(
+            f"{path}: does not end in .h5, expected a name that does: Helixer takes no other model "
+            "file."
+        )
+    if path.resolve() == request.load_model_path.resolve():
+        raise InputError(
+            f"{path}: is the model to load, which is never overwritten. "
+            "Give another --save-model-path."
+        )
+    RunFolder(path).check_free(request.force)

@@ -33,6 +33,10 @@ class BidirectionalLSTM(keras.layers.Layer):
         self.backward.build(input_shape)
 
     def call(self, inputs: Any) -> Any:
+        if _jax_on_cpu():
+            from helixer_ft.network.lstm_jax import bidirectional_lstm
+
+            return bidirectional_lstm(inputs, _weights(self.forward), _weights(self.backward))
         # a backward LSTM returns its states in the order it computed them, last step first
         backward = ops.flip(self.backward(inputs), axis=1)
         return ops.concatenate([self.forward(inputs), backward], axis=-1)
@@ -50,6 +54,19 @@ class BidirectionalLSTM(keras.layers.Layer):
             recurrent_initializer=keras.initializers.Orthogonal(seed=seeds[1]),
             name=name,
         )
+
+
+def _jax_on_cpu() -> bool:
+    """Whether our own recurrence is the fastest one; on GPUs Keras takes cuDNN's."""
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return bool(jax.default_backend() == "cpu")
+
+
+def _weights(lstm: Any) -> tuple[Any, Any, Any]:
+    return lstm.cell.kernel.value, lstm.cell.recurrent_kernel.value, lstm.cell.bias.value
 
 
 class FixedStatisticsBatchNorm(keras.layers.BatchNormalization):

@@ -34,6 +34,9 @@ CONTENDERS = {
 
 def main(model: str, data: str, environment: str, steps: str = "5") -> None:
     """Run every contender and print the differences."""
+    for path in (model, data, environment):
+        if not Path(path).exists():
+            sys.exit(f"Error: {path}: no such file or folder.")
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         arrays = str(Path(folder, "arrays.npz"))
@@ -237,6 +240,8 @@ def variance_error(values: np.ndarray, variance: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (4, 5, 6):
+        sys.exit(__doc__)
     if sys.argv[1] == "--run":
         contender, model_file, arrays_file, out_file = sys.argv[2:]
         run = {"float64": run_float64, "JAX": run_ours, "TensorFlow": run_ours}

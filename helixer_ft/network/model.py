@@ -8,6 +8,7 @@ import numpy as np
 
 from helixer_ft.formats.model_h5 import ModelFile, read_model_file
 from helixer_ft.network.architecture import (
+    BASES,
     CLASSES,
     Architecture,
     BatchNorm,
@@ -113,15 +114,15 @@ def build_keras(
         coverage = keras.layers.Reshape((-1, width), name="pooled_coverage")(coverage)
     n_seeds = 4 * (len(architecture.body) + len(architecture.head))  # an LSTM takes four
     seeds = iter(np.random.SeedSequence(seed).generate_state(n_seeds).tolist())
-    pooled_width = 4
+    width = BASES
     for layer in architecture.body:
-        pooled_width = layer.output_width(pooled_width)
+        width = layer.output_width(width)
         if isinstance(layer, BatchNorm) and not batchnorm_statistics:
             x = FixedStatisticsBatchNorm(
                 momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name
             )(x)
         else:
-            x = _keras_layer(layer, pooled_width, seeds)(x)
+            x = _keras_layer(layer, width, seeds)(x)
     if coverage is not None:
         x = keras.layers.Concatenate(name="features_and_coverage")([x, coverage])
     for dense in architecture.head:

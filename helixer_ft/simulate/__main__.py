@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
+from helixer_ft.cli.base import Command
 from helixer_ft.errors import HelixerFtError
+from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.simulate.files import (
     DEFAULT_SEQUENCE_LENGTH,
     DEFAULT_SEQUENCES,
@@ -17,7 +18,7 @@ from helixer_ft.simulate.files import (
     write_species,
 )
 from helixer_ft.simulate.genome import MINIMUM_SEQUENCE_LENGTH
-from helixer_ft.simulate.labels import CLASSES, POOL_SIZE, check_subsequence_length
+from helixer_ft.simulate.labels import POOL_SIZE, check_subsequence_length
 from helixer_ft.simulate.species import SOURCE, TARGET
 
 _SPECIES = {"source": SOURCE, "target": TARGET}
@@ -31,7 +32,7 @@ def _subsequence_length(_ctx: click.Context, _param: click.Parameter, value: int
     return value
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--out-dir",
     type=click.Path(path_type=Path),
@@ -91,26 +92,22 @@ def main(
     Beside them goes source_model.h5, a small trained model of the source species, to be tuned.
     """
     species = _SPECIES[species_name]
-    try:
-        summaries = write_species(
-            out_dir,
-            species,
-            seed,
-            subsequence_length=subsequence_length,
-            n_sequences=sequences,
-            sequence_length=sequence_length,
-            force=force,
-        )
-    except HelixerFtError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
+    summaries = write_species(
+        out_dir,
+        species,
+        seed,
+        subsequence_length=subsequence_length,
+        n_sequences=sequences,
+        sequence_length=sequence_length,
+        force=force,
+    )
     click.echo(f"{species.name} (seed {seed}), written to {out_dir}")
     click.echo(_table(summaries))
 
 
 def _table(summaries: dict[str, SetSummary]) -> str:
     """Return one line per data set, under a line of headings."""
-    headings = ("set", "sequences", "genes", "windows", *CLASSES)
+    headings = ("set", "sequences", "genes", "windows", *GENIC_CLASSES)
     lines = ["".join(f"{heading:>12}" for heading in headings)]
     for name, part in summaries.items():
         cells: list[object] = [name, part.sequences, part.genes, part.windows]

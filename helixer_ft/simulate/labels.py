@@ -21,7 +21,6 @@ Array = npt.NDArray[np.generic]
 POOL_SIZE = 9
 """Bases that a Helixer network pools into one step."""
 
-CLASSES = ("intergenic", "UTR", "CDS", "intron")
 INTERGENIC, UTR, CDS, INTRON = range(4)
 
 NO_PHASE = 0  # column of `phases`; phase p stands in column p + 1

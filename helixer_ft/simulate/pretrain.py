@@ -11,7 +11,10 @@ from pathlib import Path
 import click
 
 from helixer_ft.backend import select_backend
+from helixer_ft.cli.base import Command
+from helixer_ft.formats.atomic import check_writable
 from helixer_ft.training.history import Check, TrainingProgress
+from helixer_ft.training.settings import TrainingSettings
 
 SEED = 0
 SPECIES_SEED = 1000
@@ -27,11 +30,13 @@ class _Lines(TrainingProgress):
         click.echo(f"check {check.number}: genic F1 {score}, {check.seconds:.0f} s", err=True)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Model to write (.h5).")
 @click.option("--epochs", default=30, show_default=True, help="Upper bound.")
 def main(out: Path, epochs: int) -> None:
     """Train the small model of the simulated source species."""
+    check_writable(out, force=True)
+    settings = TrainingSettings(epochs=epochs, learning_rate=3e-3, patience=5, seed=SEED)
     backend = select_backend("auto")
     click.echo(f"Keras backend: {backend.name} ({backend.reason})", err=True)
 
@@ -49,7 +54,6 @@ def main(out: Path, epochs: int) -> None:
     from helixer_ft.training.fine_tune import run
     from helixer_ft.training.prepared import prepare_run
     from helixer_ft.training.request import FineTuneRequest
-    from helixer_ft.training.settings import TrainingSettings
 
     architecture = Architecture(
         body=(
@@ -72,7 +76,7 @@ def main(out: Path, epochs: int) -> None:
             data_dir=folder / "source",
             test_data=(folder / "source" / "test_data.h5",),
             save_model_path=folder / "trained.h5",
-            settings=TrainingSettings(epochs=epochs, learning_rate=3e-3, patience=5, seed=SEED),
+            settings=settings,
         )
         progress = _Lines()
         outcome = run(prepare_run(request, progress), progress)

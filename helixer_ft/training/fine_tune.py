@@ -7,7 +7,7 @@ from dataclasses import asdict
 from helixer_ft.backend import versions
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.weights import LayerWeights
-from helixer_ft.training.engine import engine_class
+from helixer_ft.training.engine import Engine, engine_class
 from helixer_ft.training.history import Check, TrainingProgress
 from helixer_ft.training.loop import train
 from helixer_ft.training.outcome import Outcome, compare, outcome_warnings
@@ -30,10 +30,14 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
     RunFolder(prepared.request.save_model_path).create(
         prepared.request.command, prepared.request.options()
     )
-    baseline = _score_untouched(prepared, progress)
+    engine = engine_class()(plan.model.architecture, plan.model.weights, plan, settings)
+    # without a new head, the network to train still is the untouched one
+    base = prepared.base
+    untouched = engine_class()(base.architecture, base.weights) if plan.new else engine
+    baseline = _score_untouched(untouched, prepared, progress)
+    del untouched
     record = _Record(prepared, _baseline_check(baseline))
     progress.check(record.checks[0])
-    engine = engine_class()(plan.model.architecture, plan.model.weights, plan, settings)
     ended = train(engine, prepared.data, settings, progress, record.add)
     best, weights = record.best
     validation = compare(
@@ -95,8 +99,9 @@ class _Record:
         self.folder.write_history(self.checks)
 
 
-def _score_untouched(prepared: PreparedRun, progress: TrainingProgress) -> dict[str, DatasetScore]:
-    engine = engine_class()(prepared.base.architecture, prepared.base.weights)
+def _score_untouched(
+    engine: Engine, prepared: PreparedRun, progress: TrainingProgress
+) -> dict[str, DatasetScore]:
     sets = {"training": prepared.data.subset, "validation": prepared.data.validation}
     if prepared.test is not None:
         sets["test"] = prepared.test

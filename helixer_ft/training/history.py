@@ -5,10 +5,9 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.progress import Progress
 from helixer_ft.training.scoring import DatasetScore
-
-_CLASSES = ("intergenic", "UTR", "CDS", "intron")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Check:
         for name, score in (("training_subset", self.subset), ("validation", self.validation)):
             row[f"{name}_loss"] = f"{score.loss:.7g}"
             row[f"{name}_genic_f1"] = f"{score.genic_f1:.6f}"
-        for name in _CLASSES:
+        for name in GENIC_CLASSES:
             row[f"validation_{name}_f1"] = f"{self.validation.genic[name].f1:.6f}"
         row["best"] = "yes" if self.improved else "no"
         row["seconds"] = f"{self.seconds:.1f}"

@@ -100,25 +100,29 @@ class _Loop:
         n_batches = math.ceil(len(order) / settings.batch_size)
         loaded = read_ahead(self._load, batches(len(order), settings.batch_size, order))
         self.progress.start(f"epoch {epoch}", n_batches)
-        for batch, (windows, weights) in enumerate(loaded, start=1):
-            loss, _ = self.engine.add_gradients(
-                windows.bases, windows.genic, windows.phase, weights
-            )
-            self._require_finite(loss, "training", epoch, batch)
-            self.losses.append((len(weights), loss))
-            if batch % settings.accumulate == 0 or batch == n_batches:
-                self.engine.update()
-            self.progress.advance(note=f"loss {loss:.4f}")
-            every = settings.check_every_nth_batch
-            if batch == n_batches or (every and batch % every == 0):
-                self.progress.finish()
-                if self._check(epoch, batch):
-                    loaded.close()
-                    return True
-                if batch < n_batches:
-                    self.progress.start(f"epoch {epoch}", n_batches)
-                    self.progress.advance(batch)
+        try:
+            for batch, (windows, weights) in enumerate(loaded, start=1):
+                self._train_batch(epoch, batch, windows, weights)
+                if batch % settings.accumulate == 0 or batch == n_batches:
+                    self.engine.update()
+                every = settings.check_every_nth_batch
+                if batch == n_batches or (every and batch % every == 0):
+                    self.progress.finish()
+                    if self._check(epoch, batch):
+                        return True
+                    if batch < n_batches:
+                        self.progress.start(f"epoch {epoch}", n_batches)
+                        self.progress.advance(batch)
+        finally:  # a loss that is not finite, an unreadable file, Ctrl-C
+            self.progress.finish()
+            loaded.close()
         return False
+
+    def _train_batch(self, epoch: int, batch: int, windows: Windows, weights: np.ndarray) -> None:
+        loss, _ = self.engine.add_gradients(windows.bases, windows.genic, windows.phase, weights)
+        self._require_finite(loss, "training", epoch, batch)
+        self.losses.append((len(weights), loss))
+        self.progress.advance(note=f"loss {loss:.4f}")
 
     def _load(self, indices: np.ndarray) -> tuple[Windows, np.ndarray]:
         windows = self.data.training.read(indices)

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from helixer_ft.simulate.__main__ import main
+from helixer_ft.simulate.pretrain import main as pretrain
 
 SMALL = ["--sequences", "3", "--sequence-length", "10000", "--subsequence-length", "1008"]
 
@@ -109,3 +110,18 @@ def test_defaults_make_a_useful_quick_start(tmp_path):
             assert 0.5 < shares[0] / shares.sum() < 0.7
     assert int(re.search(r"training\s+8\s+(\d+)", result.output)[1]) >= 200
     assert rows["test"] >= 25
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "--epochs is 0, expected a whole number"),
+        (["--out", "missing/model.h5"], "the folder missing does not exist"),
+    ],
+)
+def test_pretraining_refuses_before_any_work(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(pretrain, ["--out", "model.h5", *arguments])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert os.listdir(tmp_path) == []

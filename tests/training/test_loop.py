@@ -1,5 +1,6 @@
 """The shared loop: when it checks, what it saves, when it stops. A scripted engine stands in."""
 
+import threading
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -196,3 +197,23 @@ def test_epoch_order_is_a_permutation_of_seed_and_epoch():
     assert len({tuple(order) for order in orders}) == 4
     assert fixed_subset(50, 7, 3).tolist() == sorted(set(fixed_subset(50, 7, 3).tolist()))
     assert not np.array_equal(fixed_subset(50, 7, 3), fixed_subset(50, 7, 4))
+
+
+def test_a_failed_epoch_ends_its_progress_and_its_reading_ahead(data):
+    class Counting(TrainingProgress):
+        running = 0
+
+        def start(self, task, total):
+            self.running += 1
+
+        def finish(self):
+            self.running = 0
+
+    progress = Counting()
+    engine = ScriptedEngine([10], losses=[float("nan")])
+    settings = TrainingSettings(batch_size=1)
+    with pytest.raises(LossNotFiniteError) as caught:
+        train(engine, data, settings, progress, lambda check, weights: None)
+    assert caught.value is not None  # its traceback keeps the loop's frame alive
+    assert progress.running == 0
+    assert not [t for t in threading.enumerate() if t.name == "read-ahead"]

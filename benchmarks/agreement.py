@@ -91,8 +91,9 @@ def report(results: dict[str, dict[str, np.ndarray]]) -> None:
 
 
 def write_arrays(data: str, out: str, steps: int) -> None:
-    """Read the batches once: bases, one-hot labels, loss weights."""
+    """Read the batches once: packed rows, bases, one-hot labels, loss weights."""
     from helixer_ft.formats.data_h5 import NO_CLASS
+    from helixer_ft.training.batch import unpack
     from helixer_ft.training.dataset import open_dataset
     from helixer_ft.training.loss import pooled_weights
     from helixer_ft.training.settings import TrainingSettings
@@ -104,13 +105,14 @@ def write_arrays(data: str, out: str, steps: int) -> None:
     assert NO_CLASS == 4
     arrays = {"steps": np.array(steps), "data": np.array(data)}
     for i in range(batches):
-        windows = dataset.read(np.arange(BATCH * i, BATCH * (i + 1)))
-        arrays[f"x{i}"] = windows.bases.astype(np.float32)
-        arrays[f"genic{i}"] = windows.genic
-        arrays[f"phase{i}"] = windows.phase
-        for name, codes in (("genic", windows.genic), ("phase", windows.phase)):
-            arrays[f"y_{name}{i}"] = one_hot[codes].reshape(BATCH, -1, POOL, 4)
-        arrays[f"w{i}"] = pooled_weights(windows, POOL, TrainingSettings())
+        batch = dataset.read(np.arange(BATCH * i, BATCH * (i + 1)))
+        codes, table = batch.input
+        arrays |= {f"rows{i}": batch.rows, f"table{i}": table, f"x{i}": table[codes]}
+        labels = unpack(batch.labels)
+        for name, classes in (("genic", labels.genic), ("phase", labels.phase)):
+            arrays[f"y_{name}{i}"] = one_hot[classes].reshape(BATCH, -1, POOL, 4)
+        weights = pooled_weights(batch.labels, batch.transitions, POOL, TrainingSettings())
+        arrays[f"w{i}"] = np.asarray(weights)
     np.savez(out, **arrays)
 
 
@@ -146,9 +148,10 @@ def run_ours(model_path: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     """The engine that `helixer-ft whole` trains with."""
     import keras
 
-    from helixer_ft.network.model import build_keras, load_model, set_weights
+    from helixer_ft.network.model import build_keras, load_model, probabilities, set_weights
     from helixer_ft.network.strategies import plan_freeze, plan_whole
     from helixer_ft.progress import Progress
+    from helixer_ft.training.batch import Batch
     from helixer_ft.training.dataset import open_dataset
     from helixer_ft.training.engine import engine_class
     from helixer_ft.training.scoring import score_dataset
@@ -158,15 +161,14 @@ def run_ours(model_path: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     network = build_keras(trained.architecture)
     set_weights(network, trained.weights)
     logits = network.predict(z["x0"][:2], verbose=0)  # compiled, as scoring is
-    predictions = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+    predictions = keras.ops.convert_to_numpy(probabilities(logits))
     still, moving = (
         engine_class()(trained.architecture, trained.weights, plan, settings)
         for plan in (plan_freeze(trained, keep_head=True), plan_whole(trained))
     )
 
     def gradients(engine, i):
-        genic, phase, weights = (z[f"{name}{i}"] for name in ("genic", "phase", "w"))
-        return engine.add_gradients(z[f"x{i}"].astype(np.float16), genic, phase, weights)[0]
+        return engine.add_gradients(Batch(z[f"rows{i}"], z[f"table{i}"]), BATCH)[0]
 
     loss = gradients(still, 0)
     steps = []
@@ -202,14 +204,21 @@ def run_float64(model_path: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarr
     from helixer_ft.training.settings import TrainingSettings
 
     trained = load_model(Path(model_path))
-    network = build_keras(trained.architecture)
+    network = build_keras(trained.architecture, precision="float64")
     set_weights(network, trained.weights)
+    *_, before, output = network.layers
+    hidden = keras.Model(network.input, before.output)
     optimizer = make_optimizer(TrainingSettings())
     optimizer.build(network.trainable_variables)
     variables = [v.value for v in network.trainable_variables]
 
+    def logits_of(x, training):  # the output layer itself gives float32
+        units = hidden(x.astype(float), training=training) @ output.kernel.value
+        shape = (len(x), -1, len(trained.architecture.outputs), POOL, 4)
+        return tf.reshape(units + output.bias.value, shape)
+
     def loss(i, training):
-        logits = network(z[f"x{i}"].astype(float), training=training)
+        logits = logits_of(z[f"x{i}"], training)
         truth = np.stack([z[f"y_genic{i}"], z[f"y_phase{i}"]], axis=2).astype(float)
         labelled = tf.reduce_logsumexp(logits, axis=-1) * truth.sum(axis=-1)
         entropy = labelled - tf.reduce_sum(logits * truth, axis=-1)
@@ -222,7 +231,7 @@ def run_float64(model_path: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarr
             value = loss(i, True)
         return value, tape.gradient(value, variables)
 
-    predictions = tf.nn.softmax(network(z["x0"][:2].astype(float))).numpy()
+    predictions = tf.nn.softmax(logits_of(z["x0"][:2], False)).numpy()
     untrained = float(loss(0, False))
     steps = []
     for i in range(int(z["steps"])):

@@ -33,3 +33,21 @@ class Progress:
                 self.advance()
         finally:
             self.finish()
+
+
+def size_text(size: float) -> str:
+    """Bytes as text: "219 MB"."""
+    unit, name = next(
+        (unit, name)
+        for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "bytes"))
+        if size >= unit or unit == 1
+    )
+    value = size / unit
+    return f"{value:.1f} {name}" if value < 10 and unit > 1 else f"{value:.0f} {name}"
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds as text: "4.2 s", "35 min", "2.5 h"."""
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

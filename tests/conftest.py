@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from helixer_ft.backend import select_backend
-from helixer_ft.formats.data_h5 import write_data_file
+from helixer_ft.formats.data_h5 import Windows, write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import (
     Architecture,
@@ -21,6 +21,7 @@ from helixer_ft.network.architecture import (
     Pool,
 )
 from helixer_ft.network.model import TrainedModel, new_model
+from helixer_ft.training.batch import BaseTable, Batch, pack
 
 # most of the time of these tests goes into compiling the same small networks again and again
 _cache = tempfile.TemporaryDirectory(prefix="helixer-ft-tests-")
@@ -111,6 +112,12 @@ def random_rows(
         "is_annotated": np.ones(n, bool),
         "err_samples": np.ones(n, bool),
     }
+
+
+def batch_of(windows: Windows) -> Batch:
+    """Subsequences as read from a file, as training takes them."""
+    table = BaseTable()
+    return Batch(pack(windows, table), table.padded())
 
 
 @pytest.fixture

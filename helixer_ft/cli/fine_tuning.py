@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from helixer_ft.backend import select_backend
 from helixer_ft.cli import output
-from helixer_ft.cli.options import command_line, settings_from
+from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError
 
 
@@ -16,6 +16,7 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
         printer.notice(notice)
     backend = select_backend(options["backend"], options["gpu_id"])
 
+    from helixer_ft.training.estimate import estimate
     from helixer_ft.training.fine_tune import run
     from helixer_ft.training.prepared import prepare_run
     from helixer_ft.training.request import FineTuneRequest
@@ -31,19 +32,16 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
         hidden_units=options.get("hidden_units"),
         keep_head=options.get("keep_head", False) or options["fine_tune_resume"],
         settings=settings,
+        cache=cache_settings_from(options),
+        predict_phase=options["predict_phase"],
         force=options["force"],
         command_line=command_line(),
     )
-    prepared = prepare_run(request, printer)
-    if options["predict_phase"] and not prepared.base.architecture.has_phase:
-        raise InputError(
-            f"{request.load_model_path}: predicts no phase, so --predict-phase cannot be kept. "
-            "Leave it out."
-        )
+    prepared = prepare_run(request, printer, dry=options["dry_run"])
     printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
     printer.preparation(prepared, verbose=options["verbose"])
     if options["dry_run"]:
-        printer.dry_run(prepared)
+        printer.dry_run(prepared, estimate(prepared))
         return
     printer.outcome(run(prepared, printer), verbose=options["verbose"])
 

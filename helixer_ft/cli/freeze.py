@@ -6,6 +6,7 @@ import click
 
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.options import HYBRIDMODEL_NOTE, training_options
+from helixer_ft.training.settings import CACHE_PRECISIONS, CacheSettings
 
 
 @click.command("freeze", cls=Command, epilog=HYBRIDMODEL_NOTE)
@@ -23,6 +24,19 @@ from helixer_ft.cli.options import HYBRIDMODEL_NOTE, training_options
 )
 @click.option(
     "--keep-head", is_flag=True, help="Train the existing head further instead of a new one."
+)
+@click.option(
+    "--cache-features/--no-cache-features",
+    default=CacheSettings.features,
+    show_default=True,
+    help="Evaluate the frozen body once and train on its output; changes nothing but the time.",
+)
+@click.option(
+    "--cache-precision",
+    type=click.Choice(CACHE_PRECISIONS),
+    default=CacheSettings.precision,
+    show_default=True,
+    help="Of the body's output as it is kept; float16 takes half the room and rounds it.",
 )
 def command(**options: Any) -> None:
     """Keep the trained body fixed, train new final layer(s).

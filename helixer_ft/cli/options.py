@@ -11,7 +11,13 @@ from typing import Any
 import click
 
 from helixer_ft.errors import InputError
-from helixer_ft.training.settings import OPTIMIZERS, TrainingSettings, check_weights
+from helixer_ft.training.settings import (
+    OPTIMIZERS,
+    PRECISIONS,
+    CacheSettings,
+    TrainingSettings,
+    check_weights,
+)
 
 _DEFAULTS = {setting.name: setting.default for setting in fields(TrainingSettings)}
 _FILE = click.Path(path_type=Path)
@@ -159,7 +165,23 @@ _OPTIONS: list[Decorator] = [
         type=WeightList(6),
     ),
     _setting("save_every_check", "Keep the model of every check.", is_flag=True),
+    _setting(
+        "precision",
+        "Of the computation; weights, loss and the saved model stay in float32. The mixed ones are "
+        "for GPUs.",
+        type=click.Choice(PRECISIONS),
+    ),
     _setting("seed", "Everything random follows from it.", type=int, metavar="N"),
+    click.option(
+        "--cache-dir", type=_FILE, metavar="DIR",
+        help="Keep the decoded data (and freeze: the output of the body) on disk there, not in "
+        "memory.  [default: memory where it fits, else $SLURM_TMPDIR, $TMPDIR or the folder of the "
+        "run]",
+    ),
+    click.option(
+        "--keep-cache", is_flag=True,
+        help="Leave these files for later runs on the same data (and body).",
+    ),
     click.option(
         "--dry-run", is_flag=True,
         help="Check everything, say what would train, stop before training.",
@@ -204,6 +226,17 @@ def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def settings_from(options: dict[str, Any]) -> TrainingSettings:
     """The training settings among a command's parameters."""
     return TrainingSettings(**{name: options[name] for name in _DEFAULTS})
+
+
+def cache_settings_from(options: dict[str, Any]) -> CacheSettings:
+    """The cache settings among a command's parameters; `whole` has no features to cache."""
+    defaults = CacheSettings()
+    return CacheSettings(
+        features=options.get("cache_features", defaults.features),
+        folder=options["cache_dir"],
+        precision=options.get("cache_precision", defaults.precision),
+        keep=options["keep_cache"],
+    )
 
 
 def command_line() -> str:

@@ -1,7 +1,9 @@
 """Results to standard output; progress, notices and warnings to standard error."""
 
 import json
+import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -17,12 +19,14 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
+from helixer_ft.progress import duration_text, size_text
 from helixer_ft.training.history import Check, TrainingProgress
 
 if TYPE_CHECKING:
     import numpy as np
 
     from helixer_ft.training.data_checks import SetSummary
+    from helixer_ft.training.estimate import Estimate
     from helixer_ft.training.outcome import Comparison, Outcome
     from helixer_ft.training.prepared import PreparedRun
 
@@ -115,12 +119,16 @@ class Printer(TrainingProgress):
         if verbose:
             self.out.print(_layer_table(prepared))
 
-    def dry_run(self, prepared: "PreparedRun") -> None:
+    def dry_run(self, prepared: "PreparedRun", estimate: "Estimate") -> None:
         """The result of `--dry-run`."""
         if self.as_json:
-            self._print_json({"dry_run": True} | _preparation_dict(prepared))
-        else:
-            self.out.print("Dry run: everything is in order; nothing was trained or written.")
+            self._print_json(
+                {"dry_run": True, "estimate": asdict(estimate)} | _preparation_dict(prepared)
+            )
+            return
+        for line in _estimate_lines(prepared, estimate):
+            self.out.print(line, markup=False)
+        self.out.print("Dry run: everything is in order; nothing was trained or written.")
 
     def outcome(self, outcome: "Outcome", *, verbose: bool) -> None:
         """Scores before and after, warnings, and the verdict."""
@@ -234,6 +242,31 @@ def _scores_dict(compared: "Comparison", which: str) -> dict[str, Any]:
         if score.phase_matrix is None
         else score.phase_matrix.tolist(),
     }
+
+
+def _estimate_lines(prepared: "PreparedRun", estimate: "Estimate") -> list[str]:
+    settings = prepared.request.settings
+    whole = estimate.once_seconds + estimate.epoch_seconds * settings.epochs
+    lines = [
+        f"Time: about {duration_text(estimate.epoch_seconds)} per epoch with its check, and "
+        f"{duration_text(estimate.once_seconds)} once; at most {duration_text(whole)} for "
+        f"{settings.epochs} epochs",
+        f"Memory: about {estimate.memory / 1e9:.1f} GB of {estimate.memory_limit / 1e9:.1f} GB",
+    ]
+    if estimate.feature_bytes:
+        lines.append(f"Feature cache: {size_text(estimate.feature_bytes)}, in memory or on disk")
+    size, largest = settings.batch_size, estimate.batch_size
+    if largest >= size:
+        more = "256 or more" if largest == 256 else f"up to {largest}"
+        lines.append(f"Batch size: {size} fits ({more} would)")
+    elif largest:
+        lines.append(
+            f"Batch size: {size} does not fit safely. Try --batch-size {largest} --accumulate "
+            f"{math.ceil(size / largest)}"
+        )
+    else:
+        lines.append("Batch size: not even one subsequence fits safely. Ask for more memory")
+    return lines
 
 
 def _data_table(summaries: Sequence["SetSummary"]) -> Table:

@@ -2,9 +2,10 @@
 
 Differentiating a scan step by step adds up the gradient of the recurrent weights inside the loop:
 thousands of small products and additions. Here the loop carries what must be carried alone, and
-the weights' gradient is one matrix product over all steps.
+the gradients of all weights are matrix products over all steps.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +13,9 @@ import jax.numpy as jnp
 
 
 def bidirectional_lstm(inputs: Any, forward: tuple[Any, ...], backward: tuple[Any, ...]) -> Any:
-    """`(batch, steps, width)` -> `(batch, steps, 2 * units)`.
+    """`(batch, steps, width)` -> `(batch, steps, 2 * units)`, in the data type of the inputs.
+
+    Whatever that is, everything is computed in float32.
 
     Parameters
     ----------
@@ -22,97 +25,99 @@ def bidirectional_lstm(inputs: Any, forward: tuple[Any, ...], backward: tuple[An
         Kernel `(width, 4 * units)`, recurrent kernel `(units, 4 * units)` and bias of each
         direction, gates in the order input, forget, cell, output.
     """
-    steps_first = jnp.swapaxes(inputs, 0, 1)
-    projected = [steps_first @ kernel + bias for kernel, _, bias in (forward, backward)]
-    states = _recurrence(projected[0], projected[1][::-1], forward[1], backward[1])
-    joined = jnp.concatenate([states[0], states[1][::-1]], axis=-1)
-    return jnp.swapaxes(joined, 0, 1)
-
-
-@jax.custom_vjp
-def _recurrence(forward_inputs: Any, backward_inputs: Any, forward: Any, backward: Any) -> Any:
-    """States `(steps, batch, units)` of both directions, run in one loop.
-
-    The inputs are the projected gates `(steps, batch, 4 * units)`, each in the order in which its
-    direction reads them; `forward` and `backward` are the recurrent kernels.
-    """
-    return _run(forward_inputs, backward_inputs, forward, backward)[0]
-
-
-def _run(forward_inputs: Any, backward_inputs: Any, forward: Any, backward: Any) -> Any:
-    _, batch, gates = forward_inputs.shape
-    zero = jnp.zeros((batch, gates // 4), forward_inputs.dtype)
-
-    def step(carry: Any, inputs: Any) -> Any:
-        results = [
-            _cell(projected + state @ kernel, cell)
-            for (state, cell), projected, kernel in zip(
-                carry, inputs, (forward, backward), strict=True
-            )
-        ]
-        carry = tuple((state, cell) for state, cell, _ in results)
-        return carry, tuple(results)
-
-    start = ((zero, zero), (zero, zero))
-    _, results = jax.lax.scan(step, start, (forward_inputs, backward_inputs))
-    return tuple(states for states, _, _ in results), results
-
-
-def _cell(gates: Any, cell: Any) -> tuple[Any, Any, Any]:
-    """New state, new cell, activated gates."""
-    entry, forget, candidate, output = jnp.split(gates, 4, axis=-1)
-    entry, forget, output = (jax.nn.sigmoid(gate) for gate in (entry, forget, output))
-    candidate = jnp.tanh(candidate)
-    cell = forget * cell + entry * candidate
-    activated = jnp.concatenate([entry, forget, candidate, output], axis=-1)
-    return output * jnp.tanh(cell), cell, activated
-
-
-def _forward(*arguments: Any) -> Any:
-    states, results = _run(*arguments)
-    return states, (results, arguments[2:])
-
-
-def _backward(residuals: Any, gradients: Any) -> Any:
-    results, kernels = residuals
-    zero = jnp.zeros_like(results[0][0][0])
-
-    def step(carry: Any, inputs: Any) -> Any:
-        new, emitted = [], []
-        for (d_state, d_cell), (d_output, cell, previous_cell, gates), kernel in zip(
-            carry, inputs, kernels, strict=True
-        ):
-            entry, forget, candidate, output = jnp.split(gates, 4, axis=-1)
-            d_state = d_state + d_output
-            squashed = jnp.tanh(cell)
-            d_cell = d_cell + d_state * output * (1 - squashed * squashed)
-            d_gates = jnp.concatenate(
-                [
-                    d_cell * candidate * entry * (1 - entry),
-                    d_cell * previous_cell * forget * (1 - forget),
-                    d_cell * entry * (1 - candidate * candidate),
-                    d_state * squashed * output * (1 - output),
-                ],
-                axis=-1,
-            )
-            new.append((d_gates @ kernel.T, d_cell * forget))
-            emitted.append(d_gates)
-        return tuple(new), tuple(emitted)
-
-    def shifted(sequence: Any) -> Any:
-        return jnp.concatenate([zero[None], sequence[:-1]])
-
-    inputs = tuple(
-        (d_output, cells, shifted(cells), gates)
-        for d_output, (_, cells, gates) in zip(gradients, results, strict=True)
+    x, forward, backward = jax.tree.map(
+        lambda array: jnp.asarray(array, jnp.float32), (inputs, forward, backward)
     )
-    start = ((zero, zero), (zero, zero))
-    _, d_inputs = jax.lax.scan(step, start, inputs, reverse=True)
-    d_kernels = tuple(
-        jnp.einsum("tbu,tbg->ug", shifted(states), d_gates)
-        for (states, _, _), d_gates in zip(results, d_inputs, strict=True)
-    )
-    return (*d_inputs, *d_kernels)
+    states = [_lstm(x, forward, False), _lstm(x, backward, True)]
+    return jnp.concatenate(states, axis=-1).astype(inputs.dtype)
 
 
-_recurrence.defvjp(_forward, _backward)
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _lstm(x: Any, weights: tuple[Any, ...], reverse: bool) -> Any:
+    """States `(batch, steps, units)` of one direction; `reverse`: from the last step on."""
+    return _run(x, weights, reverse, keep=False)[0]
+
+
+def _run(x: Any, weights: tuple[Any, ...], reverse: bool, *, keep: bool) -> tuple[Any, Any]:
+    """The states and, to be kept for the gradient, the cells and the gates."""
+    batch, steps, width = x.shape
+    kernel, recurrent, bias = weights
+    units = len(recurrent)
+    projected = (x.reshape(-1, width) @ kernel).reshape(batch, steps, 4 * units)
+
+    def step(n: Any, carry: Any) -> Any:
+        state, cell, states, kept = carry
+        t = steps - 1 - n if reverse else n
+        entry, forget, candidate, output = jnp.split(
+            _at(projected, t) + bias + state @ recurrent, 4, axis=-1
+        )
+        entry, forget, output = (jax.nn.sigmoid(gate) for gate in (entry, forget, output))
+        candidate = jnp.tanh(candidate)
+        cell = forget * cell + entry * candidate
+        state = output * jnp.tanh(cell)
+        if keep:
+            gates = jnp.concatenate([entry, forget, candidate, output], axis=-1)
+            kept = _put(kept[0], cell, t), _put(kept[1], gates, t)
+        return state, cell, _put(states, state, t), kept
+
+    def empty(width: int) -> Any:
+        return jnp.zeros((batch, steps, width), x.dtype)
+
+    zero = jnp.zeros((batch, units), x.dtype)
+    kept = (empty(units), empty(4 * units)) if keep else ()
+    _, _, states, kept = jax.lax.fori_loop(0, steps, step, (zero, zero, empty(units), kept))
+    return states, kept
+
+
+def _forward(x: Any, weights: tuple[Any, ...], reverse: bool) -> tuple[Any, Any]:
+    states, kept = _run(x, weights, reverse, keep=True)
+    return states, (x, weights, states, kept)
+
+
+def _backward(reverse: bool, residuals: Any, d_states: Any) -> tuple[Any, tuple[Any, ...]]:
+    x, weights, states, (cells, all_gates) = residuals
+    batch, steps, width = x.shape
+    kernel, recurrent, _ = weights
+    units = len(recurrent)
+    # the barrier has the transposed copy made once, not in every step
+    transposed = jax.lax.optimization_barrier(recurrent.T)
+
+    def step(n: Any, carry: Any) -> Any:
+        d_state, d_cell, d_all_gates = carry
+        t = n if reverse else steps - 1 - n
+        cell = _at(cells, t)
+        entry, forget, candidate, output = jnp.split(_at(all_gates, t), 4, axis=-1)
+        squashed = jnp.tanh(cell)
+        d_state = d_state + _at(d_states, t)
+        d_cell = d_cell + d_state * output * (1 - squashed * squashed)
+        added = entry * candidate  # what the step put into the cell; the rest was there before
+        d_gates = jnp.concatenate(
+            [
+                d_cell * added * (1 - entry),
+                d_cell * (cell - added) * (1 - forget),
+                d_cell * entry * (1 - candidate * candidate),
+                d_state * squashed * output * (1 - output),
+            ],
+            axis=-1,
+        )
+        return d_gates @ transposed, d_cell * forget, _put(d_all_gates, d_gates, t)
+
+    zero = jnp.zeros((batch, units), x.dtype)
+    start = (zero, zero, jnp.zeros_like(all_gates))
+    d_gates = jax.lax.fori_loop(0, steps, step, start)[2].reshape(-1, 4 * units)
+    padding = ((0, 0), (0, 1), (0, 0)) if reverse else ((0, 0), (1, 0), (0, 0))
+    before = jnp.pad(states[:, 1:] if reverse else states[:, :-1], padding).reshape(-1, units)
+    d_weights = (x.reshape(-1, width).T @ d_gates, before.T @ d_gates, d_gates.sum(axis=0))
+    d_x = (d_gates @ kernel.T).reshape(x.shape)
+    return d_x, d_weights
+
+
+_lstm.defvjp(_forward, _backward)
+
+
+def _at(sequence: Any, t: Any) -> Any:
+    return jax.lax.dynamic_index_in_dim(sequence, t, axis=1, keepdims=False)
+
+
+def _put(sequence: Any, value: Any, t: Any) -> Any:
+    return jax.lax.dynamic_update_index_in_dim(sequence, value, t, axis=1)

@@ -84,12 +84,16 @@ def new_model(architecture: Architecture, seed: int) -> TrainedModel:
 
 
 def build_keras(
-    architecture: Architecture, *, seed: int = 0, batchnorm_statistics: bool = True
+    architecture: Architecture,
+    *,
+    seed: int = 0,
+    batchnorm_statistics: bool = True,
+    filled_batches: bool = False,
+    precision: str = "float32",
 ) -> "keras.Model":
     """The Keras 3 model: input `(batch, L, 4 + coverage)`, output logits.
 
-    Logits have the shape `(batch, L / pool, outputs, pool, 4)` float32; softmax over the last axis
-    gives Helixer's probabilities.
+    Logits have the shape `(batch, L / pool, 4, outputs, pool)` float32; see `probabilities`.
 
     Parameters
     ----------
@@ -99,12 +103,17 @@ def build_keras(
         Initialises every layer, and dropout.
     batchnorm_statistics
         False: batch norm uses (and keeps) its moving statistics in training too.
+    filled_batches
+        A second input `(batch,)`, 1 for a subsequence and 0 for one that only fills up the batch:
+        these are left out of the statistics of batch norm.
+    precision
+        Keras dtype policy of the layers; weights and logits are float32 always.
     """
     import keras
 
-    from helixer_ft.network.keras_layers import FixedStatisticsBatchNorm
-
     inputs = keras.Input((None, architecture.input_width), name="main_input")
+    present = keras.Input((), name="present") if filled_batches else None
+    layers = _Layers(architecture, seed, precision, batchnorm_statistics)
     x = inputs
     coverage = None
     if architecture.coverage_channels:
@@ -112,77 +121,143 @@ def build_keras(
         coverage = inputs[:, :, -architecture.coverage_channels :]
         width = architecture.pool_size * architecture.coverage_channels
         coverage = keras.layers.Reshape((-1, width), name="pooled_coverage")(coverage)
-    n_seeds = 4 * (len(architecture.body) + len(architecture.head))  # an LSTM takes four
-    seeds = iter(np.random.SeedSequence(seed).generate_state(n_seeds).tolist())
-    width = BASES
-    for layer in architecture.body:
-        width = layer.output_width(width)
-        if isinstance(layer, BatchNorm) and not batchnorm_statistics:
-            x = FixedStatisticsBatchNorm(
-                momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name
-            )(x)
-        else:
-            x = _keras_layer(layer, width, seeds)(x)
+    x = layers.body(x, present)
     if coverage is not None:
         x = keras.layers.Concatenate(name="features_and_coverage")([x, coverage])
-    for dense in architecture.head:
-        x = _keras_layer(dense, dense.units, seeds)(x)
-    shape = (-1, len(architecture.outputs), architecture.pool_size, CLASSES)
-    logits = keras.layers.Reshape(shape, name="logits")(x)
-    return keras.Model(inputs, logits, name="helixer")
+    logits = layers.head(x)
+    return keras.Model(inputs if present is None else [inputs, present], logits, name="helixer")
+
+
+def build_body(architecture: Architecture, *, precision: str = "float32") -> "keras.Model":
+    """The Keras model of the body alone: `(batch, L, 4)` -> features `(batch, L / pool, width)`."""
+    import keras
+
+    inputs = keras.Input((None, BASES), name="main_input")
+    layers = _Layers(architecture, 0, precision, batchnorm_statistics=True)
+    return keras.Model(inputs, layers.body(inputs, None), name="body")
+
+
+def build_head(architecture: Architecture, *, precision: str = "float32") -> "keras.Model":
+    """The Keras model of the head alone: `(batch, L / pool, head input width)` -> logits."""
+    import keras
+
+    inputs = keras.Input((None, architecture.head_input_width), name="features")
+    layers = _Layers(architecture, 0, precision, batchnorm_statistics=True)
+    return keras.Model(inputs, layers.head(inputs), name="head")
+
+
+class _Layers:
+    """Makes the Keras layers of an architecture, each with seeds of its own."""
+
+    def __init__(
+        self, architecture: Architecture, seed: int, precision: str, batchnorm_statistics: bool
+    ) -> None:
+        self.architecture = architecture
+        self.precision = precision
+        self.batchnorm_statistics = batchnorm_statistics
+        n_seeds = 4 * (len(architecture.body) + len(architecture.head))  # an LSTM takes four
+        self.seeds = iter(np.random.SeedSequence(seed).generate_state(n_seeds).tolist())
+
+    def body(self, x: Any, present: Any) -> Any:
+        """From the bases to the features."""
+        from helixer_ft.network.keras_layers import BatchNorm as OurBatchNorm
+
+        width = BASES
+        for layer in self.architecture.body:
+            width = layer.output_width(width)
+            if isinstance(layer, BatchNorm):
+                norm = OurBatchNorm(
+                    momentum=layer.momentum,
+                    epsilon=layer.epsilon,
+                    fixed_statistics=not self.batchnorm_statistics,
+                    name=layer.name,
+                    dtype=self.precision,
+                )
+                x = norm(x) if present is None else norm(x, present=present)
+            else:
+                x = self._keras_layer(layer, width)(x)
+        return x
+
+    def head(self, x: Any) -> Any:
+        """From the features (and coverage) to the logits."""
+        import keras
+
+        from helixer_ft.network.keras_layers import Logits
+
+        architecture = self.architecture
+        *hidden, output = architecture.head
+        for dense in hidden:
+            x = self._keras_layer(dense, dense.units)(x)
+        logits = Logits(
+            len(architecture.outputs),
+            architecture.pool_size,
+            CLASSES,
+            kernel_initializer=keras.initializers.GlorotUniform(next(self.seeds)),
+            name=output.name,
+            dtype=self.precision,
+        )
+        return logits(x)
+
+    def _keras_layer(self, layer: Layer, output_width: int) -> "keras.layers.Layer":
+        import keras
+
+        from helixer_ft.network.keras_layers import BidirectionalLSTM
+
+        glorot = keras.initializers.GlorotUniform
+        common = {"name": layer.name, "dtype": self.precision}
+        match layer:
+            case Conv():
+                return keras.layers.Conv1D(
+                    layer.filters,
+                    layer.kernel_size,
+                    padding="same",
+                    activation="relu",
+                    kernel_initializer=glorot(next(self.seeds)),
+                    **common,
+                )
+            case Pool():
+                return keras.layers.Reshape((-1, output_width), **common)
+            case Dropout():
+                return keras.layers.Dropout(layer.rate, seed=next(self.seeds), **common)
+            case BiLSTM():
+                four = (next(self.seeds), next(self.seeds), next(self.seeds), next(self.seeds))
+                return BidirectionalLSTM(layer.units, four, **common)
+            case Dense():
+                return keras.layers.Dense(
+                    layer.units,
+                    activation=layer.activation,
+                    kernel_initializer=glorot(next(self.seeds)),
+                    **common,
+                )
+        raise TypeError(f"no Keras layer for {type(layer).__name__}")
+
+
+def probabilities(logits: Any) -> Any:
+    """Logits `(batch, steps, 4, outputs, pool)` -> probabilities `(batch, steps, outputs, pool, 4)`
+    as Helixer lays them out.
+    """
+    from keras import ops
+
+    return ops.softmax(ops.moveaxis(logits, 2, -1), axis=-1)
 
 
 def set_weights(model: "keras.Model", weights: LayerWeights) -> None:
-    """Put the arrays of each named layer into the Keras model."""
-    for name, arrays in weights.items():
-        model.get_layer(name).set_weights(arrays)
+    """Put the arrays of each named layer into the Keras model, whole or a part of it."""
+    for layer in model.layers:
+        if layer.weights:
+            layer.set_weights(weights[layer.name])
 
 
 def get_weights(model: "keras.Model", architecture: Architecture) -> LayerWeights:
-    """The arrays of every layer, float32, copied out of the Keras model."""
+    """The arrays of every layer that the Keras model has, float32, copied out of it."""
     from keras import ops
 
+    present = {layer.name for layer in model.layers}
     return {
         layer.name: [
             np.array(ops.convert_to_numpy(variable.value), np.float32)
             for variable in model.get_layer(layer.name).weights
         ]
         for layer, _ in architecture.layers()
+        if layer.name in present
     }
-
-
-def _keras_layer(layer: Layer, output_width: int, seeds: Any) -> "keras.layers.Layer":
-    import keras
-
-    glorot = keras.initializers.GlorotUniform
-    match layer:
-        case Conv():
-            return keras.layers.Conv1D(
-                layer.filters,
-                layer.kernel_size,
-                padding="same",
-                activation="relu",
-                kernel_initializer=glorot(next(seeds)),
-                name=layer.name,
-            )
-        case BatchNorm():
-            return keras.layers.BatchNormalization(
-                momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name
-            )
-        case Pool():
-            return keras.layers.Reshape((-1, output_width), name=layer.name)
-        case Dropout():
-            return keras.layers.Dropout(layer.rate, seed=next(seeds), name=layer.name)
-        case BiLSTM():
-            from helixer_ft.network.keras_layers import BidirectionalLSTM
-
-            four = (next(seeds), next(seeds), next(seeds), next(seeds))
-            return BidirectionalLSTM(layer.units, four, name=layer.name)
-        case Dense():
-            return keras.layers.Dense(
-                layer.units,
-                activation=layer.activation,
-                kernel_initializer=glorot(next(seeds)),
-                name=layer.name,
-            )
-    raise TypeError(f"no Keras layer for {type(layer).__name__}")

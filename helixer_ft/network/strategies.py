@@ -60,6 +60,13 @@ class Plan:
         """Whether layers run in training mode (dropout active); a frozen body never does."""
         return self.strategy is Strategy.WHOLE
 
+    @property
+    def body_is_frozen(self) -> bool:
+        """Whether the body is a fixed function, so that its output can be computed once."""
+        return not self.training_mode and not self.trainable & {
+            layer.name for layer in self.model.architecture.body
+        }
+
     def layers(self) -> Iterator[tuple[Layer, int, int]]:
         """Every layer with its number of parameters and how many of these train."""
         for layer, width in self.model.architecture.layers():

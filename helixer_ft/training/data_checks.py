@@ -1,6 +1,7 @@
 """What is in the data before training starts, and what is wrong with it."""
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import NO_CLASS
 from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.progress import Progress
-from helixer_ft.training.dataset import Dataset, batches, read_ahead
-from helixer_ft.training.loss import pooled_validity
+from helixer_ft.training.batch import unpack
+from helixer_ft.training.dataset import Dataset, read_ahead
 
 STRONG_DIFFERENCE = 0.15
 """Difference between the intergenic shares of two sets that calls for a warning."""
@@ -81,7 +82,7 @@ def find_files(folder: Path, prefix: str) -> list[Path]:
 
 
 def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -> SetSummary:
-    """Read a set once, and check it.
+    """Read a set once, keeping its decoded rows where there is room for them, and check it.
 
     Raises
     ------
@@ -91,22 +92,16 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
     """
     total = np.zeros((2, len(GENIC_CLASSES)), np.int64)
     digest = hashlib.blake2b(digest_size=16)
-    chunks = list(batches(len(dataset), _AT_ONCE))
-    loaded = read_ahead(lambda indices: (indices, dataset.read(indices)), chunks)
-    for indices, windows in progress.track(f"reading the {name} data", len(chunks), loaded):
-        if not ((windows.bases >= 0) & (windows.bases <= 1)).all():
-            i = int(np.flatnonzero(~((windows.bases >= 0) & (windows.bases <= 1)).all((1, 2)))[0])
-            file, row = dataset.rows[indices[i]]
-            raise InputError(
-                f"{dataset.files[file].path}: data/X row {row} holds values that are not between "
-                "0 and 1 (NaN?), expected a share of each base. Make the file anew."
-            )
-        valid = np.repeat(pooled_validity(windows, pool_size), pool_size, axis=1)
-        total[0] += np.bincount(windows.genic.ravel(), minlength=NO_CLASS + 1)[:NO_CLASS]
-        total[1] += np.bincount(windows.genic[valid], minlength=NO_CLASS + 1)[:NO_CLASS]
-        for array in (windows.bases, windows.genic, windows.phase, windows.valid):
-            if array is not None:
-                digest.update(np.ascontiguousarray(array).tobytes())
+    chunks = read_ahead(lambda chunk: chunk, dataset.decoded.fill(_AT_ONCE))
+    n_chunks = math.ceil(dataset.decoded.n / _AT_ONCE)
+    for _, rows in progress.track(f"reading the {name} data", n_chunks, chunks):
+        labels = unpack(rows[:, 1])
+        valid = labels.valid.reshape(len(rows), -1, pool_size).all(axis=-1)
+        genic = labels.genic[np.repeat(valid, pool_size, axis=1)]
+        total[0] += _count(labels.genic)
+        total[1] += _count(genic)
+        digest.update(np.ascontiguousarray(rows[:, :2]).tobytes())
+    digest.update(dataset.source.table.vectors.tobytes())
     summary = SetSummary(
         name=name,
         windows=len(dataset),
@@ -115,7 +110,7 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
         sequences=Counter((species, seqid) for species, seqid, _ in dataset.regions),
         fingerprint=digest.hexdigest(),
     )
-    _refuse_unusable(summary, [file.path for file in dataset.files])
+    _refuse_unusable(summary, [file.path for file in dataset.source.files])
     return summary
 
 
@@ -147,6 +142,11 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
             "unmask it."
         )
     return result
+
+
+def _count(genic: np.ndarray) -> np.ndarray:
+    """(4,) bases per genic class; those without label are left out."""
+    return np.bincount(genic.ravel(), minlength=NO_CLASS + 1)[:NO_CLASS]
 
 
 def _refuse_unusable(summary: SetSummary, paths: Sequence[Path]) -> None:

@@ -1,30 +1,35 @@
 """Rows of several data files as one indexed set, and batches of them read ahead."""
 
+import hashlib
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import DataFile, Windows
+from helixer_ft.formats.data_h5 import DataFile
+from helixer_ft.progress import Progress
+from helixer_ft.training.batch import PLANES, BaseTable, BaseVectorError, Batch, pack
+from helixer_ft.training.row_cache import CacheFolder, KeptFile, Room, RowCache
 
+FORMAT = 1
+KIND = "decoded"
 _READ_AHEAD = 2
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """Subsequences of one or more data files.
+class Source:
+    """Subsequences in data files.
 
-    Attributes
+    Parameters
     ----------
     files
-        The files, all of one subsequence length.
+        All of one subsequence length.
     rows
         (n, 2) int: file and row within it, per subsequence.
     length
@@ -32,42 +37,101 @@ class Dataset:
         after the last full pool.
     """
 
-    files: tuple[DataFile, ...]
-    rows: np.ndarray
-    length: int
+    def __init__(self, files: Sequence[DataFile], rows: np.ndarray, length: int) -> None:
+        self.files = tuple(files)
+        self.rows = rows
+        self.length = length
+        self.table = BaseTable()
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a decoded row."""
+        return PLANES * self.length
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What decoded rows follow from: the content of the files, and what is taken of it."""
+        return {
+            "format": FORMAT,
+            "files": [_file_hash(file.path) for file in self.files],
+            "rows": hashlib.blake2b(self.rows.tobytes(), digest_size=16).hexdigest(),
+            "length": self.length,
+            "phase": self.files[0].phase,
+            "transitions": self.files[0].transitions,
+        }
+
+    def notes(self) -> dict[str, Any]:
+        """What is needed to read decoded rows."""
+        return {"base_vectors": self.table.vectors.tolist()}
+
+    def decode(self, indices: np.ndarray) -> np.ndarray:
+        """(n, 3, L) uint8 rows (see `training/batch.py`) of subsequences, in the order given.
+
+        Raises
+        ------
+        InputError
+            Damaged data, labels that are not one-hot, bases that are not shares.
+        """
+        wanted = self.rows[indices]
+        decoded = np.empty((len(wanted), PLANES, self.length), np.uint8)
+        for number in np.unique(wanted[:, 0]):
+            chosen = np.flatnonzero(wanted[:, 0] == number)
+            file, rows = self.files[number], wanted[chosen, 1]
+            try:
+                packed = pack(file.read(rows.tolist()), self.table)
+            except BaseVectorError as error:
+                raise InputError(f"{file.path}: data/X row {rows[error.window]} {error}") from error
+            decoded[chosen] = packed[:, :, : self.length]
+        return decoded
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Subsequences to train or score on.
+
+    Attributes
+    ----------
+    source
+        The data files.
+    decoded
+        Rows of all subsequences of the source, read from the files where they are not kept.
+    indices
+        (n,) int: which subsequences of the source.
+    features
+        The body's output for all subsequences of the source, where the head alone is trained.
+    """
+
+    source: Source
+    decoded: RowCache
+    indices: np.ndarray
+    features: RowCache | None = None
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.indices)
+
+    @property
+    def length(self) -> int:
+        """Bases of each subsequence that are used."""
+        return self.source.length
 
     @property
     def regions(self) -> list[tuple[str, str, int]]:
         """Per subsequence (species, sequence, lower coordinate); both strands share it."""
-        return [self.files[file].regions[row] for file, row in self.rows]
+        return [
+            self.source.files[file].regions[row] for file, row in self.source.rows[self.indices]
+        ]
 
     def subset(self, indices: np.ndarray) -> "Dataset":
         """Some of the subsequences."""
-        return Dataset(self.files, self.rows[indices], self.length)
+        return replace(self, indices=self.indices[indices])
 
-    def read(self, indices: np.ndarray) -> Windows:
-        """Read subsequences by index, in the order given."""
-        wanted = self.rows[indices]
-        parts, order = [], []
-        for file in np.unique(wanted[:, 0]):
-            chosen = np.flatnonzero(wanted[:, 0] == file)
-            parts.append(self.files[file].read(wanted[chosen, 1].tolist()))
-            order.append(chosen)
-        back = np.argsort(np.concatenate(order), kind="stable")
-        joined: dict[str, Any] = {
-            field.name: self._join(parts, field.name, back) for field in fields(Windows)
-        }
-        return Windows(**joined)
-
-    def _join(self, parts: Sequence[Windows], name: str, order: np.ndarray) -> np.ndarray | None:
-        arrays = [getattr(part, name) for part in parts]
-        if any(array is None for array in arrays):
-            return None
-        joined = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)[order]
-        return joined[:, : self.length]
+    def read(self, indices: np.ndarray) -> Batch:
+        """Subsequences by index, in the order given."""
+        rows = self.indices[indices]
+        return Batch(
+            rows=self.decoded.read(rows),
+            base_table=self.source.table.padded(),
+            features=None if self.features is None else self.features.read(rows),
+        )
 
 
 def open_dataset(
@@ -78,7 +142,7 @@ def open_dataset(
     transitions: bool,
     all_rows: bool = False,
 ) -> Dataset:
-    """Open data files as one set.
+    """Open data files as one set, decoded at each reading until `Dataset.decoded` keeps its rows.
 
     Parameters
     ----------
@@ -115,7 +179,30 @@ def open_dataset(
             "base, so there is nothing to learn from or to score on. Check that sequence names in "
             "the annotation match those of the genome, and how many bases are masked."
         )
-    return Dataset(files, np.array(rows, dtype=np.int64), length)
+    source = Source(files, np.array(rows, dtype=np.int64), length)
+    return Dataset(source, RowCache(len(rows), source.decode), np.arange(len(rows)))
+
+
+def keep_decoded(sets: Sequence[Dataset], folder: CacheFolder, progress: Progress) -> None:
+    """Make room for the decoded rows of sets, to be filled as they are read for the first time."""
+    wanted = sum(dataset.decoded.n * dataset.source.row_bytes for dataset in sets)
+    room = Room(wanted, folder)
+    if not room.is_enough:
+        progress.notice(
+            f"the decoded data ({wanted / 1e6:,.0f} MB) fit neither in memory nor on disk in "
+            f"{folder.path}: some of the data files are decoded again in every epoch, which is "
+            "slow. Give a --cache-dir with more room"
+        )
+    for dataset in sets:
+        source = dataset.source
+        kept = None
+        if folder.keep or folder.has_kept(KIND):
+            kept = KeptFile.of(folder.path, KIND, source.fingerprint(), source.notes)
+        storage = room.storage(dataset.decoded.n, (PLANES, source.length), np.dtype(np.uint8), kept)
+        if storage is not None:
+            dataset.decoded.keep_in(storage)
+        if storage is not None and storage.complete and kept is not None:
+            source.table = BaseTable(np.array(kept.notes["base_vectors"], np.float16))
 
 
 def check_lengths(files: Sequence[DataFile]) -> None:
@@ -129,6 +216,11 @@ def check_lengths(files: Sequence[DataFile]) -> None:
             f"the data files have different subsequence lengths ({found}), expected one. "
             "Make them again with the same --subsequence-length."
         )
+
+
+def _file_hash(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def batches(n: int, batch_size: int, order: np.ndarray | None = None) -> Iterator[np.ndarray]:

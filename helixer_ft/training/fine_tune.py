@@ -2,14 +2,16 @@
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Any
 
 from helixer_ft.backend import versions
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.training.engine import Engine, engine_class
+from helixer_ft.training.features import FeatureCaches
 from helixer_ft.training.history import Check, TrainingProgress
-from helixer_ft.training.loop import train
+from helixer_ft.training.loop import TrainingData, train
 from helixer_ft.training.outcome import Outcome, compare, outcome_warnings
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.run_folder import RunFolder
@@ -30,10 +32,19 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
     RunFolder(prepared.request.save_model_path).create(
         prepared.request.command, prepared.request.options()
     )
-    engine = engine_class()(plan.model.architecture, plan.model.weights, plan, settings)
+    cached = plan.body_is_frozen and prepared.request.cache.features
+    if cached:
+        prepared = _with_features(prepared, progress)
+    engine = engine_class()(
+        plan.model.architecture, plan.model.weights, plan, settings, from_features=cached
+    )
     # without a new head, the network to train still is the untouched one
     base = prepared.base
-    untouched = engine_class()(base.architecture, base.weights) if plan.new else engine
+    untouched = engine
+    if plan.new:
+        untouched = engine_class()(
+            base.architecture, base.weights, settings=settings, from_features=cached
+        )
     baseline = _score_untouched(untouched, prepared, progress)
     del untouched
     record = _Record(prepared, _baseline_check(baseline))
@@ -64,6 +75,35 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
         warnings=tuple(outcome_warnings(record.checks, best, validation, test)),
         seconds=time.monotonic() - started,
         versions=versions(),
+    )
+
+
+def _with_features(prepared: PreparedRun, progress: TrainingProgress) -> PreparedRun:
+    """The run on the output of its frozen body."""
+    assert prepared.cache_folder is not None, "a dry run trains nothing"
+    request, data = prepared.request, prepared.data
+    fingerprints = {summary.name: summary.fingerprint for summary in prepared.summaries}
+    sets = {"validation": data.validation, "training": data.training}
+    if prepared.test is not None:
+        sets["test"] = prepared.test
+    features = FeatureCaches(
+        prepared.plan.model,
+        {name: (dataset, fingerprints[name]) for name, dataset in sets.items()},
+        request.settings,
+        request.cache,
+        prepared.cache_folder,
+        progress,
+    )
+    features.fill()
+    caches = features.caches
+    return replace(
+        prepared,
+        data=TrainingData(
+            training=replace(data.training, features=caches["training"]),
+            subset=replace(data.subset, features=caches["training"]),
+            validation=replace(data.validation, features=caches["validation"]),
+        ),
+        test=prepared.test and replace(prepared.test, features=caches["test"]),
     )
 
 
@@ -128,6 +168,14 @@ def _baseline_check(baseline: dict[str, DatasetScore]) -> Check:
     )
 
 
+def _settings(prepared: PreparedRun) -> dict[str, Any]:
+    """Settings that the result follows from."""
+    settings, cache = prepared.request.settings, prepared.request.cache
+    if prepared.plan.body_is_frozen and cache.features:
+        return asdict(settings) | {"cache_precision": cache.precision}
+    return asdict(settings)
+
+
 def _provenance(prepared: PreparedRun) -> dict[str, str]:
     """What the written model says about itself (HDF5 attributes)."""
     request, base = prepared.request, prepared.base
@@ -140,7 +188,7 @@ def _provenance(prepared: PreparedRun) -> dict[str, str]:
         "new_layers": ", ".join(prepared.plan.new),
         "trainable_parameters": str(prepared.plan.trainable_parameters),
         "data_fingerprints": json.dumps(data),
-        "settings": json.dumps(asdict(request.settings)),
+        "settings": json.dumps(_settings(prepared)),
         "versions": json.dumps(versions()),
         "command_line": request.command_line,
     }

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from helixer_ft.errors import HelixerFtError
-from helixer_ft.formats.data_h5 import Windows
 from helixer_ft.network.weights import LayerWeights
+from helixer_ft.training.batch import Batch
 from helixer_ft.training.dataset import Dataset, batches, read_ahead
 from helixer_ft.training.engine import Engine
 from helixer_ft.training.history import Check, TrainingProgress
-from helixer_ft.training.loss import pooled_weights
 from helixer_ft.training.scoring import DatasetScore, score_dataset
 from helixer_ft.training.settings import TrainingSettings
 
@@ -80,7 +79,7 @@ class _Loop:
         self.settings = settings
         self.progress = progress
         self.on_check = on_check
-        self.pool_size = engine.architecture.pool_size
+        self.batch_size = min(settings.batch_size, len(data.training))
         self.started = time.monotonic()
         self.number = 0
         self.best: tuple[float, float] | None = None
@@ -98,11 +97,13 @@ class _Loop:
         settings = self.settings
         order = epoch_order(len(self.data.training), settings.seed, epoch)
         n_batches = math.ceil(len(order) / settings.batch_size)
-        loaded = read_ahead(self._load, batches(len(order), settings.batch_size, order))
+        loaded = read_ahead(
+            self.data.training.read, batches(len(order), settings.batch_size, order)
+        )
         self.progress.start(f"epoch {epoch}", n_batches)
         try:
-            for batch, (windows, weights) in enumerate(loaded, start=1):
-                self._train_batch(epoch, batch, windows, weights)
+            for batch, read in enumerate(loaded, start=1):
+                self._train_batch(epoch, batch, read)
                 if batch % settings.accumulate == 0 or batch == n_batches:
                     self.engine.update()
                 every = settings.check_every_nth_batch
@@ -118,15 +119,11 @@ class _Loop:
             loaded.close()
         return False
 
-    def _train_batch(self, epoch: int, batch: int, windows: Windows, weights: np.ndarray) -> None:
-        loss, _ = self.engine.add_gradients(windows.bases, windows.genic, windows.phase, weights)
-        self._require_finite(loss, "training", epoch, batch)
-        self.losses.append((len(weights), loss))
+    def _train_batch(self, epoch: int, number: int, batch: Batch) -> None:
+        loss, _ = self.engine.add_gradients(batch, self.batch_size)
+        self._require_finite(loss, "training", epoch, number)
+        self.losses.append((len(batch), loss))
         self.progress.advance(note=f"loss {loss:.4f}")
-
-    def _load(self, indices: np.ndarray) -> tuple[Windows, np.ndarray]:
-        windows = self.data.training.read(indices)
-        return windows, pooled_weights(windows, self.pool_size, self.settings)
 
     def _check(self, epoch: int, batch: int) -> bool:
         """Score, tell, count; true when patience is exhausted."""

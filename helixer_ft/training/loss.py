@@ -1,54 +1,77 @@
-"""Helixer's loss: cross-entropy from the logits, weighted per pooled step of nine bases."""
+"""Helixer's loss: cross-entropy from the logits, weighted per pooled step of nine bases.
 
+All of it is computed on the device, from the packed labels of `training/batch.py`.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from helixer_ft.formats.data_h5 import NO_CLASS, Windows
+from helixer_ft.formats.data_h5 import NO_CLASS
 from helixer_ft.network.architecture import CLASSES
+from helixer_ft.training.batch import unpack
 from helixer_ft.training.settings import TrainingSettings
 
 GENIC_SHARE = 0.8
 """Share of the genic output in the loss of a network with phase; phase has the rest."""
-_N_TRANSITIONS = 6
 
 
-def pooled_validity(windows: Windows, pool_size: int) -> np.ndarray:
-    """(n, L / pool) bool: steps of which every base is valid."""
-    return np.asarray(_pooled(windows.valid, pool_size).all(axis=-1))
+def pooled_validity(labels: Any, pool_size: int) -> Any:
+    """(n, L) packed labels -> (n, L / pool) float32: 1 for a step of which every base is valid."""
+    from keras import ops
+
+    valid = _pooled(unpack(labels).valid, pool_size)
+    return ops.cast(ops.min(valid, axis=-1), "float32")
 
 
-def pooled_weights(windows: Windows, pool_size: int, settings: TrainingSettings) -> np.ndarray:
+def pooled_weights(
+    labels: Any, transitions: Any, pool_size: int, settings: TrainingSettings
+) -> Any:
     """(n, L / pool) float32 loss weights: valid x classes present x transitions present.
 
     The class weights of the classes among a step's bases add up, and so do the weights of the
     kinds of transition marked there; a sum of zero over transitions counts as one.
+
+    Parameters
+    ----------
+    labels, transitions
+        (n, L) uint8; see `training/batch.py`.
+    pool_size
+        Bases per step.
+    settings
+        Class and transition weights.
     """
-    weights = pooled_validity(windows, pool_size).astype(np.float64)
+    from keras import ops
+
+    weights = pooled_validity(labels, pool_size)
     if settings.class_weights is not None:
-        genic = _pooled(windows.genic, pool_size)
-        weights *= sum(
-            weight * (genic == code).any(axis=-1)
-            for code, weight in enumerate(settings.class_weights)
-        )
+        genic = _pooled(unpack(labels).genic, pool_size)
+        present = [ops.any(genic == code, axis=-1) for code in range(CLASSES)]
+        weights = weights * _total(settings.class_weights, present)
     if settings.transition_weights is not None:
-        assert windows.transitions is not None, "transitions were not read"
-        kinds = np.bitwise_or.reduce(_pooled(windows.transitions, pool_size), axis=-1)
-        weights *= _transition_table(settings.transition_weights)[kinds]
-    return weights.astype(np.float32)
+        marks = _pooled(transitions, pool_size)
+        kinds = range(len(settings.transition_weights))
+        present = [ops.any(marks & (1 << kind) != 0, axis=-1) for kind in kinds]
+        total = _total(settings.transition_weights, present)
+        weights = weights * ops.where(total == 0, 1.0, total)
+    return weights
 
 
-def losses(logits: Any, genic: Any, phase: Any, weights: Any) -> tuple[Any, Any]:
+def losses(logits: Any, labels: Any, weights: Any, n: Any) -> tuple[Any, Any]:
     """The loss of a batch, as backend tensors.
 
     Parameters
     ----------
     logits
-        (n, steps, outputs, pool, 4) float32.
-    genic, phase
-        (n, L) class codes; `phase` is None for a network without phase.
+        (n, steps, 4, outputs, pool) float32.
+    labels
+        (n, L) packed labels.
     weights
         (n, steps) loss weights.
+    n
+        Subsequences in the batch, without those that only fill it up (their weights are 0).
 
     Returns
     -------
@@ -58,42 +81,69 @@ def losses(logits: Any, genic: Any, phase: Any, weights: Any) -> tuple[Any, Any]
     """
     from keras import ops
 
-    entropy = ops.sum(cross_entropy(logits, genic, phase), axis=3) * weights[:, :, None]
+    outputs, pool = logits.shape[3:]
+    entropy = ops.sum(cross_entropy(logits, labels), axis=3) * weights[:, :, None]
     # axis by axis: TensorFlow adds up a reduction over several axes in one float32 chain, which
     # loses four digits over the 171,072 bases of a batch
-    parts = ops.mean(ops.mean(entropy, axis=1), axis=0) / logits.shape[3]
-    if phase is None:
+    parts = ops.sum(ops.mean(entropy, axis=1), axis=0) / (n * pool)
+    if outputs == 1:
         return parts[0], parts
     return GENIC_SHARE * parts[0] + (1 - GENIC_SHARE) * parts[1], parts
 
 
-def cross_entropy(logits: Any, genic: Any, phase: Any) -> Any:
+def cross_entropy(logits: Any, labels: Any) -> Any:
     """(n, steps, outputs, pool) cross-entropy per base; 0 where a base has no label."""
     from keras import ops
 
-    truth = truth_codes(logits, genic, phase)
-    one_hot = ops.one_hot(truth, CLASSES, dtype="float32")
-    labelled = ops.cast(truth != NO_CLASS, "float32")
-    return ops.logsumexp(logits, axis=-1) * labelled - ops.sum(one_hot * logits, axis=-1)
+    truth = truth_codes(logits, labels)
+    labelled = truth != NO_CLASS
+
+    @ops.custom_gradient
+    def of_logits(logits: Any) -> tuple[Any, Callable[..., Any]]:
+        """Automatic differentiation would add up one array of zeros and a class per class."""
+        classes = [logits[:, :, code] for code in range(CLASSES)]
+        largest = _fold(ops.maximum, classes)
+        total = _fold(ops.add, [ops.exp(values - largest) for values in classes])
+        normaliser = largest + ops.log(total)
+        of_truth = [ops.where(truth == code, values, 0.0) for code, values in enumerate(classes)]
+        entropy = ops.where(labelled, normaliser - _fold(ops.add, of_truth), 0.0)
+
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            outer = ops.where(labelled, args[0] if upstream is None else upstream, 0.0)
+            codes = np.arange(CLASSES, dtype=np.uint8).reshape(CLASSES, 1, 1)
+            one_hot = ops.cast(truth[:, :, None] == codes, "float32")
+            return (ops.exp(logits - normaliser[:, :, None]) - one_hot) * outer[:, :, None]
+
+        return entropy, gradient
+
+    return of_logits(logits)
 
 
-def truth_codes(logits: Any, genic: Any, phase: Any) -> Any:
-    """(n, steps, outputs, pool) int32 class codes, laid out as the logits."""
+def truth_codes(logits: Any, labels: Any) -> Any:
+    """(n, steps, outputs, pool) uint8 class codes, laid out as the logits of a class."""
     from keras import ops
 
-    _, steps, outputs, pool, _ = ops.shape(logits)
-    codes = [genic] if phase is None else [genic, phase]
-    assert len(codes) == outputs, "as many labels as outputs"
-    pooled = [ops.reshape(ops.cast(code, "int32"), (-1, steps, pool)) for code in codes]
-    return ops.stack(pooled, axis=2)
+    outputs, pool = logits.shape[3:]
+    codes = unpack(labels)
+    return ops.stack([_pooled(code, pool) for code in (codes.genic, codes.phase)[:outputs]], axis=2)
 
 
-def _pooled(bases: np.ndarray, pool_size: int) -> np.ndarray:
-    return bases.reshape(len(bases), -1, pool_size)
+def _pooled(bases: Any, pool_size: int) -> Any:
+    """(n, L) -> (n, L / pool, pool)."""
+    from keras import ops
+
+    n, length = ops.shape(bases)
+    return ops.reshape(bases, (n, length // pool_size, pool_size))
 
 
-def _transition_table(weights: tuple[float, ...]) -> np.ndarray:
-    """(64,) weight of each combination of transition kinds."""
-    kinds = np.arange(2**_N_TRANSITIONS)[:, None] >> np.arange(_N_TRANSITIONS) & 1
-    total = kinds @ np.asarray(weights, dtype=np.float64)
-    return np.where(total == 0, 1.0, total)
+def _total(weights: Sequence[float], present: Sequence[Any]) -> Any:
+    """(n, steps) float32 sum of the weights of what is present."""
+    from keras import ops
+
+    parts = zip(weights, present, strict=True)
+    return _fold(ops.add, [weight * ops.cast(here, "float32") for weight, here in parts])
+
+
+def _fold(function: Callable[[Any, Any], Any], values: Sequence[Any]) -> Any:
+    """All values joined by a function of two; elementwise, so that a compiler can fuse it."""
+    return functools.reduce(function, values)

@@ -11,9 +11,10 @@ from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
 from helixer_ft.training.data_checks import SetSummary, find_files, summarise, warnings
-from helixer_ft.training.dataset import Dataset, check_lengths, open_dataset
+from helixer_ft.training.dataset import Dataset, check_lengths, keep_decoded, open_dataset
 from helixer_ft.training.loop import TrainingData, fixed_subset
 from helixer_ft.training.request import FineTuneRequest
+from helixer_ft.training.row_cache import CacheFolder
 from helixer_ft.training.run_folder import RunFolder
 
 MAX_SUBSET = 128
@@ -32,6 +33,8 @@ class PreparedRun:
         The sets; test is None without test data.
     summaries
         Content of training, validation and test data.
+    cache_folder
+        Where caches go on disk; None for a dry run, which writes nothing.
     notices, warnings
         What the user should know.
     """
@@ -42,12 +45,22 @@ class PreparedRun:
     data: TrainingData
     test: Dataset | None
     summaries: tuple[SetSummary, ...]
+    cache_folder: CacheFolder | None
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-def prepare_run(request: FineTuneRequest, progress: Progress) -> PreparedRun:
-    """Read model and data, apply the strategy, check everything; writes nothing.
+def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = False) -> PreparedRun:
+    """Read model and data, apply the strategy, check everything.
+
+    Parameters
+    ----------
+    request
+        What is asked for.
+    progress
+        Told of what is read.
+    dry
+        Write nothing: the decoded data are not kept.
 
     Raises
     ------
@@ -65,11 +78,32 @@ def prepare_run(request: FineTuneRequest, progress: Progress) -> PreparedRun:
             f"{architecture.coverage_channels // 2} track(s) beside the bases; fine-tuning such a "
             "model is not possible yet. Tune the model it was made from."
         )
+    if request.predict_phase and not architecture.has_phase:
+        raise InputError(
+            f"{request.load_model_path}: predicts no phase, so --predict-phase cannot be kept. "
+            "Leave it out."
+        )
     plan = request.plan(base)
     sets = _open_sets(request, architecture, training_files, validation_files)
-    summaries = tuple(
-        summarise(dataset, name, architecture.pool_size, progress) for name, dataset in sets.items()
-    )
+    folder = None
+    if not dry:
+        run_folder = RunFolder(request.save_model_path)
+        folder = CacheFolder(request.cache, run_folder.path, progress)
+    try:
+        if folder is not None:
+            keep_decoded(list(sets.values()), folder, progress)
+        summaries = tuple(
+            summarise(dataset, name, architecture.pool_size, progress)
+            for name, dataset in sets.items()
+        )
+    except BaseException:
+        for dataset in sets.values():
+            dataset.decoded.forget()
+        if folder is not None:
+            folder.remove_if_empty()
+        raise
+    for dataset in sets.values():
+        dataset.decoded.publish()
     training, validation = sets["training"], sets["validation"]
     size = min(len(training), len(validation), MAX_SUBSET)
     subset = training.subset(fixed_subset(len(training), size, request.settings.seed))
@@ -80,6 +114,7 @@ def prepare_run(request: FineTuneRequest, progress: Progress) -> PreparedRun:
         data=TrainingData(training, subset, validation),
         test=sets.get("test"),
         summaries=summaries,
+        cache_folder=folder,
         notices=(*plan.notices, *_overhang_notices(training, architecture.pool_size)),
         warnings=tuple(warnings(summaries)),
     )
@@ -103,12 +138,12 @@ def _open_sets(
     }
     if request.test_data:
         sets["test"] = open_dataset(request.test_data, transitions=False, all_rows=True, **common)
-    check_lengths([file for dataset in sets.values() for file in dataset.files])
+    check_lengths([file for dataset in sets.values() for file in dataset.source.files])
     return sets
 
 
 def _overhang_notices(training: Dataset, pool_size: int) -> list[str]:
-    length = training.files[0].length
+    length = training.source.files[0].length
     overhang = length - training.length
     if not overhang:
         return []

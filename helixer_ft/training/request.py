@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan, plan_freeze, plan_whole
-from helixer_ft.training.settings import TrainingSettings
+from helixer_ft.training.settings import CacheSettings, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class FineTuneRequest:
         `freeze`: which head is trained.
     settings
         Of the training loop.
+    cache
+        What is kept of what would be computed again and again, and where.
+    predict_phase
+        The model must predict phase (HybridModel.py's word).
     force
         Overwrite the output.
     command_line
@@ -41,6 +45,8 @@ class FineTuneRequest:
     hidden_units: int | None = None
     keep_head: bool = False
     settings: TrainingSettings = field(default_factory=TrainingSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    predict_phase: bool = False
     force: bool = False
     command_line: str = ""
 
@@ -64,6 +70,9 @@ class FineTuneRequest:
             "test_data": [str(path.resolve()) for path in self.test_data],
             "save_model_path": str(self.save_model_path.resolve()),
         }
+        if self.cache.folder is not None:
+            own["cache_dir"] = str(self.cache.folder.resolve())
+        own["keep_cache"] = self.cache.keep
         if self.command == "whole":
             own |= {"freeze_batchnorm": self.freeze_batchnorm}
         else:
@@ -71,6 +80,8 @@ class FineTuneRequest:
                 "post_coverage_hidden_layer": self.post_coverage_hidden_layer,
                 "hidden_units": self.hidden_units,
                 "keep_head": self.keep_head,
+                "cache_features": self.cache.features,
+                "cache_precision": self.cache.precision,
             }
         for setting in fields(self.settings):
             value = getattr(self.settings, setting.name)

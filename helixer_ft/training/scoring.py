@@ -9,7 +9,7 @@ from helixer_ft.metrics import PHASE_CLASSES, Score, genic_f1, scores
 from helixer_ft.progress import Progress
 from helixer_ft.training.dataset import Dataset, batches, read_ahead
 from helixer_ft.training.engine import Engine
-from helixer_ft.training.loss import GENIC_SHARE, pooled_validity
+from helixer_ft.training.loss import GENIC_SHARE
 
 
 @dataclass(frozen=True)
@@ -66,21 +66,20 @@ def score_dataset(
     engine: Engine, dataset: Dataset, batch_size: int, progress: Progress, task: str
 ) -> DatasetScore:
     """Score a network on every window of a dataset; the batch size does not change the result."""
-    pool = engine.architecture.pool_size
     batch_size = min(batch_size, len(dataset))
-    counts, entropy, n_valid = [], np.zeros(len(engine.architecture.outputs)), 0
+    counts, entropy = [], np.zeros(len(engine.architecture.outputs))
     steps = read_ahead(dataset.read, batches(len(dataset), batch_size))
     progress.start(task, len(dataset))
     try:
-        for windows in steps:
-            valid = pooled_validity(windows, pool)
-            scored = engine.score(windows.bases, windows.genic, windows.phase, valid, batch_size)
+        for batch in steps:
+            scored = engine.score(batch, batch_size)
             counts.append(scored.counts)
             entropy += scored.entropy.sum(axis=0)
-            n_valid += int(valid.sum()) * pool
-            progress.advance(len(windows.bases))
+            progress.advance(len(batch))
     finally:
         progress.finish()
+    joined = np.concatenate(counts)
+    n_valid = joined[:, 0].sum()
     shares = [GENIC_SHARE, 1 - GENIC_SHARE] if len(entropy) == 2 else [1.0]
-    loss = float(entropy @ shares) / n_valid if n_valid else float("nan")
-    return DatasetScore(np.concatenate(counts), loss)
+    loss = float(entropy @ shares / n_valid) if n_valid else float("nan")
+    return DatasetScore(joined, loss)

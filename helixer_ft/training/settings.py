@@ -3,11 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Literal
 
 from helixer_ft.errors import InputError
 
 OPTIMIZERS = ("adamw", "adam")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+CACHE_PRECISIONS = ("float32", "float16")
 RECOMMENDED_CLASS_WEIGHTS = (0.7, 1.6, 1.2, 1.2)
 RECOMMENDED_TRANSITION_WEIGHTS = (1.0, 12.0, 3.0, 1.0, 12.0, 3.0)
 
@@ -40,6 +43,8 @@ class TrainingSettings:
         Loss weights of steps at the six kinds of transition (see docs/formats.md); None: 1.
     save_every_check
         Keep the model of every check.
+    precision
+        Of the computation; weights, loss and the LSTM's memory stay in float32.
     seed
         New layers, dropout, order of the training data, training subset, bootstrap.
     """
@@ -57,6 +62,7 @@ class TrainingSettings:
     class_weights: tuple[float, ...] | None = RECOMMENDED_CLASS_WEIGHTS
     transition_weights: tuple[float, ...] | None = RECOMMENDED_TRANSITION_WEIGHTS
     save_every_check: bool = False
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -75,6 +81,10 @@ class TrainingSettings:
             )
         if self.optimizer not in OPTIMIZERS:
             raise InputError(f"--optimizer is {self.optimizer}, expected adamw or adam.")
+        if self.precision not in PRECISIONS:
+            raise InputError(
+                f"--precision is {self.precision}, expected one of {', '.join(PRECISIONS)}."
+            )
         default_decay = next(f.default for f in fields(self) if f.name == "weight_decay")
         if self.optimizer == "adam" and self.weight_decay not in (0, default_decay):
             raise InputError(
@@ -82,6 +92,35 @@ class TrainingSettings:
             )
         check_weights("--class-weights", self.class_weights, 4)
         check_weights("--transition-weights", self.transition_weights, 6)
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    """What is kept of what would otherwise be computed again and again.
+
+    Attributes
+    ----------
+    features
+        `freeze`: the output of the frozen body.
+    folder
+        Where on disk; None: `$SLURM_TMPDIR`, `$TMPDIR`, else beside the model that is written.
+    precision
+        Of the kept output of the body.
+    keep
+        Leave the files for later runs.
+    """
+
+    features: bool = True
+    folder: Path | None = None
+    precision: Literal["float32", "float16"] = "float32"
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        if self.precision not in CACHE_PRECISIONS:
+            raise InputError(
+                f"--cache-precision is {self.precision}, expected one of "
+                f"{', '.join(CACHE_PRECISIONS)}."
+            )
 
 
 def option(name: str) -> str:

@@ -645,6 +645,9 @@ OPTIONS = [
     (["--batch-size", "1.5"], ["--batch-size", "'1.5'"]),
     (["--optimizer", "sgd"], ["--optimizer", "'sgd'", "adamw"]),
     (["--optimizer", "adam", "--weight-decay", "0.1"], ["--weight-decay", "--optimizer adamw"]),
+    (["--precision", "float8"], ["--precision", "'float8'", "mixed_bfloat16"]),
+    (["--cache-precision", "float16"], ["--cache-precision"]),
+    (["--no-cache-features"], ["--no-cache-features"]),
     (["--backend", "torch"], ["--backend", "'torch'", "jax"]),
     (["--gpu-id", "-1"], ["--gpu-id"]),
     (["--fine-tune"], ["--fine-tune keeps the body fixed", "helixer-ft freeze"]),
@@ -668,12 +671,55 @@ FREEZE_OPTIONS = [
     (["--post-coverage-hidden-layer", "--hidden-units", "0"], ["--hidden-units", "0"]),
     (["--post-coverage-hidden-layer", "--hidden-units", "-2"], ["--hidden-units", "-2"]),
     (["--freeze-batchnorm"], ["--freeze-batchnorm"]),
+    (["--cache-precision", "float8"], ["--cache-precision", "'float8'", "float16"]),
 ]
 
 
 @pytest.mark.parametrize(("options", "parts"), FREEZE_OPTIONS, ids=lambda v: " ".join(v)[:60])
 def test_options_of_freeze(work, options, parts):
     work.refused(*options, parts=parts, command="freeze")
+
+
+@pytest.mark.parametrize("command", ["whole", "freeze"])
+@pytest.mark.parametrize("below", ["", "folder"])
+def test_a_file_as_cache_folder(work, command, below):
+    path = work.training / below
+    parts = [f"{path}: the folder of the cache could not be made", "--cache-dir"]
+    work.refused("--cache-dir", path, parts=parts, command=command)
+    work.refused("--cache-dir", path, "--keep-cache", parts=parts, command=command)
+    assert work.run("--cache-dir", path, "--dry-run").exit_code == 0  # nothing is written
+
+
+def test_a_cache_folder_that_cannot_be_written_to(work, monkeypatch):
+    folder = work.folder / "cache"
+    folder.mkdir()
+    access = os.access
+
+    def no_writing(path, mode):
+        return access(path, mode) and not (Path(path) == folder and mode & os.W_OK)
+
+    monkeypatch.setattr(os, "access", no_writing)
+    parts = [f"{folder}: is not writable", "--keep-cache", "--cache-dir"]
+    work.refused("--cache-dir", folder, "--keep-cache", parts=parts)
+    result = work.run("--cache-dir", folder, command="freeze")
+    assert result.exit_code == 0, result.output
+    assert f"{folder}: is not writable, so nothing is cached on disk" in result.stderr
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [[], ["--keep-cache"]], ids=str)
+def test_a_cache_folder_made_for_nothing_is_removed(work, options):
+    edit_data("validation", fill("X", 2.5, where=(1, 0, 0)))(work)
+    parts = ["data/X row 1"]
+    work.refused("--cache-dir", work.folder / "cache", *options, parts=parts)
+
+
+def test_keep_cache_leaves_nothing_of_a_run_that_is_refused(work, monkeypatch):
+    """Its folder would be in the folder of the run."""
+    for name in ("SLURM_TMPDIR", "TMPDIR"):
+        monkeypatch.delenv(name, raising=False)
+    edit_data("training", fill("X", np.nan, where=(1, 0, 0)))(work)
+    work.refused("--keep-cache", parts=["data/X row 1"])
 
 
 @pytest.mark.parametrize("missing", ["-l", "-d"])
@@ -697,6 +743,7 @@ def test_predict_phase_where_there_is_none(work):
     write_model_file(work.model, model, force=True)
     text = work.refused("--predict-phase", parts=[f"{work.model}: predicts no phase"])
     assert "Leave it out" in text
+    work.refused("--predict-phase", "--cache-dir", work.folder / "cache", parts=["no phase"])
 
 
 def test_an_unknown_backend_in_the_environment(work, monkeypatch):
@@ -729,6 +776,9 @@ CONFIGS = [
     ("transition_weights = [[1], 1, 1, 1, 1, 1]", ["not a list of numbers"]),
     ("freeze_batchnorm = 'perhaps'", ["perhaps"]),
     ("optimizer = 'sgd'", ["--optimizer", "'sgd'"]),
+    ("precision = 'float8'", ["--precision", "'float8'"]),
+    ("keep_cache = 'perhaps'", ["perhaps"]),
+    ("cache_precision = 'float16'", ["unknown option(s) cache_precision"]),
 ]
 
 

@@ -199,6 +199,23 @@ def test_options_that_change_what_is_learnt(common, tmp_path, option):
     assert not same(before, weights(tmp_path / "tuned.h5"))
 
 
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_precision_is_used_and_recorded(common, tmp_path, precision):
+    exact = Run("freeze", "--keep-head", *common, "-e", "1", "--json").json
+    settings = tomllib.loads((tmp_path / "tuned.run" / "config.toml").read_text())
+    assert settings["precision"] == "float32"
+    before = weights(tmp_path / "tuned.h5")
+    arguments = ["--precision", precision, "--json", "--force"]
+    mixed = Run("freeze", "--keep-head", *common, "-e", "1", *arguments).json
+    settings = tomllib.loads((tmp_path / "tuned.run" / "config.toml").read_text())
+    assert settings["precision"] == precision
+    model = load_model(tmp_path / "tuned.h5")
+    assert json.loads(model.file.provenance["settings"])["precision"] == precision
+    assert mixed["baseline"]["loss"] == pytest.approx(exact["baseline"]["loss"], rel=0.03)
+    assert mixed["baseline"]["loss"] != exact["baseline"]["loss"]
+    assert not same(before, model.weights)
+
+
 def test_freeze_batchnorm_keeps_the_statistics(common, tmp_path, model_path):
     before = weights(model_path)["batch_normalization"]
     for option, kept in ((["--freeze-batchnorm"], True), ([], False)):
@@ -229,6 +246,94 @@ def test_epochs_patience_and_check_every_nth_batch(common, tmp_path):
     outcome = Run("freeze", "--keep-head", *common, *wild).json
     assert outcome["checks"] == outcome["best"]["check"] + 1 < 30
     assert "patience" in outcome["ended"]
+
+
+def test_kept_caches_are_used_by_the_next_run(common, tmp_path, test_path):
+    """The decoded data and the body's output of training, validation and test data."""
+    folder = tmp_path / "cache"
+    arguments = ["freeze", *common, "-t", test_path, "--cache-dir", folder, "--keep-cache"]
+    first = Run(*arguments, "--json")
+    names = sorted(path.name for path in folder.iterdir())
+    kinds = [name.split("-")[0] + Path(name).suffix for name in names]
+    assert kinds == [f"{kind}.{x}" for kind in ("decoded", "features") for x in ("json", "npy") * 3]
+    assert f"on disk in {folder}" in first.err
+    assert "earlier run" not in first.err
+    second = Run(*arguments, "--json", "--force")
+    assert "feature cache: an earlier run's is used" in second.err
+    assert "evaluating the frozen body" not in second.err
+    assert without_time(second.json) == without_time(first.json)
+    assert sorted(path.name for path in folder.iterdir()) == names
+    # other heads and settings have the same features; another precision has others
+    other = Run(*arguments, "--force", "--post-coverage-hidden-layer", "--learning-rate", "0.1")
+    assert "earlier run" in other.err
+    half = Run(*arguments, "--force", "--cache-precision", "float16")
+    assert "earlier run" not in half.err
+    assert len(list(folder.iterdir())) == len(names) + 6
+    config = tomllib.loads((tmp_path / "tuned.run" / "config.toml").read_text())
+    assert config["keep_cache"]
+    assert config["cache_dir"] == str(folder)
+    assert (config["cache_features"], config["cache_precision"]) == (True, "float16")
+
+
+def without_time(outcome: dict) -> dict:
+    return {name: value for name, value in outcome.items() if "seconds" not in name}
+
+
+def test_whole_keeps_its_decoded_data(common, tmp_path):
+    folder = tmp_path / "cache"
+    arguments = ["whole", *common, "-e", "1", "--cache-dir", folder, "--keep-cache", "--json"]
+    first = Run(*arguments).json
+    assert {path.name.split("-")[0] for path in folder.iterdir()} == {"decoded"}
+    times = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert without_time(Run(*arguments, "--force").json) == without_time(first)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == times
+
+
+def test_keep_cache_alone_keeps_it_in_the_run_folder(common, tmp_path, monkeypatch):
+    for name in ("SLURM_TMPDIR", "TMPDIR"):
+        monkeypatch.delenv(name, raising=False)
+    Run("freeze", *common, "-e", "1", "--keep-cache")
+    assert len(list((tmp_path / "tuned.run" / "features").glob("*.npy"))) == 4
+    assert "earlier run" in Run("freeze", *common, "-e", "1", "--keep-cache", "--force").err
+
+
+def test_cache_dir_is_used_and_left_empty(common, tmp_path):
+    folder = tmp_path / "some" / "cache"
+    run = Run("freeze", *common, "--cache-dir", folder)
+    assert f"on disk in {folder}" in run.err.replace("\n", " ")
+    assert list(folder.iterdir()) == []
+    in_memory = Run("freeze", *common, "--force")
+    assert "in memory" in in_memory.err
+    assert str(folder) not in in_memory.err
+
+
+def test_cache_options_that_change_no_result(common, tmp_path):
+    """No features, features on disk, and in memory."""
+    results = []
+    cached = ["--no-cache-features"], ["--cache-features"], ["--cache-dir", tmp_path / "cache"]
+    for options in cached:
+        run = Run("freeze", *common, *options, "--json", "--force")
+        assert ("feature cache" in run.err) == (options != ["--no-cache-features"])
+        results.append((run.json, weights(tmp_path / "tuned.h5")))
+    (off, off_weights), *others = results
+    for on, on_weights in others:
+        assert on["best"]["loss"] == pytest.approx(off["best"]["loss"], rel=1e-5)
+        assert on["best"]["check"] == off["best"]["check"]
+        for name, arrays in off_weights.items():
+            for one, other in zip(arrays, on_weights[name], strict=True):
+                assert one == pytest.approx(other, rel=1e-5, abs=1e-6)
+
+
+def test_cache_precision_halves_the_cache_and_rounds(common, tmp_path):
+    arguments = ["freeze", *common, "--keep-cache", "--cache-dir", tmp_path / "cache", "--json"]
+    results = []
+    for precision, size in (("float32", 4), ("float16", 2)):
+        run = Run(*arguments, "--cache-precision", precision, "--force")
+        results.append(run.json["baseline"]["loss"])
+        stored = [np.load(path) for path in (tmp_path / "cache").glob("features-*.npy")]
+        assert sorted(len(rows) for rows in stored if rows.itemsize == size) == [8, 12]
+    assert results[0] != results[1]
+    assert results[0] == pytest.approx(results[1], rel=1e-3)
 
 
 def test_save_every_check(common, tmp_path):

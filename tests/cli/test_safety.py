@@ -158,8 +158,8 @@ def test_the_best_model_until_then_is_kept(arguments, tmp_path, monkeypatch):
     compute = Engine.add_gradients
     calls = []
 
-    def breaks_later(self, *data):
-        loss, parts = compute(self, *data)
+    def breaks_later(self, batch, batch_size):
+        loss, parts = compute(self, batch, batch_size)
         calls.append(loss)
         return (float("nan") if len(calls) == 5 else loss), parts
 
@@ -185,8 +185,8 @@ def test_a_validation_loss_that_is_not_finite_saves_nothing(arguments, tmp_path,
     score = engine._score
     calls = []
 
-    def breaks_later(self, *data):
-        counts, entropy = score(self, *data)
+    def breaks_later(self, batch):
+        counts, entropy = score(self, batch)
         calls.append(1)
         # the untouched model is scored on two sets first, each a single batch
         return counts, np.asarray(entropy) * (np.nan if len(calls) > 2 else 1)
@@ -217,4 +217,5 @@ def test_out_of_memory_ends_with_advice(model_path, data_dir, tmp_path, monkeypa
     assert result.exit_code == 1
     assert "out of memory. Try a smaller --batch-size" in result.stderr
     assert "Traceback" not in result.stderr
+    monkeypatch.undo()
     assert CliRunner().invoke(main, [*command, "--dry-run"]).exit_code == 0  # nothing in the way

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import h5py
@@ -16,6 +17,7 @@ from conftest import random_rows, tiny_model
 
 from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.training.estimate import Estimate
 from helixer_ft.training.request import FineTuneRequest
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +119,11 @@ def test_every_key_of_the_json_output_is_documented(tuned):
         return set(value).union(*(keys(item) for item in value.values()))
 
     assert keys({k: v for k, v in outcome.items() if k != "versions"}) <= words
+
+
+def test_every_key_of_an_estimate_is_documented():
+    table = re.findall(r"^\| `(\w+)` \|", section("`--dry-run --json`"), re.M)
+    assert table == [field.name for field in fields(Estimate)]
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from helixer_ft.network.architecture import (
     Layer,
     Pool,
 )
-from helixer_ft.network.model import build_keras, load_model, set_weights
+from helixer_ft.network.model import build_keras, load_model, probabilities, set_weights
 from helixer_ft.network.strategies import plan_freeze, plan_whole
 
 
@@ -102,14 +102,8 @@ def predictions(shared, name):
         bases = file["data/X"][:2].astype(np.float32)
     with np.load(shared / "oracles" / f"{name}.predictions.npz") as oracle:
         theirs = np.stack([oracle["genic"], oracle["phase"]])
-    return probabilities(keras_model(bases)), theirs
-
-
-def probabilities(logits):
-    """(n, steps, outputs, pool, 4) logits -> (outputs, n, bases, 4)."""
-    logits = np.moveaxis(np.asarray(logits), 2, 0)
-    odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return (odds / odds.sum(axis=-1, keepdims=True)).reshape(*logits.shape[:2], -1, 4)
+    ours = np.moveaxis(np.asarray(probabilities(keras_model(bases))), 2, 0)
+    return ours.reshape(2, 2, -1, 4), theirs
 
 
 @pytest.mark.parametrize("name", ["dropout_random", "full_random"])

@@ -82,6 +82,11 @@ def reference(architecture, weights, inputs):
     return x.reshape(n, -1, len(architecture.outputs), architecture.pool_size, 4)
 
 
+def class_last(logits):
+    """The network's logits as the reference has them."""
+    return np.moveaxis(np.asarray(logits), 2, -1)
+
+
 def inputs_for(architecture, n=2, length=45):
     generator = np.random.default_rng(3)
     bases = np.eye(4)[generator.integers(0, 4, (n, length))]
@@ -124,7 +129,7 @@ def test_logits_are_those_of_the_equations(name):
     model = build_keras(architecture)
     set_weights(model, weights)
     inputs = inputs_for(architecture)
-    logits = np.asarray(model(inputs))
+    logits = class_last(model(inputs))
     expected = reference(architecture, weights, inputs)
     assert logits.shape == expected.shape
     assert logits.dtype == np.float32
@@ -139,7 +144,7 @@ def test_outputs_and_bases_stay_in_place():
     weights["dense"] = [np.zeros((6, 24), np.float32), np.arange(24, dtype=np.float32)]
     model = build_keras(architecture)
     set_weights(model, weights)
-    logits = np.asarray(model(inputs_for(architecture, length=6)))
+    logits = class_last(model(inputs_for(architecture, length=6)))
     # the first half of the units is genic, as `tf.split` and `reshape_hat` have it
     assert np.array_equal(logits[1, 0, 0], np.arange(12).reshape(3, 4))
     assert np.array_equal(logits[0, 1, 1], np.arange(12, 24).reshape(3, 4))
@@ -217,7 +222,7 @@ def test_batchnorm_statistics_follow_the_batch_only_where_asked(statistics):
     model = build_keras(architecture, batchnorm_statistics=statistics)
     set_weights(model, weights)
     inputs = inputs_for(architecture)
-    logits = np.asarray(model(inputs, training=True))
+    logits = class_last(model(inputs, training=True))
     inference = reference(architecture, weights, inputs)
     if statistics:
         assert np.abs(logits - inference).max() > 0.01
@@ -234,9 +239,9 @@ def test_dropout_acts_in_training_only():
     model = build_keras(architecture, seed=1)
     set_weights(model, weights)
     inputs = inputs_for(architecture)
-    plain = np.asarray(model(inputs))
+    plain = class_last(model(inputs))
     assert np.abs(plain - reference(architecture, weights, inputs)).max() < 1e-5
-    dropped = np.asarray(model(inputs, training=True))
+    dropped = class_last(model(inputs, training=True))
     assert np.abs(dropped - plain).max() > 0.01
 
 

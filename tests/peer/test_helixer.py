@@ -8,14 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-from conftest import random_rows, tiny_model
+from conftest import batch_of, random_rows, tiny_model
 
 from helixer_ft.formats.data_h5 import DataFile, write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
-from helixer_ft.network.model import TrainedModel, build_keras, load_model, set_weights
+from helixer_ft.network.model import (
+    TrainedModel,
+    build_keras,
+    load_model,
+    probabilities,
+    set_weights,
+)
 from helixer_ft.network.strategies import plan_freeze, plan_whole
 from helixer_ft.training.engine import engine_class
 from helixer_ft.training.loss import pooled_weights
@@ -58,8 +63,7 @@ def ours(model: TrainedModel, bases: np.ndarray) -> np.ndarray:
     """(outputs, rows, L, 4) probabilities."""
     network = build_keras(model.architecture)
     set_weights(network, model.weights)
-    probabilities = np.asarray(keras.ops.softmax(network(bases)))
-    return np.moveaxis(probabilities, 2, 0).reshape(
+    return np.moveaxis(np.asarray(probabilities(network(bases))), 2, 0).reshape(
         len(model.architecture.outputs), len(bases), -1, 4
     )
 
@@ -82,9 +86,7 @@ def trained_one_step(plan, dataset_path: Path) -> TrainedModel:
     """The plan's model after one real gradient step, so that no weight is the loaded one."""
     settings = TrainingSettings()
     engine = engine_class()(plan.model.architecture, plan.model.weights, plan, settings)
-    windows = DataFile(dataset_path).read(range(2))
-    weights = pooled_weights(windows, plan.model.architecture.pool_size, settings)
-    engine.add_gradients(windows.bases, windows.genic, windows.phase, weights)
+    engine.add_gradients(batch_of(DataFile(dataset_path).read(range(2))), 2)
     engine.update()
     return plan.model.with_weights(engine.get_weights())
 
@@ -190,8 +192,9 @@ def test_training_steps_without_batch_statistics_agree(peer, shared, tmp_path):
     arrays, losses = {}, []
     for i in range(5):
         windows = file.read(rows[8 * i : 8 * i + 8].tolist())
-        weights = pooled_weights(windows, 9, settings)
-        total, parts = engine.add_gradients(windows.bases, windows.genic, windows.phase, weights)
+        batch = batch_of(windows)
+        weights = np.asarray(pooled_weights(batch.labels, batch.transitions, 9, settings))
+        total, parts = engine.add_gradients(batch, 8)
         engine.update()
         losses.append([total, *parts])
         arrays |= {f"x{i}": windows.bases.astype(np.float32), f"w{i}": weights}

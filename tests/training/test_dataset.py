@@ -2,14 +2,29 @@
 
 import threading
 import time
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
-from conftest import random_rows
+from conftest import batch_of, random_rows
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import write_data_file
-from helixer_ft.training.dataset import batches, open_dataset, read_ahead
+from helixer_ft.formats.data_h5 import DataFile, write_data_file
+from helixer_ft.progress import Progress
+from helixer_ft.training import resources
+from helixer_ft.training.batch import BaseTable, unpack
+from helixer_ft.training.data_checks import summarise
+from helixer_ft.training.dataset import (
+    Dataset,
+    Source,
+    batches,
+    keep_decoded,
+    open_dataset,
+    read_ahead,
+)
+from helixer_ft.training.row_cache import CacheFolder
+from helixer_ft.training.settings import CacheSettings
 
 
 @pytest.fixture
@@ -26,7 +41,7 @@ def paths(tmp_path):
 
 def test_rows_without_annotation_or_valid_base_are_left_out_of_training(paths):
     dataset = open_dataset(paths, pool_size=9, phase=True, transitions=True)
-    assert dataset.rows.tolist() == [[0, 0], [0, 3], [0, 4], [0, 5], [1, 0], [1, 3]]
+    assert dataset.source.rows.tolist() == [[0, 0], [0, 3], [0, 4], [0, 5], [1, 0], [1, 3]]
 
 
 def test_test_data_have_every_row(paths):
@@ -39,15 +54,19 @@ def test_any_order_across_files(paths):
     order = np.array([9, 0, 6, 2, 7, 1])
     together = dataset.read(order)
     for i, index in enumerate(order):
-        alone = dataset.read(np.array([index]))
-        for name in ("bases", "genic", "phase", "transitions", "valid"):
-            assert np.array_equal(getattr(together, name)[i], getattr(alone, name)[0])
+        file, row = dataset.source.rows[index]
+        alone = batch_of(DataFile(paths[file]).read([row]))
+        assert np.array_equal(together.rows[i], alone.rows[0])
+        assert np.array_equal(together.base_table, alone.base_table)
 
 
 def test_labels_that_are_not_asked_for_are_not_read(paths):
-    windows = open_dataset(paths, pool_size=9, phase=False, transitions=False).read(np.arange(2))
-    assert windows.phase is None
-    assert windows.transitions is None
+    for path in paths:
+        with h5py.File(path, "a") as file:
+            del file["data/phases"], file["data/transitions"]
+    batch = open_dataset(paths, pool_size=9, phase=False, transitions=False).read(np.arange(2))
+    assert not unpack(batch.labels).phase.any()
+    assert not batch.transitions.any()
 
 
 def test_what_exceeds_the_last_pool_is_left_out_at_the_end(paths):
@@ -55,14 +74,13 @@ def test_what_exceeds_the_last_pool_is_left_out_at_the_end(paths):
     trimmed = open_dataset(paths, pool_size=8, phase=True, transitions=True)
     assert (dataset.length, trimmed.length) == (90, 88)
     whole, part = dataset.read(np.arange(6)), trimmed.read(np.arange(6))
-    for name in ("bases", "genic", "phase", "transitions", "valid"):
-        assert np.array_equal(getattr(whole, name)[:, :88], getattr(part, name))
+    assert np.array_equal(whole.rows[:, :, :88], part.rows)
 
 
 def test_subset_keeps_its_rows(paths):
     dataset = open_dataset(paths, pool_size=9, phase=True, transitions=True)
     subset = dataset.subset(np.array([1, 4]))
-    assert np.array_equal(subset.read(np.arange(2)).bases, dataset.read(np.array([1, 4])).bases)
+    assert np.array_equal(subset.read(np.arange(2)).rows, dataset.read(np.array([1, 4])).rows)
     assert subset.regions == [dataset.regions[1], dataset.regions[4]]
 
 
@@ -80,6 +98,126 @@ def test_no_usable_row_is_an_error(tmp_path):
     write_data_file(tmp_path / "a.h5", rows)
     with pytest.raises(InputError, match="no annotated subsequence"):
         open_dataset([tmp_path / "a.h5"], pool_size=9, phase=True, transitions=True)
+
+
+# -- decoded rows that are kept ----------------------------------------------------------------
+
+
+class Notices(Progress):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def notice(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def kept(paths, folder, *, keep=False, notices=None, **options) -> Dataset:
+    """A set whose decoded rows are kept in a folder (None: in memory), before it is read."""
+    labels = {"phase": True, "transitions": True} | options
+    dataset = open_dataset(paths, pool_size=9, **labels)
+    notices = notices or Notices()
+    cache = CacheFolder(CacheSettings(folder=folder, keep=keep), folder or Path("t.run"), notices)
+    keep_decoded([dataset], cache, notices)
+    return dataset
+
+
+@pytest.fixture
+def decoded(monkeypatch) -> list[int]:
+    """The subsequences that were decoded, as they come."""
+    seen: list[int] = []
+    decode = Source.decode
+
+    def counting(self, indices):
+        seen.extend(indices.tolist())
+        return decode(self, indices)
+
+    monkeypatch.setattr(Source, "decode", counting)
+    return seen
+
+
+def blur(path) -> None:
+    """Ambiguous bases, of which the table of base vectors knows some only from the file."""
+    with h5py.File(path, "a") as file:
+        file["data/X"][0, 4] = [0.5, 0.5, 0, 0]
+        file["data/X"][3, 5] = [0.33, 0, 0.33, 0.33]
+
+
+@pytest.mark.parametrize("place", ["memory", "disk"])
+def test_the_files_are_decoded_once(paths, tmp_path, decoded, place):
+    expected = open_dataset(paths, pool_size=9, phase=True, transitions=True).read(np.arange(6))
+    decoded.clear()
+    dataset = kept(paths, None if place == "memory" else tmp_path / "cache")
+    first = summarise(dataset, "training", 9, Progress())
+    assert decoded == list(range(6))
+    for path in paths:
+        path.unlink()
+    assert np.array_equal(dataset.read(np.arange(6)).rows, expected.rows)
+    assert summarise(dataset, "training", 9, Progress()).fingerprint == first.fingerprint
+    assert dataset.subset(np.array([4, 1])).read(np.array([1])).rows[0].tobytes() == (
+        expected.rows[1].tobytes()
+    )
+    assert decoded == list(range(6))
+
+
+def test_a_kept_file_spares_the_next_run_the_decoding(paths, tmp_path, decoded):
+    blur(paths[0])
+    folder = tmp_path / "cache"
+    first = kept(paths, folder, keep=True)
+    summary = summarise(first, "training", 9, Progress())
+    assert len(decoded) == 6
+    assert not list(folder.glob("decoded-*"))  # only what is known to be in order is kept
+    first.decoded.publish()
+    for keep in (True, False):
+        again = kept(paths, folder, keep=keep)
+        again_summary = summarise(again, "training", 9, Progress())
+        assert len(decoded) == 6
+        assert again_summary.fingerprint == summary.fingerprint
+        assert np.array_equal(again_summary.valid_bases, summary.valid_bases)
+        one, other = (dataset.read(np.array([5, 0, 1])) for dataset in (first, again))
+        assert np.array_equal(one.rows, other.rows)
+        assert np.array_equal(one.base_table, other.base_table)
+        assert len(again.source.table.vectors) == len(BaseTable().vectors) + 2
+
+
+@pytest.mark.parametrize("change", ["bases", "masks", "files", "rows", "phase", "transitions"])
+def test_a_kept_file_of_other_data_is_not_used(paths, tmp_path, decoded, change):
+    folder = tmp_path / "cache"
+    first = kept(paths, folder, keep=True)
+    summarise(first, "training", 9, Progress())
+    first.decoded.publish()
+    decoded.clear()
+    options = {"rows": {"all_rows": True}, "phase": {"phase": False}}.get(change, {})
+    if change == "transitions":
+        options = {"transitions": False}
+    if change == "files":
+        paths = paths[:1]
+    with h5py.File(paths[0], "a") as file:
+        if change == "bases":
+            file["data/X"][0, 4] = [0.5, 0.5, 0, 0]
+        if change == "masks":
+            file["data/sample_weights"][0, 4] = 0
+    dataset = kept(paths, folder, **options)
+    summarise(dataset, "training", 9, Progress())
+    assert len(decoded) == len(dataset) == {"rows": 10, "files": 4}.get(change, 6)
+    fresh = open_dataset(paths, pool_size=9, **({"phase": True, "transitions": True} | options))
+    order = np.arange(len(dataset))
+    assert np.array_equal(dataset.read(order).rows, fresh.read(order).rows)
+
+
+def test_data_that_fit_nowhere_are_decoded_again_and_said(paths, tmp_path, decoded, monkeypatch):
+    monkeypatch.setattr(resources, "available_memory", lambda: 2 * 3 * 270)
+    monkeypatch.setattr(resources, "available_disk", lambda folder: 0)
+    notices = Notices()
+    dataset = kept(paths, None, notices=notices)
+    (text,) = notices.texts
+    assert "fit neither in memory nor on disk" in text
+    assert "--cache-dir" in text
+    summarise(dataset, "training", 9, Progress())
+    decoded.clear()
+    dataset.read(np.arange(6))
+    assert decoded == [3, 4, 5]
 
 
 def test_batches_keep_the_smaller_last_one():

@@ -32,24 +32,26 @@ class ScriptedEngine:
     batches: list[int] = field(default_factory=list)
     updates: list[int] = field(default_factory=list)
     seen: list[bytes] = field(default_factory=list)
+    sizes: set[int] = field(default_factory=set)
     scored: int = 0
 
-    def add_gradients(self, bases, genic, phase, weights):
-        self.batches.append(len(bases))
-        self.seen += [window.tobytes() for window in bases]
+    def add_gradients(self, batch, batch_size):
+        self.batches.append(len(batch))
+        self.seen += [row.tobytes() for row in batch.rows]
+        self.sizes.add(batch_size)
         return self.losses[len(self.batches) - 1], np.ones(2)
 
     def update(self):
         self.updates.append(len(self.batches))
 
-    def score(self, bases, genic, phase, valid, batch_size):
+    def score(self, batch, batch_size):
         check = self.scored // 2  # validation, then training subset
         self.scored += 1
-        counts = np.zeros((len(bases), 2, 4, 4), int)
+        counts = np.zeros((len(batch), 2, 4, 4), int)
         counts[:, :, 2, 2] = self.hits[check]
         counts[:, :, 2, 0] = 100 - self.hits[check]
-        valid_bases = valid.sum() * 9
-        return ScoredBatch(counts, np.full((len(bases), 2), self.entropy[check]) * valid_bases)
+        valid_bases = 100 * len(batch)
+        return ScoredBatch(counts, np.full((len(batch), 2), self.entropy[check]) * valid_bases)
 
     def get_weights(self):
         return {"updates": [np.array(len(self.updates))]}
@@ -83,6 +85,7 @@ def test_a_check_at_each_epochs_end(data):
     checks, ended = run(data, engine)
     assert [(check.epoch, check.batch) for check in checks] == [(1, 3), (2, 3), (3, 3), (4, 3)]
     assert engine.batches == [4, 4, 2] * 4  # the smaller last batch is kept
+    assert engine.sizes == {4}
     assert "4 epochs" in ended
 
 

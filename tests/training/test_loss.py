@@ -1,7 +1,10 @@
 """The loss and its weights, against a slow implementation base by base."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from conftest import batch_of
 
 from helixer_ft.formats.data_h5 import NO_CLASS, Windows
 from helixer_ft.training.engine.base import count_and_entropy
@@ -51,7 +54,15 @@ def test_pooled_weights(windows, class_weights, transition_weights):
         [slow_weight(windows, row, step, settings) for step in range(LENGTH // POOL)]
         for row in range(N)
     ]
-    assert pooled_weights(windows, POOL, settings) == pytest.approx(np.array(expected), rel=1e-6)
+    batch = batch_of(windows)
+    weights = np.asarray(pooled_weights(batch.labels, batch.transitions, POOL, settings))
+    assert weights.dtype == np.float32
+    assert weights == pytest.approx(np.array(expected), rel=1e-6)
+
+
+def class_first(logits: np.ndarray) -> np.ndarray:
+    """The class axis as the network has it."""
+    return np.moveaxis(logits, -1, 2)
 
 
 def slow_log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -73,11 +84,12 @@ def slow_entropy(logits: np.ndarray, codes: np.ndarray, output: int) -> np.ndarr
 def test_losses(windows):
     generator = np.random.default_rng(6)
     logits = generator.normal(0, 4, (N, LENGTH // POOL, 2, POOL, 4)).astype(np.float32)
-    weights = pooled_weights(windows, POOL, TrainingSettings())
+    batch = batch_of(windows)
+    weights = np.asarray(pooled_weights(batch.labels, batch.transitions, POOL, TrainingSettings()))
     per_base = np.repeat(weights, POOL, axis=1)
     genic = (slow_entropy(logits, windows.genic, 0) * per_base).mean()
     phase = (slow_entropy(logits, windows.phase, 1) * per_base).mean()
-    total, parts = losses(logits, windows.genic, windows.phase, weights)
+    total, parts = losses(class_first(logits), batch.labels, weights, N)
     assert np.asarray(parts) == pytest.approx([genic, phase], rel=1e-5)
     assert float(total) == pytest.approx(0.8 * genic + 0.2 * phase, rel=1e-5)
 
@@ -86,7 +98,7 @@ def test_loss_of_a_network_without_phase_is_the_genic_one(windows):
     logits = np.random.default_rng(6).normal(0, 1, (N, LENGTH // POOL, 1, POOL, 4))
     logits = logits.astype(np.float32)
     weights = np.ones((N, LENGTH // POOL), np.float32)
-    total, parts = losses(logits, windows.genic, None, weights)
+    total, parts = losses(class_first(logits), batch_of(windows).labels, weights, N)
     assert float(total) == pytest.approx(slow_entropy(logits, windows.genic, 0).mean(), rel=1e-5)
     assert len(np.asarray(parts)) == 1
 
@@ -94,8 +106,10 @@ def test_loss_of_a_network_without_phase_is_the_genic_one(windows):
 def test_loss_comes_from_the_logits_without_clipping(windows):
     logits = np.zeros((N, LENGTH // POOL, 2, POOL, 4), np.float32)
     logits[..., 3] = 60.0  # probabilities clipped at 1e-7 would give at most 16 per base
-    genic = np.zeros_like(windows.genic)
-    total, _ = losses(logits, genic, genic, np.ones((N, LENGTH // POOL), np.float32))
+    zeros = np.zeros_like(windows.genic)
+    labels = batch_of(replace(windows, genic=zeros, phase=zeros)).labels
+    weights = np.ones((N, LENGTH // POOL), np.float32)
+    total, _ = losses(class_first(logits), labels, weights, N)
     assert float(total) == pytest.approx(60, rel=1e-5)
 
 
@@ -103,8 +117,11 @@ def test_counts_and_entropy(windows):
     generator = np.random.default_rng(7)
     logits = generator.normal(0, 2, (N, LENGTH // POOL, 2, POOL, 4)).astype(np.float32)
     logits[0, 0, 0, 0] = 1.0  # a tie goes to the lower class
-    valid = pooled_validity(windows, POOL)
-    counts, entropy = count_and_entropy(logits, windows.genic, windows.phase, valid)
+    labels = batch_of(windows).labels
+    valid = np.asarray(pooled_validity(labels, POOL))
+    steps = windows.valid.reshape(N, -1, POOL).all(axis=-1)
+    assert np.array_equal(valid, steps.astype(np.float32))
+    counts, entropy = count_and_entropy(class_first(logits), labels)
     expected = np.zeros((N, 2, 4, 4))
     per_base = np.repeat(valid, POOL, axis=1)
     for output, codes in enumerate((windows.genic, windows.phase)):

@@ -27,19 +27,15 @@ def training(shared) -> Dataset:
     return open_dataset([path], pool_size=9, phase=True, transitions=True)
 
 
-def loss_of(
-    engine: Engine, dataset: Dataset, batch: int, settings: TrainingSettings
-) -> list[float]:
+def loss_of(engine: Engine, dataset: Dataset, number: int) -> list[float]:
     """[total, genic, phase] of a batch of eight in file order; its gradients are kept."""
-    windows = dataset.read(np.arange(8 * batch, 8 * batch + 8))
-    weights = pooled_weights(windows, 9, settings)
-    total, parts = engine.add_gradients(windows.bases, windows.genic, windows.phase, weights)
+    total, parts = engine.add_gradients(dataset.read(np.arange(8 * number, 8 * number + 8)), 8)
     return [total, *parts]
 
 
-def inference_engine(model) -> Engine:
+def inference_engine(model, settings: TrainingSettings) -> Engine:
     plan = plan_freeze(model, keep_head=True)
-    return engine_class()(model.architecture, model.weights, plan, TrainingSettings())
+    return engine_class()(model.architecture, model.weights, plan, settings)
 
 
 @pytest.mark.parametrize("which", ["weighted", "unweighted"])
@@ -47,10 +43,13 @@ def test_loss_and_weights_of_the_first_batch(shared, oracle, training, which):
     off = {"class_weights": None, "transition_weights": None}
     settings = TrainingSettings(**({} if which == "weighted" else off))
     assert len(training) == oracle["n_windows_used"]
-    weights = pooled_weights(training.read(np.arange(8)), 9, settings)
-    assert weights.sum() == pytest.approx(oracle[f"sum_of_weights_first_batch_{which}"], rel=1e-6)
-    engine = inference_engine(load_model(shared / "models" / "small.h5"))
-    ours = loss_of(engine, training, 0, settings)
+    batch = training.read(np.arange(8))
+    weights = np.asarray(pooled_weights(batch.labels, batch.transitions, 9, settings))
+    assert weights.sum(dtype=float) == pytest.approx(
+        oracle[f"sum_of_weights_first_batch_{which}"], rel=1e-6
+    )
+    engine = inference_engine(load_model(shared / "models" / "small.h5"), settings)
+    ours = loss_of(engine, training, 0)
     assert ours == pytest.approx(oracle[f"loss_first_batch_{which}"], rel=1e-6)
 
 
@@ -67,11 +66,11 @@ def test_five_steps_of_the_whole_network(shared, oracle, training):
     settings = TrainingSettings()
     engine = engine_class()(model.architecture, model.weights, plan_whole(model), settings)
     for batch, expected in enumerate(oracle["five_steps_whole_network"]):
-        ours = loss_of(engine, training, batch, settings)
+        ours = loss_of(engine, training, batch)
         engine.update()
         assert ours == pytest.approx(expected, rel=1e-4 if batch == 0 else bound)
-    after = inference_engine(model.with_weights(engine.get_weights()))
-    ours = loss_of(after, training, 5, settings)
+    after = inference_engine(model.with_weights(engine.get_weights()), settings)
+    ours = loss_of(after, training, 5)
     assert ours == pytest.approx(oracle["loss_sixth_batch_after_five_steps"], rel=bound)
 
 

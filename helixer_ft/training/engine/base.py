@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from helixer_ft.network.architecture import CLASSES, Architecture
-from helixer_ft.network.model import build_keras, get_weights, set_weights
+from helixer_ft.network.architecture import CLASSES, Architecture, BatchNorm
+from helixer_ft.network.model import build_head, build_keras, get_weights, set_weights
 from helixer_ft.network.strategies import Plan
 from helixer_ft.network.weights import LayerWeights
-from helixer_ft.training.loss import cross_entropy, truth_codes
+from helixer_ft.training.batch import Batch
+from helixer_ft.training.loss import cross_entropy, pooled_validity, truth_codes
+from helixer_ft.training.resources import ProcessMemory
 from helixer_ft.training.settings import TrainingSettings
 
 EPSILON = 1e-7
@@ -42,8 +44,14 @@ class Engine(ABC):
     plan
         What trains; None: scoring only.
     settings
-        Optimiser and seed.
+        Optimiser, loss weights, precision and seed.
+    from_features
+        The model is the head alone, and batches bring the body's output; the body's weights are
+        kept as they are given.
     """
+
+    fills_batches: bool
+    """Whether a smaller batch is filled up, so that one compiled shape serves all."""
 
     def __init__(
         self,
@@ -51,47 +59,62 @@ class Engine(ABC):
         weights: LayerWeights,
         plan: Plan | None = None,
         settings: TrainingSettings | None = None,
+        *,
+        from_features: bool = False,
     ) -> None:
         self.architecture = architecture
-        settings = settings or TrainingSettings()
-        self.model = build_keras(
-            architecture,
-            seed=settings.seed,
-            batchnorm_statistics=plan is None or plan.batchnorm_statistics,
+        self.settings = settings or TrainingSettings()
+        self.from_features = from_features
+        self.training_mode = plan is not None and plan.training_mode
+        batch_statistics = plan is None or plan.batchnorm_statistics
+        self.leaves_out_fillers = (
+            self.fills_batches
+            and self.training_mode
+            and batch_statistics
+            and any(isinstance(layer, BatchNorm) for layer in architecture.body)
         )
+        self.memory = ProcessMemory()
+        """Of the device that computes."""
+        self._given = weights
+        precision = self.settings.precision
+        if from_features:
+            self.model = build_head(architecture, precision=precision)
+        else:
+            self.model = build_keras(
+                architecture,
+                seed=self.settings.seed,
+                batchnorm_statistics=batch_statistics,
+                filled_batches=self.leaves_out_fillers,
+                precision=precision,
+            )
         set_weights(self.model, weights)
         trainable = plan.trainable if plan else frozenset()
-        for layer, _ in architecture.layers():
-            self.model.get_layer(layer.name).trainable = layer.name in trainable
-        self.training_mode = plan is not None and plan.training_mode
+        for layer in self.model.layers:
+            layer.trainable = layer.name in trainable
         self.optimizer: Any = None
         if plan is not None:
-            self.optimizer = make_optimizer(settings)
+            self.optimizer = make_optimizer(self.settings)
             self.optimizer.build(self.model.trainable_variables)
         self._accumulated: list[tuple[int, Any]] = []
         self._prepare()
 
-    def add_gradients(
-        self, bases: np.ndarray, genic: np.ndarray, phase: np.ndarray | None, weights: np.ndarray
-    ) -> tuple[float, np.ndarray]:
+    def add_gradients(self, batch: Batch, batch_size: int) -> tuple[float, np.ndarray]:
         """Compute the gradients of a batch and keep them for the next `update`.
 
         Parameters
         ----------
-        bases
-            (n, L, 4) float16.
-        genic, phase
-            (n, L) uint8 class codes.
-        weights
-            (n, steps) float32 loss weights.
+        batch
+            At most `batch_size` subsequences.
+        batch_size
+            Of all batches; a smaller last one changes neither its own loss nor the compiled step.
 
         Returns
         -------
         tuple
             Total loss, and the loss of each output, before the update.
         """
-        total, parts, gradients = self._gradients(bases, genic, phase, weights)
-        self._accumulated.append((len(bases), gradients))
+        total, parts, gradients = self._gradients(self._fill(batch, batch_size), len(batch))
+        self._accumulated.append((len(batch), gradients))
         return float(total), np.asarray(parts)
 
     def update(self) -> None:
@@ -108,58 +131,55 @@ class Engine(ABC):
         self._accumulated.clear()
         self._apply(gradients)
 
-    def score(
-        self,
-        bases: np.ndarray,
-        genic: np.ndarray,
-        phase: np.ndarray | None,
-        valid: np.ndarray,
-        batch_size: int,
-    ) -> ScoredBatch:
-        """Confusion counts and cross-entropy per window, in inference mode.
-
-        A batch smaller than `batch_size` is filled with windows without valid bases, so that one
-        compiled shape serves all.
-        """
-        n = len(bases)
-
-        def fill(array: np.ndarray) -> np.ndarray:
-            return np.pad(array, [(0, batch_size - n)] + [(0, 0)] * (array.ndim - 1))
-
-        counts, entropy = self._score(
-            fill(bases), fill(genic), None if phase is None else fill(phase), fill(valid)
-        )
+    def score(self, batch: Batch, batch_size: int) -> ScoredBatch:
+        """Confusion counts and cross-entropy per window, in inference mode."""
+        n = len(batch)
+        counts, entropy = self._score(self._fill(batch, batch_size))
         return ScoredBatch(
             np.rint(np.asarray(counts)).astype(np.int64)[:n], np.asarray(entropy, np.float64)[:n]
         )
 
     def get_weights(self) -> LayerWeights:
         """The present weights, copied to host memory."""
-        return get_weights(self.model, self.architecture)
+        return self._given | get_weights(self.model, self.architecture)
 
     def set_weights(self, weights: LayerWeights) -> None:
         """Replace the weights; the optimiser's state stays."""
+        self._given = weights
         set_weights(self.model, weights)
+
+    def _fill(self, batch: Batch, batch_size: int) -> Batch:
+        return batch.filled(batch_size) if self.fills_batches else batch
 
     @abstractmethod
     def _prepare(self) -> None:
         """Compile."""
 
     @abstractmethod
-    def _gradients(
-        self, bases: np.ndarray, genic: np.ndarray, phase: np.ndarray | None, weights: np.ndarray
-    ) -> tuple[Any, Any, list[Any]]:
-        """Total loss, loss per output, gradients; batch-norm statistics are updated."""
+    def _gradients(self, batch: Batch, n: int) -> tuple[Any, Any, list[Any]]:
+        """Total loss, loss per output, gradients, from the first `n` subsequences of a batch;
+        batch-norm statistics are updated.
+        """
 
     @abstractmethod
     def _apply(self, gradients: list[Any]) -> None:
         """One optimiser step."""
 
     @abstractmethod
-    def _score(
-        self, bases: np.ndarray, genic: np.ndarray, phase: np.ndarray | None, valid: np.ndarray
-    ) -> tuple[Any, Any]:
+    def _score(self, batch: Batch) -> tuple[Any, Any]:
         """Counts `(n, outputs, 4, 4)` and entropy `(n, outputs)`."""
+
+
+def network_input(given: tuple[Any, ...]) -> Any:
+    """What the Keras model takes, from `Batch.input` on the device: `(n, L, 4)` bases by table, or
+    `(n, L / pool, width)` features; float32.
+    """
+    from keras import ops
+
+    if len(given) == 1:
+        return ops.cast(given[0], "float32")
+    codes, table = given
+    return ops.take(table, ops.cast(codes, "int32"), axis=0)
 
 
 def make_optimizer(settings: TrainingSettings) -> Any:
@@ -176,34 +196,51 @@ def make_optimizer(settings: TrainingSettings) -> Any:
         "epsilon": EPSILON,
     }
     if settings.optimizer == "adam":
-        return keras.optimizers.Adam(**common)
-    decay = settings.weight_decay / settings.learning_rate
-    return keras.optimizers.AdamW(weight_decay=decay, **common)
+        optimizer = keras.optimizers.Adam(**common)
+    else:
+        decay = settings.weight_decay / settings.learning_rate
+        optimizer = keras.optimizers.AdamW(weight_decay=decay, **common)
+    if settings.precision == "mixed_float16":  # small gradients would become 0
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
 
 
-def count_and_entropy(logits: Any, genic: Any, phase: Any, valid: Any) -> tuple[Any, Any]:
+def count_and_entropy(logits: Any, labels: Any) -> tuple[Any, Any]:
     """Confusion counts and summed cross-entropy per window, on the device.
 
     Parameters
     ----------
     logits
-        (n, steps, outputs, pool, 4).
-    genic, phase
-        (n, L) class codes; a valid base without label counts as class 0, as in Helixer.
-    valid
-        (n, steps) bool.
+        (n, steps, 4, outputs, pool).
+    labels
+        (n, L) packed labels; a valid base without label counts as class 0, as in Helixer.
 
     Returns
     -------
     tuple
-        (n, outputs, 4, 4) float32 counts, (n, outputs) float32 sums.
+        (n, outputs, 4, 4) float32 counts, (n, outputs) float32 sums, over the steps of which every
+        base is valid.
     """
     from keras import ops
 
-    truth = truth_codes(logits, genic, phase) % CLASSES
-    weight = ops.cast(valid, "float32")[:, :, None, None]
-    reference = ops.one_hot(truth, CLASSES, dtype="float32") * weight[..., None]
-    predicted = ops.one_hot(ops.argmax(logits, axis=-1), CLASSES, dtype="float32")
-    counts = ops.einsum("nsobr,nsobp->norp", reference, predicted)
-    entropy = ops.sum(ops.sum(cross_entropy(logits, genic, phase) * weight, axis=3), axis=1)
-    return counts, entropy
+    _, steps, _, outputs, pool = ops.shape(logits)
+    truth = truth_codes(logits, labels)
+    valid = pooled_validity(labels, logits.shape[4])[:, :, None, None]
+    classes = [logits[:, :, code] for code in range(CLASSES)]
+    best, predicted = classes[0], ops.zeros_like(truth)
+    for code, values in enumerate(classes[1:], start=1):  # a tie goes to the lower class
+        predicted = ops.where(values > best, ops.cast(code, "uint8"), predicted)
+        best = ops.maximum(best, values)
+
+    def one_hot(codes: Any, weight: Any) -> Any:
+        columns = [ops.cast(codes == code, "float32") * weight for code in range(CLASSES)]
+        return ops.reshape(ops.stack(columns, axis=2), (-1, steps, CLASSES * outputs * pool))
+
+    # one matrix product of everything with everything, of which the blocks of a base with itself
+    # are taken: several times faster than a product per base
+    pairs = ops.einsum("nsa,nsb->nab", one_hot(truth % CLASSES, valid), one_hot(predicted, 1.0))
+    pairs = ops.reshape(pairs, (-1, CLASSES, outputs * pool, CLASSES, outputs * pool))
+    pairs = ops.diagonal(pairs, axis1=2, axis2=4)
+    counts = ops.sum(ops.reshape(pairs, (-1, CLASSES, CLASSES, outputs, pool)), axis=4)
+    entropy = ops.sum(ops.sum(cross_entropy(logits, labels) * valid, axis=3), axis=1)
+    return ops.transpose(counts, (0, 3, 1, 2)), entropy

@@ -1,61 +1,69 @@
 """The engine on TensorFlow: graph functions that serve every batch size."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from helixer_ft.training.engine.base import Engine, count_and_entropy
-from helixer_ft.training.loss import losses
+from helixer_ft.training.batch import TABLE_SIZE, Batch
+from helixer_ft.training.engine.base import Engine, count_and_entropy, network_input
+from helixer_ft.training.loss import losses, pooled_weights
 
 
 class TensorFlowEngine(Engine):
     """Weights and optimiser state live in the Keras variables."""
 
+    fills_batches = False
+
     def _prepare(self) -> None:
         model, optimizer, training = self.model, self.optimizer, self.training_mode
-
-        def bases_like(*shape: int | None) -> Any:
-            return tf.TensorSpec([None, None, *shape], tf.float16)
-
+        pool_size, settings = self.architecture.pool_size, self.settings
         codes = tf.TensorSpec([None, None], tf.uint8)
-        phases = codes if self.architecture.has_phase else None
-        bases_spec = bases_like(self.architecture.input_width)
 
-        @tf.function(
-            input_signature=[bases_spec, codes, phases, tf.TensorSpec([None, None], tf.float32)]
-        )
-        def gradients(bases: Any, genic: Any, phase: Any, weights: Any) -> Any:
+        def gradients(given: Any, labels: Any, transitions: Any) -> Any:
+            weights = pooled_weights(labels, transitions, pool_size, settings)
+            n = tf.cast(tf.shape(labels)[0], tf.float32)
             with tf.GradientTape() as tape:
-                logits = model(tf.cast(bases, tf.float32), training=training)
-                total, parts = losses(logits, genic, phase, weights)
-            return total, parts, tape.gradient(total, [v.value for v in model.trainable_variables])
+                logits = model(network_input(given), training=training)
+                total, parts = losses(logits, labels, weights, n)
+                scaled = optimizer.scale_loss(total)
+            return total, parts, tape.gradient(scaled, [v.value for v in model.trainable_variables])
 
-        @tf.function
+        def score(given: Any, labels: Any) -> Any:
+            return count_and_entropy(model(network_input(given), training=False), labels)
+
         def apply(grads: Any) -> None:
             optimizer.apply(grads)
 
-        @tf.function(
-            input_signature=[bases_spec, codes, phases, tf.TensorSpec([None, None], tf.bool)]
-        )
-        def score(bases: Any, genic: Any, phase: Any, valid: Any) -> Any:
-            logits = model(tf.cast(bases, tf.float32), training=False)
-            return count_and_entropy(logits, genic, phase, valid)
+        if self.from_features:
+            # any float type: one graph for each that comes
+            self._compiled_gradients = tf.function(gradients, reduce_retracing=True)
+            self._compiled_score = tf.function(score, reduce_retracing=True)
+        else:
+            given = (codes, tf.TensorSpec([TABLE_SIZE, 4], tf.float32))
+            self._compiled_gradients = tf.function(gradients, [given, codes, codes])
+            self._compiled_score = tf.function(score, [given, codes])
+        self._compiled_apply = tf.function(apply)
 
-        self._compiled_gradients, self._compiled_apply = gradients, apply
-        self._compiled_score = score
-
-    def _gradients(
-        self, bases: np.ndarray, genic: np.ndarray, phase: np.ndarray | None, weights: np.ndarray
-    ) -> tuple[Any, Any, list[Any]]:
-        total, parts, grads = self._compiled_gradients(bases, genic, phase, weights)
+    def _gradients(self, batch: Batch, n: int) -> tuple[Any, Any, list[Any]]:
+        total, parts, grads = self._compiled_gradients(batch.input, batch.labels, batch.transitions)
         return total.numpy(), parts.numpy(), grads
 
     def _apply(self, gradients: list[Any]) -> None:
         self._compiled_apply(gradients)
 
-    def _score(
-        self, bases: np.ndarray, genic: np.ndarray, phase: np.ndarray | None, valid: np.ndarray
-    ) -> tuple[Any, Any]:
-        counts, entropy = self._compiled_score(bases, genic, phase, valid)
+    def _score(self, batch: Batch) -> tuple[Any, Any]:
+        counts, entropy = self._compiled_score(batch.input, batch.labels)
         return counts.numpy(), entropy.numpy()
+
+
+def forward(model: Any) -> Callable[[Batch], np.ndarray]:
+    """See `forward_function`."""
+    codes = tf.TensorSpec([None, None], tf.uint8)
+
+    @tf.function(input_signature=[(codes, tf.TensorSpec([TABLE_SIZE, 4], tf.float32))])
+    def compiled(given: Any) -> Any:
+        return model(network_input(given), training=False)
+
+    return lambda batch: compiled(batch.input).numpy()

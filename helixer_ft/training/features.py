@@ -1,0 +1,199 @@
+"""The feature cache of `freeze`: the frozen body is evaluated once, the head trains on its output.
+
+A frozen body is a fixed function: no dropout is active and batch norm works with its trained
+statistics. What it makes of a subsequence is the same in every epoch.
+"""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from helixer_ft.backend import versions
+from helixer_ft.network.architecture import Architecture, BiLSTM, Dropout
+from helixer_ft.network.model import TrainedModel, build_body, set_weights
+from helixer_ft.progress import Progress, duration_text, size_text
+from helixer_ft.training.batch import Batch
+from helixer_ft.training.dataset import Dataset
+from helixer_ft.training.engine import forward_function
+from helixer_ft.training.row_cache import CacheFolder, KeptFile, Room, RowCache
+from helixer_ft.training.settings import CacheSettings, TrainingSettings
+
+FORMAT = 1
+KIND = "features"
+
+
+class Body:
+    """The frozen body of a network, compiled.
+
+    Parameters
+    ----------
+    model
+        The network.
+    precision
+        Keras dtype policy.
+    batch_size
+        Most subsequences at once.
+    """
+
+    def __init__(self, model: TrainedModel, precision: str, batch_size: int) -> None:
+        keras_model = build_body(model.architecture, precision=precision)
+        set_weights(keras_model, model.weights)
+        self._forward = forward_function(keras_model)
+        self.batch_size = batch_size
+
+    def features(self, batch: Batch) -> np.ndarray:
+        """(n, L / pool, width) float output of the body; any number of subsequences."""
+        parts = []
+        for start in range(0, len(batch), self.batch_size):
+            part = replace(batch, rows=batch.rows[start : start + self.batch_size])
+            size = self.batch_size
+            while size // 2 >= len(part):  # few compiled shapes, and not much more than asked for
+                size //= 2
+            parts.append(self._forward(part.filled(size))[: len(part)])
+        return np.concatenate(parts)
+
+
+class FeatureCaches:
+    """The body's output for several sets of data, as far as there is room for it.
+
+    Parameters
+    ----------
+    model
+        The network whose body is frozen.
+    sets
+        Name -> data and its fingerprint; the first ones have precedence where room is scarce.
+    settings, cache
+        Precision and batch size of the body; where and how its output is kept.
+    folder
+        Where on disk.
+    progress
+        Told of size, place and time.
+    """
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        sets: Mapping[str, tuple[Dataset, str]],
+        settings: TrainingSettings,
+        cache: CacheSettings,
+        folder: CacheFolder,
+        progress: Progress,
+    ) -> None:
+        architecture = model.architecture
+        self._sets = {name: dataset for name, (dataset, _) in sets.items()}
+        self._progress = progress
+        self._batch_size = even_batch_size(
+            [len(dataset) for dataset in self._sets.values()], settings.val_test_batch_size
+        )
+        body = Body(model, settings.precision, self._batch_size)
+        dtype = feature_dtype(architecture, cache, progress)
+        steps = next(iter(self._sets.values())).length // architecture.pool_size
+        shape = (steps, architecture.feature_width)
+        self.n = sum(dataset.decoded.n for dataset in self._sets.values())
+        self.size = self.n * math.prod(shape) * dtype.itemsize
+        self.room = Room(self.size, folder)
+        self.caches: dict[str, RowCache] = {}
+        self.planned = 0
+        """Subsequences whose features there is room for."""
+        for name, (dataset, fingerprint) in sets.items():
+            kept = None
+            if folder.keep or folder.has_kept(KIND):
+                origin = _fingerprint(model, fingerprint, settings, dtype)
+                kept = KeptFile.of(folder.path, KIND, origin)
+            self.caches[name] = features = RowCache(
+                dataset.decoded.n, _computing(body, dataset, dtype), progress
+            )
+            if storage := self.room.storage(dataset.decoded.n, shape, dtype, kept):
+                features.keep_in(storage)
+                self.planned += storage.capacity
+
+    def fill(self) -> None:
+        """Evaluate the body over all sets, once."""
+        missing = [
+            (name, features) for name, features in self.caches.items() if features.kept < features.n
+        ]
+        notice = self._progress.notice
+        if not missing:
+            notice("feature cache: an earlier run's is used")
+            return
+        size = f"{self.n:,} subsequences, {size_text(self.size)}"
+        if self.planned == self.n:
+            notice(f"feature cache: {size} {self.room.place}")
+        else:
+            notice(
+                f"feature cache: {size} do not fit ({size_text(self.room.memory)} of memory and "
+                f"{size_text(self.room.disk)} on disk in {self.room.folder.path} may be used): "
+                f"{self.planned:,} subsequences are cached, the others are computed each time. "
+                "More room in --cache-dir, or --cache-precision float16, would make it faster"
+            )
+        left = sum(features.n for _, features in missing)
+        timed = 0
+        for name, features in missing:
+            task = f"evaluating the frozen body: {name} data"
+            n_chunks = math.ceil(features.n / self._batch_size)
+            chunks = features.fill(self._batch_size)
+            started = time.monotonic()
+            for indices, _ in self._progress.track(task, n_chunks, chunks):
+                timed, left = timed + 1, left - len(indices)
+                if timed == 2 and left:  # the first one was compiled too
+                    seconds = (time.monotonic() - started) * left / len(indices)
+                    notice(f"feature cache: about {duration_text(seconds)}")
+                started = time.monotonic()
+            features.publish()
+
+
+def even_batch_size(sizes: Sequence[int], limit: int) -> int:
+    """The batch size, from half the limit to the limit, that leaves least to be filled up."""
+
+    def computed(size: int) -> int:
+        return sum(math.ceil(n / size) * size for n in sizes)
+
+    candidates = range(min(limit, max(sizes)), max(1, limit // 2) - 1, -1)
+    return min(candidates, key=computed, default=max(sizes))
+
+
+def feature_dtype(
+    architecture: Architecture, settings: CacheSettings, progress: Progress
+) -> np.dtype:
+    """The type that features are kept in; float16 only where they fit into it."""
+    if settings.precision == "float16":
+        last = [layer for layer in architecture.body if not isinstance(layer, Dropout)][-1]
+        if isinstance(last, BiLSTM):  # its states are between -1 and 1
+            return np.dtype(np.float16)
+        progress.notice(
+            "--cache-precision float16 is not used: the body does not end in an LSTM, so its "
+            "output may be too large for float16, which would change the result"
+        )
+    return np.dtype(np.float32)
+
+
+def _computing(body: Body, dataset: Dataset, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
+    everything = replace(dataset, indices=np.arange(dataset.decoded.n), features=None)
+    return lambda indices: body.features(everything.read(indices)).astype(dtype)
+
+
+def _fingerprint(
+    model: TrainedModel, data: str, settings: TrainingSettings, dtype: np.dtype
+) -> dict[str, Any]:
+    """What features follow from: the body and its weights, the data, the arithmetic."""
+    digest = hashlib.blake2b(digest_size=16)
+    for layer in model.architecture.body:
+        digest.update(repr(layer).encode())
+        for array in model.weights.get(layer.name, []):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    used = versions()
+    return {
+        "format": FORMAT,
+        "body": digest.hexdigest(),
+        "data": data,
+        "precision": settings.precision,
+        "type": str(dtype),
+        "helixer_ft": used["helixer_ft"],
+        "keras": used["keras"],
+        "backend": used["backend"],
+    }

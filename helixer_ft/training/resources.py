@@ -1,0 +1,147 @@
+"""How much memory and disk this job may use: its own limits, not the machine's total."""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+_MIB = 2**20
+_CGROUP = Path("/sys/fs/cgroup")
+_PROC = Path("/proc")
+
+
+def available_memory() -> int:
+    """Bytes that this process may still take.
+
+    The least of what the machine has left (`/proc/meminfo`), of what every control group around
+    this process has left (versions 1 and 2; page cache that can be dropped counts as free), and of
+    what SLURM granted, less what is in use.
+    """
+    left = [_machine_memory(), *_cgroup_memory()]
+    if granted := _slurm_memory():
+        left.append(granted - memory_in_use())
+    return max(0, min(left))
+
+
+class ProcessMemory:
+    """Memory of this process; an accelerator's has the same methods (see the engines)."""
+
+    def in_use(self) -> int:
+        """Bytes in use now."""
+        return memory_in_use()
+
+    def available(self) -> int:
+        """Bytes that may still be taken."""
+        return available_memory()
+
+    def peak(self) -> int:
+        """Most bytes in use at once since `reset_peak`; since the start where that cannot be."""
+        return _status("VmHWM")
+
+    def reset_peak(self) -> None:
+        """Forget the peak, where the system lets a process do so."""
+        with contextlib.suppress(OSError):
+            (_PROC / "self" / "clear_refs").write_text("5")
+
+
+def memory_in_use() -> int:
+    """Bytes of this process that are in memory now."""
+    return _status("VmRSS")
+
+
+def available_disk(folder: Path) -> int:
+    """Bytes that can be written to the file system of a folder."""
+    return shutil.disk_usage(folder).free
+
+
+def _machine_memory() -> int:
+    return _kilobytes(_PROC / "meminfo", "MemAvailable") or _pages() // 2
+
+
+def _pages() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _status(name: str) -> int:
+    found = _kilobytes(_PROC / "self" / "status", name)
+    if found is not None:
+        return found
+    import resource  # systems without /proc know the peak alone
+
+    unit = 1 if os.uname().sysname == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _kilobytes(path: Path, name: str) -> int | None:
+    try:
+        for line in path.read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
+def _cgroup_memory() -> list[int]:
+    """What is left in each control group from the process's own up to the root."""
+    left = []
+    for folder, limit, usage in _cgroup_files():
+        granted = _number(folder / limit)
+        if granted is None or granted >= 2**60:  # "max", and version 1's way of saying it
+            continue
+        reclaimable = _statistic(folder / "memory.stat", "inactive_file")
+        left.append(granted - ((_number(folder / usage) or 0) - reclaimable))
+    return left
+
+
+def _cgroup_files() -> list[tuple[Path, str, str]]:
+    """Folder of each control group, and the names of its limit and its usage."""
+    try:
+        lines = (_PROC / "self" / "cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, names = _CGROUP, ("memory.max", "memory.current")
+        elif "memory" in controllers.split(","):
+            root = _CGROUP / "memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        else:
+            continue
+        own = root / path.lstrip("/")
+        folders = [own, *own.parents]
+        found += [(folder, *names) for folder in folders[: folders.index(root) + 1]]
+    return found
+
+
+def _slurm_memory() -> int | None:
+    """Bytes that SLURM granted this job on this node; its variables are in MiB, 0 is all."""
+    per_node = os.environ.get("SLURM_MEM_PER_NODE", "")
+    if per_node.isdigit():
+        return int(per_node) * _MIB or None
+    per_cpu, cpus = (
+        os.environ.get(f"SLURM_{name}", "") for name in ("MEM_PER_CPU", "CPUS_ON_NODE")
+    )
+    if per_cpu.isdigit() and cpus.isdigit():
+        return int(per_cpu) * int(cpus) * _MIB or None
+    return None
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _statistic(path: Path, name: str) -> int:
+    try:
+        for line in path.read_text().splitlines():
+            key, _, value = line.partition(" ")
+            if key == name:
+                return int(value)
+    except (OSError, ValueError):
+        pass
+    return 0

@@ -245,6 +245,8 @@ def _scores_dict(compared: "Comparison", which: str) -> dict[str, Any]:
 
 
 def _estimate_lines(prepared: "PreparedRun", estimate: "Estimate") -> list[str]:
+    from helixer_ft.training.estimate import MAX_SUGGESTION
+
     settings = prepared.request.settings
     whole = estimate.once_seconds + estimate.epoch_seconds * settings.epochs
     lines = [
@@ -257,7 +259,7 @@ def _estimate_lines(prepared: "PreparedRun", estimate: "Estimate") -> list[str]:
         lines.append(f"Feature cache: {size_text(estimate.feature_bytes)}, in memory or on disk")
     size, largest = settings.batch_size, estimate.batch_size
     if largest >= size:
-        more = "256 or more" if largest == 256 else f"up to {largest}"
+        more = f"{largest} or more" if largest == MAX_SUGGESTION else f"up to {largest}"
         lines.append(f"Batch size: {size} fits ({more} would)")
     elif largest:
         lines.append(

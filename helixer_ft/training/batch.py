@@ -17,7 +17,7 @@ PLANES = 3
 TABLE_SIZE = 256
 _PHASE, _VALID = 8, 64
 """Packed labels are genic + 8 phase + 64 valid."""
-# IUPAC codes as Helixer writes them (order C A T G), after padding
+# padding, the four bases (order C A T G) and N; codes of ambiguous bases are added as they come
 _C, _A, _T, _G = (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)
 _STANDARD = ((0, 0, 0, 0), _C, _A, _T, _G, (0.25, 0.25, 0.25, 0.25))
 

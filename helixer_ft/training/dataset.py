@@ -14,7 +14,8 @@ from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.progress import Progress
 from helixer_ft.training.batch import PLANES, BaseTable, BaseVectorError, Batch, pack
-from helixer_ft.training.row_cache import CacheFolder, KeptFile, Room, RowCache
+from helixer_ft.training.cache_folder import CacheFolder, Room
+from helixer_ft.training.row_cache import RowCache
 
 FORMAT = 1
 KIND = "decoded"
@@ -195,9 +196,7 @@ def keep_decoded(sets: Sequence[Dataset], folder: CacheFolder, progress: Progres
         )
     for dataset in sets:
         source = dataset.source
-        kept = None
-        if folder.keep or folder.has_kept(KIND):
-            kept = KeptFile.of(folder.path, KIND, source.fingerprint(), source.notes)
+        kept = folder.kept_file(KIND, source.fingerprint, source.notes)
         storage = room.storage(dataset.decoded.n, (PLANES, source.length), np.dtype(np.uint8), kept)
         if storage is not None:
             dataset.decoded.keep_in(storage)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from helixer_ft.progress import Progress
 from helixer_ft.training.batch import Batch
 from helixer_ft.training.engine import Engine, engine_class
-from helixer_ft.training.features import Body
+from helixer_ft.training.features import Body, feature_dtype
 from helixer_ft.training.prepared import PreparedRun
 
 MEMORY_SHARE = 0.8
@@ -56,7 +57,7 @@ def estimate(prepared: PreparedRun) -> Estimate:
     """
     request, data, plan = prepared.request, prepared.data, prepared.plan
     settings = request.settings
-    cached = plan.body_is_frozen and request.cache.features
+    cached = prepared.caches_features
     n_test = len(prepared.test) if prepared.test else 0
     n_check = len(data.validation) + len(data.subset)
     n = min(settings.batch_size, len(data.training))
@@ -67,8 +68,8 @@ def estimate(prepared: PreparedRun) -> Estimate:
         features = body.features(batch)
         n_all = len(data.training) + len(data.validation) + n_test
         once = _seconds(lambda: body.features(batch)) / n * n_all
-        itemsize = np.dtype(request.cache.precision).itemsize
-        feature_bytes = n_all * features[0].size * itemsize
+        dtype = feature_dtype(plan.model.architecture, request.cache, Progress())
+        feature_bytes = n_all * features[0].size * dtype.itemsize
         batch = replace(batch, features=features)
     engine = engine_class()(
         plan.model.architecture, plan.model.weights, plan, settings, from_features=cached

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from helixer_ft.network.architecture import Architecture, BiLSTM, Dropout
 from helixer_ft.network.model import TrainedModel, build_body, set_weights
 from helixer_ft.progress import Progress, duration_text, size_text
 from helixer_ft.training.batch import Batch
+from helixer_ft.training.cache_folder import CacheFolder, Room
 from helixer_ft.training.dataset import Dataset
 from helixer_ft.training.engine import forward_function
-from helixer_ft.training.row_cache import CacheFolder, KeptFile, Room, RowCache
+from helixer_ft.training.row_cache import RowCache
 from helixer_ft.training.settings import CacheSettings, TrainingSettings
 
 FORMAT = 1
@@ -101,10 +103,8 @@ class FeatureCaches:
         self.planned = 0
         """Subsequences whose features there is room for."""
         for name, (dataset, fingerprint) in sets.items():
-            kept = None
-            if folder.keep or folder.has_kept(KIND):
-                origin = _fingerprint(model, fingerprint, settings, dtype)
-                kept = KeptFile.of(folder.path, KIND, origin)
+            origin = partial(_fingerprint, model, fingerprint, settings, dtype)
+            kept = folder.kept_file(KIND, origin)
             self.caches[name] = features = RowCache(
                 dataset.decoded.n, _computing(body, dataset, dtype), progress
             )

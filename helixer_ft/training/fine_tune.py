@@ -32,7 +32,7 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
     RunFolder(prepared.request.save_model_path).create(
         prepared.request.command, prepared.request.options()
     )
-    cached = plan.body_is_frozen and prepared.request.cache.features
+    cached = prepared.caches_features
     if cached:
         prepared = _with_features(prepared, progress)
     engine = engine_class()(
@@ -170,10 +170,10 @@ def _baseline_check(baseline: dict[str, DatasetScore]) -> Check:
 
 def _settings(prepared: PreparedRun) -> dict[str, Any]:
     """Settings that the result follows from."""
-    settings, cache = prepared.request.settings, prepared.request.cache
-    if prepared.plan.body_is_frozen and cache.features:
-        return asdict(settings) | {"cache_precision": cache.precision}
-    return asdict(settings)
+    settings = asdict(prepared.request.settings)
+    if prepared.caches_features:
+        settings["cache_precision"] = prepared.request.cache.precision
+    return settings
 
 
 def _provenance(prepared: PreparedRun) -> dict[str, str]:

@@ -10,11 +10,11 @@ from helixer_ft.network.architecture import Architecture
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
+from helixer_ft.training.cache_folder import CacheFolder
 from helixer_ft.training.data_checks import SetSummary, find_files, summarise, warnings
 from helixer_ft.training.dataset import Dataset, check_lengths, keep_decoded, open_dataset
 from helixer_ft.training.loop import TrainingData, fixed_subset
 from helixer_ft.training.request import FineTuneRequest
-from helixer_ft.training.row_cache import CacheFolder
 from helixer_ft.training.run_folder import RunFolder
 
 MAX_SUBSET = 128
@@ -48,6 +48,11 @@ class PreparedRun:
     cache_folder: CacheFolder | None
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def caches_features(self) -> bool:
+        """Whether the head alone trains, on the body's output computed once."""
+        return self.plan.body_is_frozen and self.request.cache.features
 
 
 def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = False) -> PreparedRun:

@@ -6,35 +6,25 @@ mapped file that vanishes or shrinks kills the process instead of raising an err
 
 import contextlib
 import fcntl
-import hashlib
 import io
-import json
 import math
 import os
 import tempfile
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from helixer_ft.errors import HelixerFtError, InputError
-from helixer_ft.formats import atomic
+from helixer_ft.errors import HelixerFtError
 from helixer_ft.progress import Progress
-from helixer_ft.training import resources
-from helixer_ft.training.settings import CacheSettings
 
-MEMORY_SHARE = 0.5
-"""Of the memory that the job may still take, the share that a cache may have."""
-DISK_SHARE = 0.9
-"""Of the free disk space, likewise."""
-_PREFIX, _PARTIAL = ".helixer-ft-cache-", ".partial"
+PREFIX, PARTIAL = ".helixer-ft-cache-", ".partial"
+"""Of the name of a file that is to be kept, until it is complete."""
 
 Compute = Callable[[np.ndarray], np.ndarray]
-Fingerprint = Mapping[str, Any]
 
 
 class RowCache:
@@ -82,7 +72,7 @@ class RowCache:
         try:
             self._storage.publish()
         except (OSError, HelixerFtError) as error:
-            self._progress.notice(f"the cache is not kept for later runs: {_reason(error)}")
+            self._progress.notice(f"the cache is not kept for later runs: {reason(error)}")
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Rows by number, in the order given."""
@@ -96,7 +86,7 @@ class RowCache:
             self.kept = 0
             assert self._storage is not None
             self._progress.notice(
-                f"{self._storage.place}: could not be read ({_reason(error)}); what was kept there "
+                f"{self._storage.place}: could not be read ({reason(error)}); what was kept there "
                 "is computed each time from now on"
             )
             return self.compute(indices)
@@ -118,7 +108,7 @@ class RowCache:
         except OSError as error:
             self._storage.capacity = start
             self._progress.notice(
-                f"{self._storage.place}: could not be written ({_reason(error)}); {start:,} of "
+                f"{self._storage.place}: could not be written ({reason(error)}); {start:,} of "
                 f"{self.n:,} subsequences are kept, the rest are computed each time"
             )
         else:
@@ -176,7 +166,7 @@ class MemoryRows(Storage):
 
 class DiskRows(Storage):
     """Rows in a `.npy` file without a name, which is gone when the process ends, however it does;
-    or in one that gets its name, `keep_as`, when it is complete.
+    or in one that `keep_as` gives a lasting name when it is complete, and returns that.
     """
 
     def __init__(
@@ -185,7 +175,7 @@ class DiskRows(Storage):
         capacity: int,
         shape: tuple[int, ...],
         dtype: np.dtype,
-        keep_as: "KeptFile | None" = None,
+        keep_as: Callable[[str], Path] | None = None,
     ) -> None:
         self.capacity = capacity
         self.place = str(folder)
@@ -195,7 +185,7 @@ class DiskRows(Storage):
         if keep_as is None:
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         else:
-            descriptor, self._name = tempfile.mkstemp(_PARTIAL, _PREFIX, folder)
+            descriptor, self._name = tempfile.mkstemp(PARTIAL, PREFIX, folder)
             self._file = os.fdopen(descriptor, "w+b")
             self._remove = weakref.finalize(self, _unlink, self._name)
             with contextlib.suppress(OSError):  # a file system without locks
@@ -240,9 +230,9 @@ class DiskRows(Storage):
     def publish(self) -> None:
         if self._keep_as is not None:
             os.fsync(self._fd)
-            self._keep_as.publish(self._name)
+            self.place = str(self._keep_as(self._name))
             self._remove.detach()
-            self.place, self._keep_as = str(self._keep_as.path), None
+            self._keep_as = None
 
     def _header(self, n: int) -> bytes:
         """The header of a `.npy` file of `n` rows."""
@@ -261,223 +251,10 @@ class DiskRows(Storage):
         return math.prod(self._shape) * self._dtype.itemsize
 
 
-@dataclass(frozen=True)
-class KeptFile:
-    """A file that later runs may use: its name holds a hash of what it was computed from.
-
-    The `.json` beside it says in full what that was, and is written last: a file without it, or
-    with another content, is never used.
-
-    Attributes
-    ----------
-    path
-        The `.npy` file.
-    fingerprint
-        What the rows follow from.
-    tell_notes, notes
-        What else is needed to read the rows: asked for when they are complete, and as it was read.
-    """
-
-    path: Path
-    fingerprint: Fingerprint
-    tell_notes: Callable[[], dict[str, Any]] = dict
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls,
-        folder: Path,
-        kind: str,
-        fingerprint: Fingerprint,
-        tell_notes: Callable[[], dict[str, Any]] = dict,
-    ) -> "KeptFile":
-        """The file of this kind (`decoded`, `features`) and fingerprint in a folder."""
-        text = json.dumps(fingerprint, sort_keys=True)
-        digest = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
-        return cls(folder / f"{kind}-{digest}.npy", json.loads(text), tell_notes)
-
-    @property
-    def _description(self) -> Path:
-        return self.path.with_suffix(".json")
-
-    def publish(self, written: str) -> None:
-        """Give a written file its name."""
-        os.replace(written, self.path)
-        text = json.dumps({"fingerprint": self.fingerprint, "notes": self.tell_notes()})
-        try:
-            atomic.write_text(self._description, text + "\n", force=True)
-        except HelixerFtError:
-            self.path.unlink(missing_ok=True)  # never used without, and large
-            raise
-
-    def open(self, n: int, shape: tuple[int, ...], dtype: np.dtype) -> DiskRows | None:
-        """The rows, where the file is there, complete and of this fingerprint."""
-        try:
-            description = json.loads(self._description.read_text())
-            notes = description["notes"]
-            if (
-                description["fingerprint"] != self.fingerprint
-                or not self.tell_notes().keys() <= notes.keys()
-            ):
-                return None
-            rows = DiskRows.reopen(self.path, n, shape, dtype)
-            self.notes.update(notes)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return None
-        return rows
-
-
-class CacheFolder:
-    """Where caches go on disk.
-
-    `--cache-dir`, else `$SLURM_TMPDIR` or `$TMPDIR`, else beside the model that is written.
-
-    Parameters
-    ----------
-    settings
-        What the user asked for.
-    run_folder
-        Folder of the run: kept files go to `features/` in it where no other place is given.
-    progress
-        Told of what cannot be used.
-
-    Raises
-    ------
-    InputError
-        `--cache-dir` is not a folder and cannot be made one; it cannot be written to, and
-        `--keep-cache` is asked for.
-    """
-
-    def __init__(self, settings: CacheSettings, run_folder: Path, progress: Progress) -> None:
-        self.progress = progress
-        self.keep = settings.keep
-        self.explicit = settings.folder is not None
-        self._made: list[Path] = []
-        if settings.folder is not None:
-            self.path = settings.folder
-        else:
-            given = [Path(os.environ.get(name, "")) for name in ("SLURM_TMPDIR", "TMPDIR")]
-            usable = [path for path in given if path.is_absolute() and _writable(path)]
-            beside = run_folder / "features" if settings.keep else run_folder.parent
-            self.path = next(iter(usable), beside)
-        if self.explicit or settings.keep:
-            self._make()
-        self.writable = _writable(self.path)
-        if not self.writable:
-            if settings.keep:
-                raise InputError(
-                    f"{self.path}: is not writable, so --keep-cache has nowhere to keep the cache. "
-                    "Give another --cache-dir."
-                )
-            progress.notice(f"{self.path}: is not writable, so nothing is cached on disk")
-        elif self.explicit or settings.keep:
-            _clear(self.path)
-
-    def has_kept(self, kind: str) -> bool:
-        """Whether files of this kind are there; worth computing a fingerprint for."""
-        try:
-            return any(self.path.glob(f"{kind}-*.json"))
-        except OSError:
-            return False
-
-    def remove_if_empty(self) -> None:
-        """Take away folders that were made here, where nothing came to be in them."""
-        for folder in self._made:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-
-    def _make(self) -> None:
-        try:
-            self._made = [path for path in (self.path, *self.path.parents) if not path.exists()]
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: the folder of the cache could not be made ({_reason(error)}). "
-                "Give another --cache-dir."
-            ) from error
-
-
-class Room:
-    """Room for caches of so many bytes in all: in memory where they fit, else on disk, else as
-    many rows as fit where there is more room.
-
-    Parameters
-    ----------
-    wanted
-        Bytes of all rows that will be asked for.
-    folder
-        Where disk may be used; on disk always where the user named the folder or keeps the cache.
-    """
-
-    def __init__(self, wanted: int, folder: CacheFolder) -> None:
-        self.folder = folder
-        self.wanted = wanted
-        self.memory = int(MEMORY_SHARE * resources.available_memory())
-        self.disk = 0
-        if folder.writable:
-            self.disk = int(DISK_SHARE * resources.available_disk(folder.path))
-        disk_asked_for = folder.writable and (folder.explicit or folder.keep)
-        self.on_disk = disk_asked_for or (
-            wanted > self.memory and (wanted <= self.disk or self.disk > self.memory)
-        )
-        self.left = self.disk if self.on_disk else self.memory
-
-    @property
-    def is_enough(self) -> bool:
-        """Whether everything fits."""
-        return self.wanted <= self.left
-
-    @property
-    def place(self) -> str:
-        """For messages."""
-        return f"on disk in {self.folder.path}" if self.on_disk else "in memory"
-
-    def storage(
-        self, n: int, shape: tuple[int, ...], dtype: np.dtype, kept: KeptFile | None
-    ) -> Storage | None:
-        """Storage for as many of `n` rows as there is room for; None where there is none.
-
-        Parameters
-        ----------
-        n, shape, dtype
-            The rows.
-        kept
-            The file that may hold them already, and gets them where the cache is kept.
-        """
-        if kept is not None and (found := kept.open(n, shape, dtype)):
-            return found
-        row_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-        capacity = min(n, self.left // row_bytes)
-        if capacity == 0:
-            return None
-        self.left -= capacity * row_bytes
-        if not self.on_disk:
-            return MemoryRows(capacity, shape, dtype)
-        keep_as = kept if self.folder.keep and capacity == n else None
-        try:
-            return DiskRows(self.folder.path, capacity, shape, dtype, keep_as)
-        except OSError as error:  # the folder vanished, say
-            self.folder.progress.notice(
-                f"{self.folder.path}: nothing can be cached there ({_reason(error)})"
-            )
-            return None
-
-
-def _clear(folder: Path) -> None:
-    """Remove what killed runs left behind; files of running ones are locked."""
-    for path in folder.glob(f"{_PREFIX}*{_PARTIAL}"):
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-
-
-def _writable(folder: Path) -> bool:
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
-
-
 def _unlink(name: str) -> None:
     Path(name).unlink(missing_ok=True)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What an error of a file says, without its number and path."""
     return getattr(error, "strerror", None) or str(error)

@@ -14,6 +14,7 @@ from helixer_ft.formats.data_h5 import DataFile, write_data_file
 from helixer_ft.progress import Progress
 from helixer_ft.training import resources
 from helixer_ft.training.batch import BaseTable, unpack
+from helixer_ft.training.cache_folder import CacheFolder
 from helixer_ft.training.data_checks import summarise
 from helixer_ft.training.dataset import (
     Dataset,
@@ -23,7 +24,6 @@ from helixer_ft.training.dataset import (
     open_dataset,
     read_ahead,
 )
-from helixer_ft.training.row_cache import CacheFolder
 from helixer_ft.training.settings import CacheSettings
 
 

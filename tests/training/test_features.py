@@ -16,7 +16,7 @@ from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import BatchNorm, Conv, Dropout
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import plan_freeze, plan_whole
-from helixer_ft.training import fine_tune, resources, row_cache
+from helixer_ft.training import cache_folder, fine_tune, resources
 from helixer_ft.training.features import Body, even_batch_size, feature_dtype
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.outcome import Outcome
@@ -135,8 +135,8 @@ def evaluated(monkeypatch) -> Counter[bytes]:
 
 
 def limit_room(monkeypatch, memory: int, disk: int = 0) -> None:
-    monkeypatch.setattr(row_cache, "MEMORY_SHARE", 1)
-    monkeypatch.setattr(row_cache, "DISK_SHARE", 1)
+    monkeypatch.setattr(cache_folder, "MEMORY_SHARE", 1)
+    monkeypatch.setattr(cache_folder, "DISK_SHARE", 1)
     monkeypatch.setattr(resources, "available_memory", lambda: memory)
     monkeypatch.setattr(resources, "available_disk", lambda folder: disk)
 

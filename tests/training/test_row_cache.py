@@ -16,15 +16,9 @@ import pytest
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats import atomic
 from helixer_ft.progress import Progress
-from helixer_ft.training import resources, row_cache
-from helixer_ft.training.row_cache import (
-    CacheFolder,
-    DiskRows,
-    KeptFile,
-    MemoryRows,
-    Room,
-    RowCache,
-)
+from helixer_ft.training import cache_folder, resources, row_cache
+from helixer_ft.training.cache_folder import CacheFolder, KeptFile, Room
+from helixer_ft.training.row_cache import DiskRows, MemoryRows, RowCache
 from helixer_ft.training.settings import CacheSettings
 
 N, SHAPE, DTYPE = 10, (2, 3), np.dtype(np.float32)
@@ -90,8 +84,8 @@ def limits(monkeypatch):
     """Set the bytes of memory and disk that a cache may take."""
 
     def limit(memory: int, disk: int) -> None:
-        monkeypatch.setattr(row_cache, "MEMORY_SHARE", 1)
-        monkeypatch.setattr(row_cache, "DISK_SHARE", 1)
+        monkeypatch.setattr(cache_folder, "MEMORY_SHARE", 1)
+        monkeypatch.setattr(cache_folder, "DISK_SHARE", 1)
         monkeypatch.setattr(resources, "available_memory", lambda: memory)
         monkeypatch.setattr(resources, "available_disk", lambda folder: disk)
 
@@ -134,7 +128,7 @@ def test_an_error_of_the_computation_is_not_swallowed(tmp_path):
         raise InputError("row 3 is damaged")
 
     cache = RowCache(N, fail)
-    cache.keep_in(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path)))
+    cache.keep_in(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path).publish))
     with pytest.raises(InputError, match="row 3"):
         list(cache.fill(3))
     del cache
@@ -147,7 +141,7 @@ def test_an_error_of_the_computation_is_not_swallowed(tmp_path):
 
 @pytest.mark.parametrize("harm", ["truncated", "unreadable"])
 def test_a_file_that_fails_while_in_use_is_computed_from_then_on(tmp_path, monkeypatch, harm):
-    cache = Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path))).filled()
+    cache = Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path).publish)).filled()
     cache.check(computed=set())
     if harm == "truncated":
         (path,) = tmp_path.glob("*.npy")
@@ -167,7 +161,7 @@ def test_a_file_that_fails_while_in_use_is_computed_from_then_on(tmp_path, monke
 
 
 def test_a_file_that_vanishes_while_in_use_is_no_loss(tmp_path):
-    cache = Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path))).filled()
+    cache = Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path).publish)).filled()
     for path in tmp_path.iterdir():
         path.unlink()
     cache.check(computed=set())
@@ -187,7 +181,7 @@ def test_a_disk_that_fills_up_keeps_what_is_written(tmp_path, monkeypatch, keep)
 
     monkeypatch.setattr(os, "pwrite", full)
     kept = kept_file(tmp_path) if keep else None
-    cache = Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept)).filled()
+    cache = Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept and kept.publish)).filled()
     cache.check(computed=set(range(6, N)))
     (text,) = cache.notices.texts
     assert os.strerror(errno.ENOSPC) in text
@@ -211,7 +205,7 @@ def test_a_file_that_cannot_be_published_still_serves_its_own_run(tmp_path, monk
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
     monkeypatch.setattr(os, what, fail)
-    cache = Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path))).filled()
+    cache = Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path).publish)).filled()
     cache.check(computed=set())
     (text,) = cache.notices.texts
     assert text == f"the cache is not kept for later runs: {os.strerror(errno.EDQUOT)}"
@@ -227,7 +221,7 @@ def test_rows_without_description_do_not_stay(tmp_path, monkeypatch):
         raise HelixerFtError(f"{path}: could not be written (No space left on device).")
 
     monkeypatch.setattr(atomic, "write_text", fail)
-    cache = Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path))).filled()
+    cache = Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path).publish)).filled()
     cache.check(computed=set())
     assert ["not kept" in text for text in cache.notices.texts] == [True]
     del cache
@@ -257,7 +251,9 @@ def test_a_file_system_without_locks_keeps_caches_too(tmp_path, monkeypatch, lim
 @pytest.fixture
 def published(tmp_path) -> Path:
     """A folder with one complete cache."""
-    Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path, vectors=[1, 2]))).filled()
+    Computed(
+        DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path, vectors=[1, 2]).publish)
+    ).filled()
     return tmp_path
 
 
@@ -349,7 +345,7 @@ def test_other_data_have_another_file(published, fingerprint):
     other = kept_file(published, fingerprint)
     assert not other.path.exists()
     assert other.open(N, SHAPE, DTYPE) is None
-    Computed(DiskRows(published, N, SHAPE, DTYPE, other)).filled()
+    Computed(DiskRows(published, N, SHAPE, DTYPE, other.publish)).filled()
     assert len(list(published.iterdir())) == 4
     assert kept_file(published).open(N, SHAPE, DTYPE) is not None
 
@@ -357,14 +353,15 @@ def test_other_data_have_another_file(published, fingerprint):
 def test_a_damaged_file_is_made_anew(published):
     (npy,) = published.glob("*.npy")
     os.truncate(npy, 100)
-    Computed(DiskRows(published, N, SHAPE, DTYPE, kept_file(published))).filled()
+    Computed(DiskRows(published, N, SHAPE, DTYPE, kept_file(published).publish)).filled()
     assert kept_file(published).open(N, SHAPE, DTYPE) is not None
     assert len(list(published.iterdir())) == 2
 
 
 def test_two_runs_that_publish_the_same_cache(tmp_path):
     runs = [
-        Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path, run=i))) for i in range(2)
+        Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path, run=i).publish))
+        for i in range(2)
     ]
     for _ in zip(*(run.fill(3) for run in runs), strict=True):  # in turns
         pass
@@ -386,10 +383,11 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from helixer_ft.training.row_cache import DiskRows, KeptFile
+from helixer_ft.training.cache_folder import KeptFile
+from helixer_ft.training.row_cache import DiskRows
 
 folder = Path(sys.argv[1])
-rows = DiskRows(folder, 4, (3,), np.dtype(np.float32), KeptFile.of(folder, "features", {}))
+rows = DiskRows(folder, 4, (3,), np.dtype(np.float32), KeptFile.of(folder, "features", {}).publish)
 rows.write(0, np.ones((2, 3), np.float32))
 print("ready", flush=True)
 sys.stdin.read()
@@ -422,7 +420,7 @@ def test_files_of_killed_runs_are_removed_and_those_of_running_ones_are_not(tmp_
 
 def test_a_file_that_another_run_removed_is_no_loss(tmp_path):
     """A run may be slow to lock its new file."""
-    storage = DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path))
+    storage = DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path).publish)
     (partial,) = tmp_path.iterdir()
     fcntl.flock(storage._fd, fcntl.LOCK_UN)
     folder_of(tmp_path)
@@ -474,10 +472,12 @@ def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
         folder_of(tmp_path, keep=True)
     # what is kept there can be read all the same
     monkeypatch.undo()
-    Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path))).filled()
+    Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path).publish)).filled()
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert folder.has_kept("features")
-    assert not folder.has_kept("decoded")
+    found = folder.kept_file("features", lambda: FINGERPRINT)
+    assert found is not None
+    assert found.path == kept_file(tmp_path).path
+    assert folder.kept_file("decoded", lambda: FINGERPRINT) is None
     storage = Room(N * ROW_BYTES, folder).storage(N, SHAPE, DTYPE, kept_file(tmp_path))
     Computed(storage).check(computed=set())
 

@@ -272,7 +272,7 @@ def _estimate_lines(prepared: "PreparedRun", estimate: "Estimate") -> list[str]:
 
 
 def _data_table(summaries: Sequence["SetSummary"]) -> Table:
-    table = _table("Data", "set", "windows", "sequences", "bases", *GENIC_CLASSES)
+    table = plain_table("Data", "set", "windows", "sequences", "bases", *GENIC_CLASSES)
     for summary in summaries:
         table.add_row(
             summary.name,
@@ -292,7 +292,7 @@ def _data_table(summaries: Sequence["SetSummary"]) -> Table:
 
 
 def _layer_table(prepared: "PreparedRun") -> Table:
-    table = _table("Layers", "layer", "kind", "parameters", "train")
+    table = plain_table("Layers", "layer", "kind", "parameters", "train")
     for layer, count, trains in prepared.plan.layers():
         new = " (new)" if layer.name in prepared.plan.new else ""
         table.add_row(layer.name + new, type(layer).__name__, f"{count:,}", f"{trains:,}")
@@ -301,7 +301,7 @@ def _layer_table(prepared: "PreparedRun") -> Table:
 
 def _comparison_table(name: str, compared: "Comparison") -> Table:
     columns = ("", "precision", "recall", "F1", "F1 change")
-    table = _table(f"Scores on the {name} data", *columns)
+    table = plain_table(f"Scores on the {name} data", *columns)
     before = compared.baseline.genic | compared.baseline.phase
     after = compared.tuned.genic | compared.tuned.phase
     for label, score in after.items():
@@ -332,13 +332,13 @@ def _matrices(
 
 
 def _matrix_table(name: str, matrix: "np.ndarray", classes: Sequence[str]) -> Table:
-    table = _table(name, "reference \\ predicted", *classes)
+    table = plain_table(name, "reference \\ predicted", *classes)
     for label, row in zip(classes, matrix.tolist(), strict=True):
         table.add_row(label, *(f"{count:,}" for count in row))
     return table
 
 
-def _table(title: str, first: str, *columns: str) -> Table:
+def plain_table(title: str, first: str, *columns: str) -> Table:
     """A plain table: text in the first column, numbers in the others."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column(first, no_wrap=True)

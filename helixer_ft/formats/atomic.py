@@ -1,10 +1,15 @@
 """Files appear complete or not at all."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from helixer_ft.errors import HelixerFtError, InputError
 
+PARTIAL = ".partial"
+"""What the name of something incomplete ends in; in an existing folder, its whole name."""
 _MAX_NAME = 255
 """Bytes of a file name, on every common file system."""
 
@@ -14,7 +19,7 @@ def partial_path(path: Path) -> Path:
 
     The name is fixed: what a killed process left behind is overwritten by the next write.
     """
-    return path.with_name(f".{path.name}.partial")
+    return path.with_name(f".{path.name}{PARTIAL}")
 
 
 def check_writable(path: Path, *, force: bool = False) -> None:
@@ -78,3 +83,66 @@ def write_bytes(path: Path, data: bytes | memoryview, *, force: bool = False) ->
 def write_text(path: Path, text: str, *, force: bool = False) -> None:
     """As `write_bytes`, for text in UTF-8."""
     write_bytes(path, text.encode(), force=force)
+
+
+def check_folder(out_dir: Path) -> None:
+    """Refuse, before any work, a folder that `staged_folder` could not write to later.
+
+    Raises
+    ------
+    InputError
+        It, or a folder above it, is a file; or where it would be made nothing can be written.
+    """
+    for path in (out_dir, *out_dir.parents):
+        if not path.is_dir() and (path.exists() or path.is_symlink()):
+            raise InputError(f"{path}: is not a folder. Give the path of a folder to write to.")
+    folder = existing_folder(out_dir)
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{out_dir}: the folder {folder} is not writable. Give another path.")
+
+
+def existing_folder(out_dir: Path) -> Path:
+    """The folder itself where it exists, else the nearest one above it that does."""
+    return next(path for path in (out_dir, *out_dir.absolute().parents) if path.is_dir())
+
+
+@contextmanager
+def staged_folder(out_dir: Path) -> Iterator[Path]:
+    """Give an empty folder to write to; what is in it becomes `out_dir` if the block succeeds.
+
+    A new `out_dir` appears by one renaming, files in an existing one by one renaming each. The
+    folder's name is fixed: what a killed process left behind is cleared by the next call.
+
+    Raises
+    ------
+    HelixerFtError
+        Writing failed; `out_dir` is then as it was.
+    """
+    existing = out_dir.is_dir()
+    # Inside an existing folder, which may be a mount: renaming must not cross file systems.
+    folder = (
+        out_dir / PARTIAL if existing else out_dir.absolute().parent / f".{out_dir.name}{PARTIAL}"
+    )
+    new_parents = [path for path in folder.parents if not path.exists()]
+    done = False
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        yield folder
+        if existing:
+            for file in sorted(folder.iterdir()):
+                os.replace(file, out_dir / file.name)
+        else:
+            os.replace(folder, out_dir)
+        done = True
+    except OSError as error:
+        raise HelixerFtError(
+            f"{out_dir}: could not be written ({error.strerror or error}). "
+            "Free disk space or give another path."
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not done:
+            with suppress(OSError):
+                for path in new_parents:
+                    path.rmdir()

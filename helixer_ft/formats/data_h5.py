@@ -185,7 +185,7 @@ class DataFile:
         state = f"of shape {found.shape}" if isinstance(found, h5py.Dataset) else "missing"
         return InputError(
             f"{self.path}: data/{name} is {state}, expected {expected}; this is not {WHAT} with "
-            "labels. Make it with geenuff2h5.py, with annotation."
+            "labels. Make it with helixer-ft prepare, with --gff3."
         )
 
 

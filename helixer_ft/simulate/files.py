@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from helixer_ft.errors import HelixerFtError, InputError
-from helixer_ft.formats.atomic import write_bytes
+from helixer_ft.errors import InputError
+from helixer_ft.formats.atomic import PARTIAL, check_folder, staged_folder, write_bytes
 from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.simulate.genome import Gene, Genome, simulate
 from helixer_ft.simulate.labels import (
@@ -40,7 +37,6 @@ DATA_FILES = {
 }
 
 _FASTA_WIDTH = 80
-_PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,7 @@ def write_species(
     genome = simulate(species, n_sequences, sequence_length, seed)
     sets = split(genome)
     summaries = {}
-    with _staging(out_dir) as folder:
+    with staged_folder(out_dir) as folder:
         write_bytes(folder / GENOME_FILE, to_fasta(genome))
         write_bytes(folder / GENES_FILE, to_gff3(genome))
         for name, part in sets.items():
@@ -206,45 +202,9 @@ def _summarise(genome: Genome, datasets: dict[str, Array]) -> SetSummary:
 
 def _check_out_dir(out_dir: Path, force: bool) -> None:
     """Raise InputError unless the folder may be written to."""
-    if out_dir.is_dir():
-        if not force and any(path.name != _PARTIAL for path in out_dir.iterdir()):
-            raise InputError(
-                f"{out_dir}: exists already and is not empty. "
-                "Give another folder, or --force to overwrite the simulated files in it."
-            )
-        return
-    for path in (out_dir, *out_dir.parents):
-        if not path.is_dir() and (path.exists() or path.is_symlink()):
-            raise InputError(f"{path}: is not a folder. Give the path of a folder to write to.")
-
-
-@contextmanager
-def _staging(out_dir: Path) -> Iterator[Path]:
-    """Give an empty folder to write to; what is in it becomes `out_dir` if the block succeeds.
-
-    A new `out_dir` appears by one renaming, files in an existing one by one renaming each. The
-    folder's name is fixed: what a killed process left behind is cleared by the next call.
-    """
-    existing = out_dir.is_dir()
-    # Inside an existing folder, which may be a mount: renaming must not cross file systems.
-    folder = (
-        out_dir / _PARTIAL
-        if existing
-        else out_dir.absolute().parent / (f".{out_dir.name}{_PARTIAL}")
-    )
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        yield folder
-        if existing:
-            for file in sorted(folder.iterdir()):
-                os.replace(file, out_dir / file.name)
-        else:
-            os.replace(folder, out_dir)
-    except OSError as error:
-        raise HelixerFtError(
-            f"{out_dir}: could not be written ({error.strerror or error}). "
-            "Free disk space or give another path."
-        ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    check_folder(out_dir)
+    if out_dir.is_dir() and not force and any(path.name != PARTIAL for path in out_dir.iterdir()):
+        raise InputError(
+            f"{out_dir}: exists already and is not empty. "
+            "Give another folder, or --force to overwrite the simulated files in it."
+        )

@@ -382,7 +382,7 @@ DATA: dict[str, tuple[Callable[[Workplace], Any], str, list[str]]] = {
         f"without {name}": (
             edit_data("training", drop(name)),
             "training",
-            [f"data/{name} is missing", "geenuff2h5.py"],
+            [f"data/{name} is missing", "helixer-ft prepare"],
         )
         for name in DATASETS
     },

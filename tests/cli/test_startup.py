@@ -36,19 +36,21 @@ def python(code: str, *arguments: object, **environment: str) -> subprocess.Comp
     )
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["whole", "--help"], ["freeze", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *([name, "--help"] for name in ("prepare", "whole", "freeze"))]
+)
 def test_help_imports_neither_keras_nor_the_numeric_libraries(arguments):
     report = "import atexit, sys; atexit.register(lambda: print('|', *sys.modules))\n"
     result = python(report + RUN, *arguments)
     assert result.returncode == 0, result.stderr
     modules = set(result.stdout.rpartition("|")[2].split())
     assert "click" in modules
-    assert not modules & {"keras", "tensorflow", "jax", "h5py", "numpy", "rich"}
+    assert not modules & {"keras", "tensorflow", "jax", "h5py", "numpy", "pysam", "rich"}
 
 
 def test_help_lists_the_commands_in_workflow_order():
     text = python(RUN, "--help").stdout
-    assert text.index("whole ") < text.index("freeze ")
+    assert text.index("prepare ") < text.index("whole ") < text.index("freeze ")
 
 
 @pytest.fixture

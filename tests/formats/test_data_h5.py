@@ -226,7 +226,7 @@ def changed(path, name, **options):
 @pytest.mark.parametrize("name", list(rows(PADDED)))
 def test_missing_datasets(path, name):
     changed(path, name)
-    refused(path, f"data/{name} is missing", "geenuff2h5.py")
+    refused(path, f"data/{name} is missing", "helixer-ft prepare")
 
 
 @pytest.mark.parametrize("name", list(rows(PADDED)))

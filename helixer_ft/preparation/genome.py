@@ -1,0 +1,211 @@
+"""One genome with its annotation: opened, labelled sequence by sequence, surveyed."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from helixer_ft.errors import InputError
+from helixer_ft.preparation.annotation import Annotation, Gene
+from helixer_ft.preparation.fasta import Fasta, open_fasta
+from helixer_ft.preparation.gff3 import read_annotation
+from helixer_ft.preparation.labels import SequenceLabels, label_sequence
+from helixer_ft.preparation.parallel import ahead
+from helixer_ft.preparation.pieces import Piece
+from helixer_ft.preparation.report import Content
+from helixer_ft.preparation.request import DEFAULT_UTR_FLANK, PrepareRequest
+from helixer_ft.preparation.samples import Sample
+from helixer_ft.preparation.survey import SequenceSurvey, survey_sequence
+from helixer_ft.progress import Progress
+
+_BASES_AT_ONCE = 2**25
+"""Bases of the sequences whose labels are in memory at a time; one sequence may have more."""
+_LEAST_SIZE = 2**16
+"""What the shortest sequence counts for, as it takes more memory than its bases."""
+
+
+@dataclass(frozen=True)
+class Genome:
+    """A genome and its genes.
+
+    Attributes
+    ----------
+    sample
+        Where it comes from.
+    fasta
+        Its sequences.
+    lengths
+        Those that are used -> bp, in the order of the file.
+    annotation
+        None: no labels.
+    """
+
+    sample: Sample
+    fasta: Fasta
+    lengths: Mapping[str, int]
+    annotation: Annotation | None
+
+    def genes(self, seqid: str) -> Sequence[Gene]:
+        """The genes of a sequence."""
+        return () if self.annotation is None else self.annotation.genes.get(seqid, ())
+
+    def is_annotated(self, seqid: str) -> bool:
+        """Whether a sequence has a coding gene."""
+        return any(gene.coding for gene in self.genes(seqid))
+
+    def has_trusted_gene(self, seqid: str) -> bool:
+        """Whether a sequence has a coding gene that is labelled."""
+        return any(gene.coding and gene.trusted for gene in self.genes(seqid))
+
+    @property
+    def row_order(self) -> list[str]:
+        """Sequences in the order of Helixer's files: without annotation that of the FASTA."""
+        if self.annotation is None:
+            return list(self.lengths)
+        return sorted(
+            self.lengths, key=lambda name: (-self.lengths[name], not self.is_annotated(name))
+        )
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What labelling a genome yields, per piece.
+
+    Attributes
+    ----------
+    pieces
+        Of the genome.
+    sequences
+        Sequence name -> what is in it; `counts` are of its pieces, in their order.
+    """
+
+    pieces: Mapping[str, Sequence[Piece]]
+    sequences: Mapping[str, SequenceSurvey]
+
+    def valid_counts(self, pieces: Iterable[Piece]) -> np.ndarray:
+        """(pieces, 4) valid bases per genic class."""
+        return np.array([self.content([piece]).valid_bases for piece in pieces]).reshape(-1, 4)
+
+    def content(self, parts: Iterable[Piece]) -> Content:
+        """What is in some stretches that are made of whole pieces."""
+        counts = np.zeros((2, 4), np.int64)
+        genes = []
+        for part in parts:
+            found = self.sequences[part.seqid]
+            for piece, own in zip(self.pieces[part.seqid], found.counts, strict=True):
+                if part.start <= piece.start and piece.end <= part.end:
+                    counts += own
+            genes += [gene for gene in found.genes if part.start <= gene.start < part.end]
+        return Content(counts[0], counts[1], tuple(genes))
+
+
+def open_genome(
+    sample: Sample,
+    request: PrepareRequest,
+    trusted: frozenset[str] | None,
+    scratch: Path,
+    stack: ExitStack,
+    progress: Progress,
+) -> Genome:
+    """Read FASTA and annotation.
+
+    Parameters
+    ----------
+    sample, request
+        What is asked for.
+    trusted
+        IDs of the genes to trust; None: all.
+    scratch
+        Folder whose file system takes the uncompressed bases.
+    stack
+        Closes the FASTA.
+    progress
+        Told what is read.
+
+    Raises
+    ------
+    InputError
+        Files that cannot be used; nothing left after `--exclude`; no coding gene, or none of the
+        trusted ones.
+    """
+    progress.start(f"reading {sample.fasta.name}", 1)
+    try:
+        fasta = stack.enter_context(open_fasta(sample.fasta, scratch=scratch))
+    finally:
+        progress.finish()
+    lengths = {name: n for name, n in fasta.lengths.items() if name not in request.exclude}
+    if not lengths:
+        raise InputError(f"{sample.fasta}: --exclude leaves no sequence, expected some.")
+    if sample.gff3 is None:
+        return Genome(sample, fasta, lengths, None)
+    annotation = read_annotation(
+        sample.gff3, fasta.lengths, exclude=request.exclude, trusted=trusted, progress=progress
+    )
+    return Genome(sample, fasta, lengths, annotation)
+
+
+def labelled(
+    genome: Genome, seqids: Iterable[str], request: PrepareRequest, pool: Executor
+) -> Iterator[tuple[str, np.ndarray, SequenceLabels | None]]:
+    """Yield (name, bases, labels) of sequences in turn; let go of them before asking for more."""
+
+    def work(seqid: str) -> tuple[np.ndarray, SequenceLabels | None]:
+        bases = genome.fasta.read(seqid)
+        return bases, None if genome.annotation is None else _label(genome, seqid, bases, request)
+
+    for seqid, found in ahead(pool, work, seqids, size=_size(genome), budget=_BASES_AT_ONCE):
+        bases, labels = found
+        del found
+        yield seqid, bases, labels
+        del bases, labels
+
+
+def survey(
+    genome: Genome,
+    pieces: Sequence[Piece],
+    request: PrepareRequest,
+    pool: Executor,
+    progress: Progress,
+) -> Survey:
+    """Label every sequence once, and count.
+
+    Parameters
+    ----------
+    genome
+        With annotation.
+    pieces
+        Of it; each of its sequences must have one.
+    request
+        How to label.
+    pool
+        Does the work.
+    progress
+        A step per sequence.
+    """
+    by_sequence: dict[str, list[Piece]] = {}
+    for piece in pieces:
+        by_sequence.setdefault(piece.seqid, []).append(piece)
+
+    def work(seqid: str) -> SequenceSurvey:
+        labels = _label(genome, seqid, genome.fasta.read(seqid), request)
+        return survey_sequence(labels, genome.genes(seqid), by_sequence[seqid])
+
+    results = ahead(pool, work, by_sequence, size=_size(genome), budget=_BASES_AT_ONCE)
+    task = f"labelling {genome.sample.species}"
+    return Survey(by_sequence, dict(progress.track(task, len(by_sequence), results)))
+
+
+def _size(genome: Genome) -> Callable[[str], int]:
+    return lambda seqid: max(_LEAST_SIZE, genome.lengths[seqid])
+
+
+def _label(
+    genome: Genome, seqid: str, bases: np.ndarray, request: PrepareRequest
+) -> SequenceLabels:
+    flank = DEFAULT_UTR_FLANK if request.utr_flank is None else request.utr_flank
+    return label_sequence(
+        bases, genome.genes(seqid), missing_utr=request.missing_utr, utr_flank=flank
+    )

@@ -1,0 +1,226 @@
+"""Gene models -> labels and masks of one sequence, base by base, as in Helixer's training data.
+
+docs/labels.md has the rules in words, and where they depart from Helixer's.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from helixer_ft.errors import InputError
+from helixer_ft.preparation.annotation import Gene, Interval
+from helixer_ft.preparation.annotation import Strand as StrandName
+from helixer_ft.preparation.masks import Mask, find_masks
+from helixer_ft.preparation.reading import Model, Strand, read_strand
+
+INTERGENIC, UTR, CDS, INTRON = range(4)
+"""Codes of `StrandLabels.genic`."""
+NO_PHASE = 0
+"""Code of `StrandLabels.phase` outside CDS; phase p is p + 1."""
+
+DEFAULT_UTR_FLANK = 300
+"""Bases masked beside a CDS without UTR under `missing_utr="keep"` (docs/labels.md says why)."""
+
+MissingUtr = Literal["mask", "keep"]
+
+_TRANSCRIPT, _CDS, _INTRON = range(3)
+"""Columns of `transitions` for the lower end; the higher end is three columns on."""
+
+
+@dataclass(frozen=True)
+class StrandLabels:
+    """Labels of one strand, in genomic order (lower coordinates first) on both strands.
+
+    Attributes
+    ----------
+    genic
+        (n,) uint8: 0 intergenic, 1 UTR, 2 CDS, 3 intron.
+    phase
+        (n,) uint8: 0 none, 1 to 3 phase 0 to 2 (bases to the start of the next codon).
+    transitions
+        (n,) uint8, bit k: transcript, CDS, intron (k = 0, 1, 2) begin at the lower coordinate, or
+        (k = 3, 4, 5) end at the higher. Both bases at a boundary are marked.
+    valid
+        (n,) bool: not masked.
+    gene_lengths
+        (n,) uint32: span in bp of the longest labelled transcript over the base; 0 outside.
+    """
+
+    genic: np.ndarray
+    phase: np.ndarray
+    transitions: np.ndarray
+    valid: np.ndarray
+    gene_lengths: np.ndarray
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Bases [start, end) of a strand that are masked, and why; masks may overlap.
+
+    Attributes
+    ----------
+    gene, transcript
+        IDs; no transcript where a whole gene is masked.
+    strand
+        "+" or "-".
+    start, end
+        Genomic, in bp.
+    error
+        A key of `masks.ERRORS`.
+    """
+
+    gene: str
+    transcript: str
+    strand: StrandName
+    start: int
+    end: int
+    error: str
+
+
+@dataclass(frozen=True)
+class SequenceLabels:
+    """Labels of both strands of a sequence, and what is masked, plus strand first."""
+
+    plus: StrandLabels
+    minus: StrandLabels
+    masked: tuple[Masked, ...]
+
+
+def label_sequence(
+    bases: np.ndarray,
+    genes: Sequence[Gene],
+    *,
+    missing_utr: MissingUtr = "mask",
+    utr_flank: int = DEFAULT_UTR_FLANK,
+) -> SequenceLabels:
+    """Label one sequence: eight bytes per base and strand.
+
+    Parameters
+    ----------
+    bases
+        (n,) uint8, ASCII, upper case.
+    genes
+        The genes of the sequence, in the order of the file (which decides between equals).
+    missing_utr
+        "mask": a missing UTR masks all up to the border between genes, as in Helixer's files.
+        "keep": it masks at most `utr_flank` bases, for annotations without UTRs.
+    utr_flank
+        At least 0, in bp; not used with "mask".
+
+    Raises
+    ------
+    InputError
+        `utr_flank` is negative, or a gene lies outside the sequence.
+    """
+    if utr_flank < 0:
+        raise InputError(f"the UTR flank is {utr_flank}, expected a number of bases from 0 on")
+    for gene in genes:
+        if not 0 <= gene.start < gene.end <= len(bases):
+            raise InputError(
+                f"gene {gene.id} covers {gene.start + 1} to {gene.end}, expected within the "
+                f"{len(bases)} bases of its sequence. Are genome and annotation the same version?"
+            )
+    flank = utr_flank if missing_utr == "keep" else None
+    plus = read_strand(bases, [gene for gene in genes if gene.strand == "+"], reverse=False)
+    minus = read_strand(bases, [gene for gene in genes if gene.strand == "-"], reverse=True)
+    plus_masks, minus_masks = find_masks(plus, flank), find_masks(minus, flank)
+    return SequenceLabels(
+        plus=_label(plus, plus_masks),
+        minus=_label(minus, minus_masks),
+        masked=(
+            *(_masked(plus, mask) for mask in plus_masks),
+            *(_masked(minus, mask) for mask in minus_masks),
+        ),
+    )
+
+
+def _masked(strand: Strand, mask: Mask) -> Masked:
+    start, end = strand.genomic(mask.start, mask.end)
+    name: StrandName = "-" if strand.reverse else "+"
+    return Masked(mask.gene, mask.transcript, name, start, end, mask.error)
+
+
+def _label(strand: Strand, masks: Iterable[Mask]) -> StrandLabels:
+    """Label one strand: painted in reading direction, then turned into genomic order."""
+    models = [locus.labelling for locus in strand.loci if locus.labelling is not None]
+    genic = _genic(strand.length, models)
+    valid = np.ones(strand.length, dtype=bool)
+    for mask in masks:
+        valid[mask.start : mask.end] = False
+    labels = StrandLabels(
+        genic=genic,
+        phase=_phase(strand, genic),
+        transitions=_transitions(strand, models),
+        valid=valid,
+        gene_lengths=_gene_lengths(strand.length, models),
+    )
+    if not strand.reverse:
+        return labels
+    return StrandLabels(**{name: array[::-1] for name, array in vars(labels).items()})
+
+
+def _genic(length: int, models: Sequence[Model]) -> np.ndarray:
+    """Paint UTR, CDS, intron in this order: the later wins, whosever gene it is."""
+    genic = np.full(length, INTERGENIC, dtype=np.uint8)
+    for model in models:
+        genic[model.start : model.end] = UTR
+    for model in models:
+        genic[model.cds_start : model.cds_end] = CDS
+    for model in models:
+        for start, end in model.introns:
+            genic[start:end] = INTRON
+    return genic
+
+
+def _phase(strand: Strand, genic: np.ndarray) -> np.ndarray:
+    """Count down from each CDS's first phase over the bases that are CDS.
+
+    Where CDSs overlap, the one with the larger lower genomic coordinate wins; of equals the last
+    in the file.
+    """
+    phase = np.full(strand.length, NO_PHASE, dtype=np.uint8)
+    ranked = [
+        (strand.genomic(model.cds_start, model.cds_end)[0], locus.place, model)
+        for locus in strand.loci
+        if (model := locus.labelling) is not None
+    ]
+    for _, _, model in sorted(ranked, key=lambda rank: rank[:2]):
+        span = slice(model.cds_start, model.cds_end)
+        coding = np.flatnonzero(genic[span] == CDS)
+        first = max(model.transcript.cds[0][2], 0)  # an unknown phase is taken for 0
+        phase[span][coding] = 1 + (first - np.arange(len(coding))) % 3
+    return phase
+
+
+def _transitions(strand: Strand, models: Sequence[Model]) -> np.ndarray:
+    """Mark both bases at the ends of the unions of transcripts, CDS ranges and introns."""
+    marks = np.zeros(strand.length, dtype=np.uint8)
+    for column, intervals in (
+        (_TRANSCRIPT, [(model.start, model.end) for model in models]),
+        (_CDS, [(model.cds_start, model.cds_end) for model in models]),
+        (_INTRON, [intron for model in models for intron in model.introns]),
+    ):
+        starts, ends = _union(intervals)
+        lower, higher = (ends, starts) if strand.reverse else (starts, ends)
+        for bit, positions in ((column, lower), (column + 3, higher)):
+            inside = positions[(positions > 0) & (positions < strand.length)]
+            marks[inside - 1] |= 1 << bit
+            marks[inside] |= 1 << bit
+    return marks
+
+
+def _union(intervals: Sequence[Interval]) -> tuple[np.ndarray, np.ndarray]:
+    """Return starts and ends of the union; what touches is one."""
+    starts, ends = np.array(sorted(intervals), dtype=np.int64).reshape(-1, 2).T
+    reached = np.maximum.accumulate(ends)
+    apart = starts[1:] > reached[:-1]
+    return starts[np.r_[True, apart][: len(starts)]], reached[np.r_[apart, True][: len(starts)]]
+
+
+def _gene_lengths(length: int, models: Sequence[Model]) -> np.ndarray:
+    lengths = np.zeros(length, dtype=np.uint32)
+    for model in sorted(models, key=lambda model: model.end - model.start):
+        lengths[model.start : model.end] = model.end - model.start
+    return lengths

@@ -1,0 +1,122 @@
+"""Names and tables of what `prepare` writes; see docs/formats.md."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from helixer_ft.errors import InputError
+from helixer_ft.preparation.genome import Genome, Survey
+from helixer_ft.preparation.pieces import Piece
+from helixer_ft.preparation.request import PrepareRequest
+from helixer_ft.preparation.split import SETS, Split
+
+ALL = "all"
+"""The one set where nothing is split."""
+SPLIT_FILE, REPORT_FILE = "split.tsv", "prepare.json"
+
+
+def data_file(name: str, species: str, request: PrepareRequest) -> str:
+    """File name of a set of a species; training takes all that begin alike."""
+    if name == ALL:
+        return f"{species}.h5"
+    return f"{name}_data.{species}.h5" if len(request.samples) > 1 else f"{name}_data.h5"
+
+
+def masked_file(species: str) -> str:
+    """File name of the table of what is masked."""
+    return f"{species}.masked.tsv"
+
+
+def check_outputs(request: PrepareRequest) -> None:
+    """Refuse, before any work, to overwrite files, or to mix data of two preparations.
+
+    Raises
+    ------
+    InputError
+        A file to be written is there (and `force` is false), or is a folder; or there are other
+        data files that training would read together with the new ones.
+    """
+    folder = request.out_dir
+    sets = SETS if request.split and request.labelled else (ALL,)
+    species = [sample.species for sample in request.samples]
+    data = {data_file(name, one, request) for name in sets for one in species}
+    others = {REPORT_FILE}
+    if request.labelled:
+        others |= {masked_file(one) for one in species}
+        if request.split:
+            others.add(SPLIT_FILE)
+    for name in sorted(data | others):
+        path = folder / name
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder, but a file of that name is to be written.")
+        if path.exists() and not request.force:
+            raise InputError(
+                f"{path}: exists already and is not overwritten. "
+                "Give another --out-dir, or --force to overwrite it."
+            )
+    if sets == (ALL,) or not folder.is_dir():
+        return
+    strange = sorted({p.name for s in SETS for p in folder.glob(f"{s}_data*h5")} - data)
+    if strange:
+        raise InputError(
+            f"{folder}: holds {', '.join(strange)} of another preparation, which would be used "
+            "together with the new data. Remove them, or give another --out-dir."
+        )
+
+
+def masked_table(genome: Genome, survey: Survey) -> str:
+    """What was masked, one line per gene and error; 1-based, closed, as in GFF3."""
+    lines = ["gene\ttranscript\tseqid\tstrand\tstart\tend\terror"]
+    for seqid in genome.lengths:
+        masks = survey.sequences[seqid].masked
+        lines += [
+            f"{_cell(mask.gene)}\t{_cell(mask.transcript)}\t{seqid}\t{mask.strand}\t"
+            f"{mask.start + 1}\t{mask.end}\t{mask.error}"
+            for mask in sorted(masks, key=lambda mask: (mask.start, mask.end))
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def split_table(splits: Iterable[tuple[Genome, Survey, Split]]) -> str:
+    """Which stretch went where, one line each; 1-based, closed, as in GFF3."""
+    lines = ["species\tseqid\tstart\tend\tset\tgenes\tusable_genes\treason"]
+    for genome, survey, split in splits:
+        entries: list[tuple[Piece, str, str]] = [
+            (piece, name, "") for name, pieces in split.sets.items() for piece in pieces
+        ]
+        entries += [(piece, "left out", reason) for piece, reason in split.left_out]
+        order = {seqid: i for i, seqid in enumerate(genome.fasta.lengths)}
+        for piece, name, reason in sorted(entries, key=lambda e: (order[e[0].seqid], e[0].start)):
+            content = survey.content([piece] if piece.seqid in survey.sequences else [])
+            cells: Sequence[object] = (
+                genome.sample.species, piece.seqid, piece.start + 1, piece.end, name,
+                len(content.genes), content.usable_genes, reason,
+            )  # fmt: skip
+            lines.append("\t".join(map(str, cells)))
+    return "\n".join(lines) + "\n"
+
+
+def read_gene_list(path: Path) -> frozenset[str]:
+    """The IDs of the genes to trust, one a line.
+
+    Raises
+    ------
+    InputError
+        Not readable, no text, empty.
+    """
+    what = "a list of gene IDs, one a line"
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or error}), expected {what}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no text, expected {what}.") from error
+    ids = frozenset(line.strip() for line in text.splitlines()) - {""}
+    if not ids:
+        raise InputError(f"{path}: is empty, expected {what}.")
+    return ids
+
+
+def _cell(text: str) -> str:
+    return text.replace("\t", " ").replace("\n", " ")

@@ -1,0 +1,344 @@
+"""From FASTA and GFF3 to training, validation and test data.
+
+Every sequence is labelled twice: once to count, so that the split and all advice are there before
+anything is written, and once to write. Nothing per base is kept in between: memory is bounded by
+the longest sequence.
+"""
+
+import json
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pysam
+
+from helixer_ft import __version__
+from helixer_ft.errors import InputError
+from helixer_ft.formats import atomic
+from helixer_ft.preparation import advice
+from helixer_ft.preparation.genome import Genome, Survey, labelled, open_genome, survey
+from helixer_ft.preparation.outputs import (
+    ALL,
+    REPORT_FILE,
+    SPLIT_FILE,
+    check_outputs,
+    data_file,
+    masked_file,
+    masked_table,
+    read_gene_list,
+    split_table,
+)
+from helixer_ft.preparation.parallel import ahead
+from helixer_ft.preparation.pieces import Piece, whole
+from helixer_ft.preparation.report import Content, Preparation, SetReport, SpeciesReport, joined
+from helixer_ft.preparation.request import PrepareRequest, default_threads
+from helixer_ft.preparation.split import SETS, Split, SplitSettings, draw, pieces_to_split
+from helixer_ft.preparation.survey import masked_totals
+from helixer_ft.preparation.windows import Rows, count_rows, rows_of
+from helixer_ft.preparation.writer import DataWriter, pack
+from helixer_ft.progress import Progress
+
+_NO_GENE = "no trusted coding gene"
+_SET_OF_ROLE = {"train": "training", "validation": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A genome, what is in it, and where its pieces go."""
+
+    genome: Genome
+    survey: Survey | None
+    sets: Mapping[str, Sequence[Piece]]
+    split: Split | None = None
+
+
+def prepare(request: PrepareRequest, progress: Progress | None = None) -> Preparation:
+    """Prepare data; see `PrepareRequest` and docs/formats.md.
+
+    The files appear together once all are complete.
+
+    Returns
+    -------
+    Preparation
+        What is in the data, and what to know before training on them.
+
+    Raises
+    ------
+    InputError
+        Files or options that cannot be used; a set that would lack a class.
+    HelixerFtError
+        Writing failed; the folder is then as it was.
+    """
+    started = time.perf_counter()
+    progress = progress or Progress()
+    atomic.check_folder(request.out_dir)
+    check_outputs(request)
+    trusted = None if request.genes is None else read_gene_list(request.genes)
+    scratch = atomic.existing_folder(request.out_dir)
+    pool = ThreadPoolExecutor(request.threads or default_threads(), "prepare")
+    try:
+        with ExitStack() as stack:
+            genomes = [
+                open_genome(sample, request, trusted, scratch, stack, progress)
+                for sample in request.samples
+            ]
+            _check_names(request, genomes)
+            plans = [_plan(genome, request, pool, progress) for genome in genomes]
+            preparation = _report(plans, request)
+            if not request.dry_run:
+                names = _write(plans, preparation, request, pool, progress)
+                preparation = replace(
+                    preparation, files=[request.out_dir / name for name in sorted(names)]
+                )
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return replace(preparation, seconds=time.perf_counter() - started)
+
+
+def _check_names(request: PrepareRequest, genomes: Sequence[Genome]) -> None:
+    """Refuse names of sequences that are not there: a slip of the pen would go unseen."""
+    known = {name for genome in genomes for name in genome.fasta.lengths}
+    for option, names in (
+        ("--exclude", request.exclude),
+        ("--validation-seqids", request.validation_seqids),
+        ("--test-seqids", request.test_seqids),
+    ):
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            some = ", ".join(sorted(known)[:5]) + (", ..." if len(known) > 5 else "")
+            raise InputError(
+                f"{option}: no sequence is named {', '.join(map(repr, unknown))}, expected names "
+                f"in the FASTA: {some}"
+            )
+    for name in (*request.validation_seqids, *request.test_seqids):
+        if not genomes[0].has_trusted_gene(name):
+            raise InputError(
+                f"{name}: chosen for validation or test, but it has no coding gene"
+                f"{'' if request.genes is None else ' of the list'}. Choose another."
+            )
+
+
+def _plan(genome: Genome, request: PrepareRequest, pool: Executor, progress: Progress) -> _Plan:
+    """Survey a genome, and decide what goes where."""
+    everything = whole(genome.lengths)
+    if genome.annotation is None:
+        return _Plan(genome, None, {ALL: everything})
+    for notice in genome.annotation.notices:
+        progress.notice(f"{genome.sample.species}: {notice}")
+    if not request.split:
+        found = survey(genome, everything, request, pool, progress)
+        return _Plan(genome, found, {ALL: everything})
+    used = {name: n for name, n in genome.lengths.items() if genome.has_trusted_gene(name)}
+    others = {name: n for name, n in genome.lengths.items() if name not in used}
+    if genome.sample.role != "split":
+        found = survey(genome, everything, request, pool, progress)
+        split = Split({_SET_OF_ROLE[genome.sample.role]: whole(used)}, [])
+    else:
+        settings = SplitSettings(request.fractions, request.named, request.seed)
+        pieces, in_blocks = pieces_to_split(
+            used, genome.annotation.genes, settings, request.subsequence_length
+        )
+        found = survey(genome, pieces + whole(others), request, pool, progress)
+        split = draw(pieces, found.valid_counts(pieces), settings, in_blocks)
+    left_out = [(piece, _NO_GENE) for piece in whole(others)]
+    left_out += [
+        (Piece(name, 0, n), "--exclude")
+        for name, n in genome.fasta.lengths.items()
+        if name not in genome.lengths
+    ]
+    split = replace(split, left_out=split.left_out + left_out)
+    return _Plan(genome, found, split.sets, split)
+
+
+def _report(plans: Sequence[_Plan], request: PrepareRequest) -> Preparation:
+    """What the data hold, checked.
+
+    Raises
+    ------
+    InputError
+        A set that lacks a class.
+    """
+    species = [_species_report(plan, request) for plan in plans]
+    names = [name for name in (*SETS, ALL) if any(plan.sets.get(name) for plan in plans)]
+    sets = {name: _set_report(name, plans, request) for name in names}
+    contents = {name: part.content for name, part in sets.items() if part.content is not None}
+    warnings = []
+    if contents:
+        if ALL not in contents:
+            _check_sets(contents)
+            advice.check_classes(contents, joined(contents.values()))
+        for report in species:
+            warnings += advice.annotation_advice(
+                report, request.subsequence_length, request.missing_utr
+            )
+        warnings += advice.set_advice(contents)
+    return Preparation(
+        species=species,
+        sets=sets,
+        settings=request.settings(),
+        notices=[text for plan in plans for text in _notices(plan)],
+        warnings=warnings,
+        versions={
+            "helixer_ft": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "h5py": h5py.__version__,
+            "pysam": pysam.__version__,
+        },
+        command_line=request.command_line,
+        dry_run=request.dry_run,
+    )
+
+
+def _check_sets(sets: Mapping[str, Content]) -> None:
+    missing = [name for name in SETS[:2] if name not in sets]
+    if missing:
+        raise InputError(
+            f"no sequence is left for the {' and '.join(missing)} data, expected some. Name fewer "
+            "for the other sets (--validation-seqids, --test-seqids), or add genomes."
+        )
+
+
+def _notices(plan: _Plan) -> list[str]:
+    species, split = plan.genome.sample.species, plan.split
+    if split is None:
+        return []
+    result = []
+    without = [piece for piece, reason in split.left_out if reason == _NO_GENE]
+    if without:
+        result.append(
+            f"{species}: {len(without):,} sequence(s) with {_NO_GENE} "
+            f"({sum(piece.length for piece in without):,} bp) are left out: there is nothing to "
+            "learn from them, and scores would count them as intergenic"
+        )
+    if split.in_blocks:
+        gap = split.smallest_gap
+        apart = "" if gap is None else f", at least {gap:,} bp apart"
+        result.append(
+            f"{species}: too few long sequences to give each set its share, so they were cut at "
+            f"intergenic gaps into blocks{apart}; {SPLIT_FILE} lists them. Blocks of one sequence "
+            "are less independent than whole sequences"
+        )
+    return result
+
+
+def _species_report(plan: _Plan, request: PrepareRequest) -> SpeciesReport:
+    genome = plan.genome
+    report = SpeciesReport(genome.sample, len(genome.lengths), sum(genome.lengths.values()))
+    if plan.survey is None or genome.annotation is None:
+        return report
+    content = plan.survey.content(whole(genome.lengths))
+    sequences = plan.survey.sequences.values()
+    return replace(
+        report,
+        annotated_sequences=sum(map(genome.is_annotated, genome.lengths)),
+        content=content,
+        other_genes=sum(found.other_genes for found in sequences),
+        lengths=advice.gene_lengths(content.genes, request.subsequence_length),
+        masked=masked_totals(sequences),
+        notices=genome.annotation.notices,
+        split=plan.split if genome.sample.role == "split" else None,
+    )
+
+
+def _set_report(name: str, plans: Sequence[_Plan], request: PrepareRequest) -> SetReport:
+    pieces = [(plan, piece) for plan in plans for piece in plan.sets.get(name, ())]
+    contents: list[Content] = [
+        plan.survey.content(plan.sets.get(name, ())) for plan in plans if plan.survey is not None
+    ]
+    return SetReport(
+        content=joined(contents) if contents else None,
+        subsequences=sum(
+            count_rows(piece.length, request.subsequence_length) for _, piece in pieces
+        ),
+        sequences=len({(id(plan), piece.seqid) for plan, piece in pieces}),
+    )
+
+
+def _write(
+    plans: Sequence[_Plan],
+    preparation: Preparation,
+    request: PrepareRequest,
+    pool: Executor,
+    progress: Progress,
+) -> list[str]:
+    """Write everything; return the names of the files."""
+    with atomic.staged_folder(request.out_dir) as folder:
+        for plan in plans:
+            _write_data(plan, folder, request, pool, progress)
+            if plan.survey is not None:
+                path = folder / masked_file(plan.genome.sample.species)
+                atomic.write_text(path, masked_table(plan.genome, plan.survey))
+        splits = [
+            (plan.genome, plan.survey, plan.split)
+            for plan in plans
+            if plan.survey is not None and plan.split is not None
+        ]
+        if splits:
+            atomic.write_text(folder / SPLIT_FILE, split_table(splits))
+        names = [path.name for path in folder.iterdir()] + [REPORT_FILE]
+        report = replace(preparation, files=[Path(name) for name in sorted(names)]).as_dict()
+        del report["seconds"], report["dry_run"]
+        atomic.write_text(folder / REPORT_FILE, json.dumps(report, indent=2) + "\n")
+    return names
+
+
+def _write_data(
+    plan: _Plan, folder: Path, request: PrepareRequest, pool: Executor, progress: Progress
+) -> None:
+    """Write the data files of one genome: rows are compressed in threads, written in order."""
+    species, length = plan.genome.sample.species, request.subsequence_length
+    provenance = {
+        "helixer_ft_version": __version__,
+        "helixer_ft_command_line": request.command_line,
+    }
+    counts = {
+        name: sum(count_rows(piece.length, length) for piece in pieces)
+        for name, pieces in plan.sets.items()
+    }
+    with ExitStack() as stack:
+        writers = {
+            name: stack.enter_context(
+                DataWriter(
+                    folder / data_file(name, species, request),
+                    count,
+                    length,
+                    labels=request.labelled,
+                    provenance=provenance,
+                )
+            )
+            for name, count in counts.items()
+            if count
+        }
+        progress.start(f"writing {species}", sum(counts.values()))
+        try:
+            rows = _rows(plan, request, pool)
+            threads = request.threads or default_threads()
+            for task, packed in ahead(pool, lambda task: pack(task[2]), rows, budget=2 * threads):
+                name, seqid, _ = task
+                annotated = plan.genome.is_annotated(seqid)
+                writers[name].append(packed, seqid, species, annotated)
+                progress.advance(len(packed.values["start_ends"]))
+        finally:
+            progress.finish()
+
+
+def _rows(plan: _Plan, request: PrepareRequest, pool: Executor) -> Iterator[tuple[str, str, Rows]]:
+    """Yield (set, sequence, rows) in the order of the files."""
+    pieces: dict[str, list[tuple[str, Piece]]] = {}
+    for name, parts in plan.sets.items():
+        for piece in parts:
+            pieces.setdefault(piece.seqid, []).append((name, piece))
+    wanted = [seqid for seqid in plan.genome.row_order if seqid in pieces]
+    for seqid, bases, labels in labelled(plan.genome, wanted, request, pool):
+        for name, piece in pieces[seqid]:
+            region = piece.start, piece.end
+            for rows in rows_of(bases, labels, request.subsequence_length, region):
+                yield name, seqid, rows
+        del bases, labels

@@ -1,0 +1,198 @@
+"""Gene models in reading direction: coordinates from the 5' end of the strand, on both strands.
+
+Labels and masks speak of upstream and downstream. On the minus strand of a sequence of n bases the
+interval (start, end) is (n - end, n - start) in reading direction, and back.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from helixer_ft.preparation.annotation import Gene, Interval, Transcript
+
+_COMPLEMENT = np.arange(256, dtype=np.uint8)
+_COMPLEMENT[list(b"ACGT")] = list(b"TGCA")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A coding transcript in reading direction.
+
+    Attributes
+    ----------
+    transcript
+        The transcript.
+    introns
+        (start, end) of all that is no exon, at the transcript's ends too.
+    overlaps
+        (start, end) of what an exon shares with the one before.
+    cds_start, cds_end
+        Range from the first coding base to the last, introns included.
+    """
+
+    transcript: Transcript
+    introns: tuple[Interval, ...]
+    overlaps: tuple[Interval, ...]
+    cds_start: int
+    cds_end: int
+
+    @property
+    def start(self) -> int:
+        """Where the transcript begins."""
+        return self.transcript.start
+
+    @property
+    def end(self) -> int:
+        """Where the transcript ends."""
+        return self.transcript.end
+
+    @cached_property
+    def coding_length(self) -> int:
+        """CDS range minus the whole lengths of the introns and exon overlaps that touch it, in bp.
+
+        Not positive where a CDS lies in an intron.
+        """
+        return (self.cds_end - self.cds_start) - sum(
+            end - start
+            for start, end in (*self.introns, *self.overlaps)
+            if start < self.cds_end and end > self.cds_start
+        )
+
+
+@dataclass(frozen=True)
+class Locus:
+    """A gene line, in reading direction.
+
+    Attributes
+    ----------
+    gene
+        The gene.
+    place
+        Its place among the strand's genes in the file.
+    models
+        Its coding transcripts in the order of the file; empty if it is not trusted.
+    """
+
+    gene: Gene
+    place: int
+    models: tuple[Model, ...]
+
+    @property
+    def start(self) -> int:
+        """Where the gene line begins."""
+        return self.gene.start
+
+    @property
+    def end(self) -> int:
+        """Where the gene line ends."""
+        return self.gene.end
+
+    @cached_property
+    def labelling(self) -> Model | None:
+        """The transcript with the largest coding length, the first of several; the labelled one."""
+        candidates = [model for model in self.models if model.coding_length > 0]
+        return max(candidates, key=lambda model: model.coding_length, default=None)
+
+
+@dataclass(frozen=True)
+class Strand:
+    """One strand of a sequence as it is read.
+
+    Attributes
+    ----------
+    bases
+        (n,) uint8, ASCII.
+    loci
+        All its genes by start; of several with the same start, those on the plus strand in the
+        order of the file, those on the minus strand in the reverse order.
+    reverse
+        Whether this is the minus strand.
+    """
+
+    bases: np.ndarray
+    loci: Sequence[Locus]
+    reverse: bool
+
+    @property
+    def length(self) -> int:
+        """Length of the sequence in bp."""
+        return len(self.bases)
+
+    def genomic(self, start: int, end: int) -> Interval:
+        """Return where an interval of the strand lies in the genome."""
+        return (self.length - end, self.length - start) if self.reverse else (start, end)
+
+
+def read_strand(bases: np.ndarray, genes: Iterable[Gene], *, reverse: bool) -> Strand:
+    """Return one strand of a sequence.
+
+    Parameters
+    ----------
+    bases
+        (n,) uint8, ASCII, upper case: the plus strand.
+    genes
+        The genes of the strand, in the order of the file.
+    reverse
+        Whether it is the minus strand.
+    """
+    if reverse:
+        bases = _COMPLEMENT[bases][::-1]
+        genes = [_mirrored(gene, len(bases)) for gene in genes]
+    loci = [Locus(gene, place, _models(gene)) for place, gene in enumerate(genes)]
+    if reverse:
+        loci.reverse()
+    return Strand(bases, sorted(loci, key=lambda locus: locus.start), reverse)
+
+
+def _models(gene: Gene) -> tuple[Model, ...]:
+    if not gene.trusted:
+        return ()
+    return tuple(_model(transcript) for transcript in gene.transcripts if transcript.cds)
+
+
+def _model(transcript: Transcript) -> Model:
+    introns, overlaps = [], []
+    reached = transcript.start
+    for start, end in transcript.exons:
+        if start > reached:
+            introns.append((reached, start))
+        elif start < reached:
+            overlaps.append((start, min(reached, end)))
+        reached = max(reached, end)
+    if reached < transcript.end:
+        introns.append((reached, transcript.end))
+    cds_start, cds_end = transcript.cds[0][0], max(end for _, end, _ in transcript.cds)
+    return Model(
+        transcript,
+        tuple(introns),
+        tuple(overlaps),
+        # a CDS that begins with the first exon is taken to begin with the transcript
+        transcript.start if cds_start == transcript.exons[0][0] else cds_start,
+        transcript.end if cds_end == reached else cds_end,
+    )
+
+
+def _mirrored(gene: Gene, length: int) -> Gene:
+    """Return the gene with its coordinates counted from the other end of the sequence."""
+    return replace(
+        gene,
+        start=length - gene.end,
+        end=length - gene.start,
+        transcripts=tuple(
+            replace(
+                transcript,
+                start=length - transcript.end,
+                end=length - transcript.start,
+                exons=tuple(sorted((length - e, length - s) for s, e in transcript.exons)),
+                cds=tuple(
+                    sorted(
+                        (length - end, length - start, phase)
+                        for start, end, phase in transcript.cds
+                    )
+                ),
+            )
+            for transcript in gene.transcripts
+        ),
+    )

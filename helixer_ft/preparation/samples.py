@@ -1,0 +1,161 @@
+"""Which genomes to prepare: one on the command line, or a sheet of several."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from helixer_ft.errors import InputError
+
+Role = Literal["train", "validation", "test", "split"]
+ROLES: tuple[Role, ...] = get_args(Role)
+COLUMNS = ("species", "fasta", "gff3", "role")
+WHAT = f"a sheet: a table with tabs and the columns {', '.join(COLUMNS)}"
+MAX_SPECIES = 25
+"""Bytes of a species' name: the width of `data/species`."""
+
+_SPECIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+_FASTA_SUFFIXES = re.compile(r"(\.(fa|fas|fasta|fna|dna))?(\.(gz|bgz|bgzip))?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One genome.
+
+    Attributes
+    ----------
+    species
+        Its name in the data files, and in file names.
+    fasta
+        Its sequences.
+    gff3
+        Its genes; None: no labels.
+    role
+        The set that all of it goes to, or "split": among all three.
+    """
+
+    species: str
+    fasta: Path
+    gff3: Path | None = None
+    role: Role = "split"
+
+
+def check_species(name: str, where: str = "--species") -> None:
+    """Refuse a species name that the data files cannot hold, or that is no part of a file name."""
+    if not _SPECIES.fullmatch(name):
+        raise InputError(
+            f"{where} is '{name}', expected letters, digits and _ . + - (it becomes part of file "
+            "names), for example Arabidopsis_thaliana."
+        )
+    if len(name) > MAX_SPECIES:
+        raise InputError(
+            f"{where} is '{name}', {len(name)} characters, but Helixer's files hold {MAX_SPECIES}. "
+            "Shorten it."
+        )
+
+
+def species_of(fasta: Path) -> str:
+    """A name for the species from that of its FASTA file, cut to `MAX_SPECIES`."""
+    name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", _FASTA_SUFFIXES.sub("", fasta.name)).lstrip("_.+-")
+    return name[:MAX_SPECIES] or "genome"
+
+
+def read_sheet(path: Path) -> tuple[Sample, ...]:
+    """Read a sheet of genomes.
+
+    Tab-separated, a header of `COLUMNS` in any order, one genome per line; blank lines and lines
+    that begin with # are skipped. Relative paths are looked up in the working directory, then in
+    the sheet's folder.
+
+    Raises
+    ------
+    InputError
+        Not readable, no such table, unknown or missing columns, an unknown role, an empty cell, a
+        file that is not there, a species twice.
+    """
+    lines = [
+        (number, line.split("\t"))
+        for number, line in enumerate(_text(path).splitlines(), start=1)
+        if line.strip() and not line.startswith("#")
+    ]
+    if not lines:
+        raise InputError(f"{path}: is empty, expected {WHAT}.")
+    header = [cell.strip() for cell in lines[0][1]]
+    _check_header(path, header)
+    samples = [_sample(path, number, header, cells) for number, cells in lines[1:]]
+    if not samples:
+        raise InputError(f"{path}: has a header and no line below it, expected one per genome.")
+    names = [sample.species for sample in samples]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"{path}: the species {', '.join(twice)} is there more than once, expected one line "
+            "per species. Give the others another name."
+        )
+    return tuple(samples)
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder, expected {WHAT}.")
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file, expected {WHAT}.") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}), expected {WHAT}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no text, expected {WHAT}.") from error
+
+
+def _check_header(path: Path, header: Sequence[str]) -> None:
+    unknown = [name for name in header if name not in COLUMNS]
+    missing = [name for name in COLUMNS if name not in header]
+    if len(header) == 1 and missing:
+        raise InputError(
+            f"{path}: its first line, '{header[0][:60]}', has no tab, expected the header of "
+            f"{WHAT}."
+        )
+    problems = []
+    if unknown:
+        problems.append(f"has the unknown column(s) {', '.join(map(repr, unknown))}")
+    if missing:
+        problems.append(f"lacks the column(s) {', '.join(missing)}")
+    if len(set(header)) < len(header) and not unknown:
+        problems.append("has a column twice")
+    if problems:
+        raise InputError(f"{path}: {' and '.join(problems)}, expected {', '.join(COLUMNS)}.")
+
+
+def _sample(path: Path, number: int, header: Sequence[str], cells: Sequence[str]) -> Sample:
+    where = f"{path}: line {number}"
+    cells = [cell.strip() for cell in cells]
+    while len(cells) > len(header) and not cells[-1]:
+        cells = cells[:-1]
+    if len(cells) != len(header):
+        raise InputError(f"{where} has {len(cells)} columns, the header has {len(header)}.")
+    row = dict(zip(header, cells, strict=True))
+    empty = [name for name in COLUMNS if not row[name]]
+    if empty:
+        raise InputError(
+            f"{where} has no {' and no '.join(empty)}, expected all of {', '.join(COLUMNS)}."
+        )
+    check_species(row["species"], f"{where}: species")
+    role = next((role for role in ROLES if role == row["role"]), None)
+    if role is None:
+        raise InputError(
+            f"{where} has the role '{row['role']}', expected one of {', '.join(ROLES)}."
+        )
+    fasta, gff3 = (_find(path, number, name, row[name]) for name in ("fasta", "gff3"))
+    return Sample(row["species"], fasta, gff3, role)
+
+
+def _find(sheet: Path, number: int, column: str, name: str) -> Path:
+    for path in (Path(name), sheet.parent / name):
+        if path.exists():
+            return path
+    raise InputError(
+        f"{sheet}: line {number}: {column}: {name}: no such file, neither from the working "
+        "directory nor from the sheet's folder."
+    )

@@ -1,0 +1,160 @@
+"""What labelling a sequence yields, counted: classes, masks, genes. Nothing is kept per base."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from helixer_ft.preparation.annotation import Gene, Transcript
+from helixer_ft.preparation.labels import Masked, SequenceLabels
+from helixer_ft.preparation.pieces import Piece
+
+_AT_ONCE = 2**20
+_USABLE_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class GeneRecord:
+    """One coding gene.
+
+    Attributes
+    ----------
+    start
+        In bp, on its sequence.
+    length
+        Span in bp, introns included, of the transcript with the longest CDS; of the gene if it is
+        not trusted.
+    introns
+        Of that transcript; 0 if not trusted.
+    trusted
+        Whether it is labelled.
+    usable
+        Trusted, and at least half of its coding bases are valid.
+    """
+
+    start: int
+    length: int
+    introns: int
+    trusted: bool
+    usable: bool
+
+
+@dataclass(frozen=True)
+class SequenceSurvey:
+    """One sequence, counted.
+
+    Attributes
+    ----------
+    counts
+        (pieces, 2, 4) bases of both strands per genic class: all, and valid ones.
+    genes
+        Its coding genes.
+    other_genes
+        Number of genes that do not code for protein.
+    masked
+        What was masked, and why.
+    """
+
+    counts: np.ndarray
+    genes: tuple[GeneRecord, ...]
+    other_genes: int
+    masked: tuple[Masked, ...]
+
+
+@dataclass(frozen=True)
+class MaskedTotal:
+    """All that one kind of error masked.
+
+    Attributes
+    ----------
+    genes
+        With this error.
+    bases
+        Masked by it, on the genes' strands; several errors may mask the same base.
+    """
+
+    genes: int
+    bases: int
+
+
+def survey_sequence(
+    labels: SequenceLabels, genes: Sequence[Gene], pieces: Sequence[Piece]
+) -> SequenceSurvey:
+    """Count what is in a labelled sequence.
+
+    Parameters
+    ----------
+    labels
+        Of the whole sequence.
+    genes
+        All of the sequence's.
+    pieces
+        Of the sequence.
+    """
+    counts = np.stack([_counts(labels, piece) for piece in pieces])
+    coding = [gene for gene in genes if gene.coding]
+    return SequenceSurvey(
+        counts=counts,
+        genes=tuple(_record(gene, labels) for gene in coding),
+        other_genes=len(genes) - len(coding),
+        masked=labels.masked,
+    )
+
+
+def masked_totals(surveys: Iterable[SequenceSurvey]) -> dict[str, MaskedTotal]:
+    """Genes and bases per kind of error, most bases first."""
+    genes: dict[str, int] = {}
+    bases: dict[str, int] = {}
+    for survey in surveys:
+        by_error: dict[str, list[Masked]] = {}
+        for mask in survey.masked:
+            by_error.setdefault(mask.error, []).append(mask)
+        for error, masks in by_error.items():
+            genes[error] = genes.get(error, 0) + len({(mask.gene, mask.strand) for mask in masks})
+            for strand in "+-":
+                spans = [(mask.start, mask.end) for mask in masks if mask.strand == strand]
+                bases[error] = bases.get(error, 0) + _covered(spans)
+    return {
+        error: MaskedTotal(genes[error], bases[error])
+        for error in sorted(bases, key=lambda error: -bases[error])
+    }
+
+
+def _covered(spans: list[tuple[int, int]]) -> int:
+    """Number of bases in the union of intervals."""
+    total = reached = 0
+    for start, end in sorted(spans):
+        total += max(0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def _counts(labels: SequenceLabels, piece: Piece) -> np.ndarray:
+    """(2, 4) bases per class: all, and valid ones; in parts, as counting takes 8 bytes a base."""
+    result = np.zeros((2, 4), np.int64)
+    for strand in (labels.plus, labels.minus):
+        for start in range(piece.start, piece.end, _AT_ONCE):
+            part = slice(start, min(start + _AT_ONCE, piece.end))
+            codes = strand.genic[part] + np.uint8(4) * strand.valid[part]
+            found = np.bincount(codes, minlength=8).reshape(2, 4)
+            result += np.stack([found.sum(axis=0), found[1]])
+    return result
+
+
+def _record(gene: Gene, labels: SequenceLabels) -> GeneRecord:
+    if not gene.trusted:
+        return GeneRecord(gene.start, gene.end - gene.start, 0, trusted=False, usable=False)
+    transcript = max(gene.transcripts, key=_coding_length)
+    valid = (labels.plus if gene.strand == "+" else labels.minus).valid
+    learnt = sum(int(np.count_nonzero(valid[start:end])) for start, end, _ in transcript.cds)
+    return GeneRecord(
+        start=gene.start,
+        length=transcript.end - transcript.start,
+        introns=max(0, len(transcript.exons) - 1),
+        trusted=True,
+        usable=learnt >= _USABLE_SHARE * _coding_length(transcript),
+    )
+
+
+def _coding_length(transcript: Transcript) -> int:
+    return sum(end - start for start, end, _ in transcript.cds)

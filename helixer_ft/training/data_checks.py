@@ -2,8 +2,7 @@
 
 import hashlib
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +35,7 @@ class SetSummary:
     bases, valid_bases
         (4,) bases per genic class: all, and those in steps that are valid throughout.
     sequences
-        (species, sequence) -> windows.
+        (species, sequence) -> (k, 2) start and end of the k stretches that its windows cover.
     fingerprint
         Hash of bases, labels and masks, independent of the files' compression.
     """
@@ -45,7 +44,7 @@ class SetSummary:
     windows: int
     bases: np.ndarray
     valid_bases: np.ndarray
-    sequences: Counter[tuple[str, str]]
+    sequences: Mapping[tuple[str, str], np.ndarray]
     fingerprint: str
 
     @property
@@ -107,7 +106,7 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
         windows=len(dataset),
         bases=total[0],
         valid_bases=total[1],
-        sequences=Counter((species, seqid) for species, seqid, _ in dataset.regions),
+        sequences=_stretches(dataset),
         fingerprint=digest.hexdigest(),
     )
     _refuse_unusable(summary, [file.path for file in dataset.source.files])
@@ -119,13 +118,18 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
     result = []
     for i, one in enumerate(sets):
         for other in sets[i + 1 :]:
-            shared = sorted(one.sequences.keys() & other.sequences.keys())
+            shared = sorted(
+                name
+                for name in one.sequences.keys() & other.sequences.keys()
+                if _meet(one.sequences[name], other.sequences[name])
+            )
             if shared:
                 names = ", ".join(f"{species} {seqid}" for species, seqid in shared[:3])
                 more = f" and {len(shared) - 3} more" if len(shared) > 3 else ""
                 result.append(
-                    f"the {one.name} and {other.name} data share {len(shared)} sequence(s) "
-                    f"({names}{more}): overfitting goes unseen there. Split by whole sequences."
+                    f"the {one.name} and {other.name} data overlap, or touch, in {len(shared)} "
+                    f"sequence(s) ({names}{more}): overfitting goes unseen there. Split by whole "
+                    "sequences, or leave a gap between the sets."
                 )
             shares = one.valid_fractions[0], other.valid_fractions[0]
             if abs(shares[0] - shares[1]) > STRONG_DIFFERENCE:
@@ -142,6 +146,30 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
             "unmask it."
         )
     return result
+
+
+def _stretches(dataset: Dataset) -> dict[tuple[str, str], np.ndarray]:
+    """Per sequence the stretches that windows of either strand cover, none touching the next."""
+    parts: dict[tuple[str, str], set[tuple[int, int]]] = {}
+    for file, row in dataset.source.rows[dataset.indices]:
+        data = dataset.source.files[file]
+        start, end = sorted(data.start_ends[row].tolist())
+        parts.setdefault((data.species[row], data.seqids[row]), set()).add((start, end))
+    return {name: _joined(np.array(sorted(covered))) for name, covered in parts.items()}
+
+
+def _joined(intervals: np.ndarray) -> np.ndarray:
+    """(n, 2) start and end, sorted -> (k, 2): those that overlap or touch are one."""
+    reach = np.maximum.accumulate(intervals[:, 1])
+    first = np.append(True, intervals[1:, 0] > reach[:-1])
+    last = np.append(first[1:], True)
+    return np.stack([intervals[first, 0], reach[last]], axis=1)
+
+
+def _meet(some: np.ndarray, others: np.ndarray) -> bool:
+    """Whether any of `others` (k, 2) overlaps or touches one of `some` (j, 2), both joined."""
+    before = np.searchsorted(some[:, 0], others[:, 1], side="right") - 1
+    return bool(((before >= 0) & (some[before, 1] >= others[:, 0])).any())
 
 
 def _count(genic: np.ndarray) -> np.ndarray:

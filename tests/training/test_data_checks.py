@@ -40,7 +40,9 @@ def test_counts_of_all_and_of_valid_bases(tmp_path):
     expected = result.bases - np.bincount(hidden.argmax(1), minlength=4)
     assert result.valid_bases.tolist() == expected.tolist()
     assert result.masked_share == pytest.approx(21 / result.bases.sum())
-    assert result.sequences == {("sim", "chr1"): 6}
+    assert {name: stretches.tolist() for name, stretches in result.sequences.items()} == {
+        ("sim", "chr1"): [[0, 240]]
+    }
 
 
 def test_fingerprint_follows_content_alone(tmp_path):
@@ -60,8 +62,18 @@ def test_shared_sequences_are_named(tmp_path):
         summary(tmp_path, random_rows(3, seed=3, seqid="chr2"), "test"),
     ]
     (text,) = warnings(sets)
-    assert "training and validation data share 1 sequence(s) (sim chr1)" in text
+    assert "training and validation data overlap, or touch, in 1 sequence(s) (sim chr1)" in text
     assert not warnings([sets[0], sets[2]])
+
+
+@pytest.mark.parametrize(("start", "warned"), [(150, True), (240, True), (243, False)])
+def test_parts_of_one_sequence_with_a_gap_between_are_not_named(tmp_path, start, warned):
+    rows = random_rows(3, seqid="chr1")
+    later = random_rows(3, seed=2, seqid="chr1")
+    later["start_ends"] += start
+    sets = [summary(tmp_path, rows, "training"), summary(tmp_path, later, "validation")]
+    assert bool(warnings(sets)) is warned
+    assert bool(warnings(sets[::-1])) is warned
 
 
 def test_intergenic_shares_that_differ_are_named(tmp_path):

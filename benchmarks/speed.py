@@ -11,9 +11,6 @@ measurement: the same command goes on where it was interrupted. --again measures
 
 import argparse
 import json
-import os
-import platform
-import re
 import signal
 import subprocess
 import sys
@@ -24,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from page import machine, write_section
 from speed_data import KINDS, count_windows, cut_down, repeat_data
 from speed_options import (
     FORWARD,
@@ -37,7 +35,7 @@ from speed_options import (
     Record,
     parse_arguments,
 )
-from speed_page import write_page
+from speed_page import render
 from speed_processes import epoch_starts, helixer_command, history_seconds, our_command, run_process
 
 QUICK_WINDOWS = {"training_data": 8, "validation_data": 4}
@@ -47,13 +45,13 @@ def main() -> None:
     """Measure what was asked for, then write the page."""
     args = parse_arguments()
     if args.from_json:
-        write_page(args.out, json.loads(args.from_json.read_text()))
+        write_section(args.out, "speed.py", render(json.loads(args.from_json.read_text())))
         return
     # so that a terminated benchmark ends what it started
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Error: terminated."))
     with tempfile.TemporaryDirectory() as folder:
         results = measure_all(args, Path(folder))
-    write_page(args.out, results.content)
+    write_section(args.out, "speed.py", render(results.content))
 
 
 class Results:
@@ -134,17 +132,6 @@ def header(args: argparse.Namespace, data: Path) -> Record:
         },
         "settings": settings,
     }
-
-
-def machine() -> Record:
-    """Cores that this process may use, processor, memory."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    processor = platform.processor() or platform.machine()
-    if (path := Path("/proc/cpuinfo")).exists():
-        names = re.findall(r"^model name\s*:\s*(.+)$", path.read_text(), re.MULTILINE)
-        processor = names[0] if names else processor
-    return {"cores": cores, "processor": processor, "memory": memory}
 
 
 def peer_versions(peer: Path | None) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean, median
 
 import numpy as np
@@ -18,21 +17,7 @@ from speed_options import (
     own_command,
 )
 
-BEGIN, END = "<!-- begin of benchmarks/speed.py -->", "<!-- end of benchmarks/speed.py -->"
 GIB = 2**30
-
-
-def write_page(path: Path, results: Record) -> None:
-    """Put the section into the page, in place of an earlier one or at the end."""
-    section = f"{BEGIN}\n{render(results)}\n{END}\n"
-    page = path.read_text() if path.exists() else ""
-    if BEGIN in page:
-        before, rest = page.split(BEGIN, 1)
-        after = rest.split(END, 1)[-1].removeprefix("\n")
-        page = before + section + after
-    else:
-        page = f"{page.rstrip()}\n\n{section}".lstrip()
-    path.write_text(page)
 
 
 def render(results: Record) -> str:

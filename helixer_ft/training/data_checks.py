@@ -128,8 +128,9 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
                 more = f" and {len(shared) - 3} more" if len(shared) > 3 else ""
                 result.append(
                     f"the {one.name} and {other.name} data overlap, or touch, in {len(shared)} "
-                    f"sequence(s) ({names}{more}): overfitting goes unseen there. Split by whole "
-                    "sequences, or leave a gap between the sets."
+                    f"sequence(s) ({names}{more}): "
+                    "overfitting goes unseen there. Split by whole sequences, or leave a gap "
+                    "between the sets."
                 )
             shares = one.valid_fractions[0], other.valid_fractions[0]
             if abs(shares[0] - shares[1]) > STRONG_DIFFERENCE:

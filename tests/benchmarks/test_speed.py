@@ -17,6 +17,7 @@ import speed_data
 import speed_drivers
 import speed_page
 import speed_processes
+from page import write_section
 from speed_page import GIB
 
 
@@ -227,13 +228,14 @@ def test_a_page_of_some_groups(results):
 def test_the_section_replaces_its_predecessor(results, tmp_path):
     page = tmp_path / "performance.md"
     page.write_text("# Performance\n\nRead this.\n")
-    speed_page.write_page(page, results)
+    write_section(page, "speed.py", speed_page.render(results))
     page.write_text(page.read_text() + "\nAnd this.\n")
     results["date"] = "2026-02-02"
-    speed_page.write_page(page, results)
+    write_section(page, "speed.py", speed_page.render(results))
     text = page.read_text()
-    assert text.startswith("# Performance\n\nRead this.\n\n" + speed_page.BEGIN)
-    assert text.endswith(speed_page.END + "\n\nAnd this.\n")
+    begin, end = (f"<!-- {word} of benchmarks/speed.py -->" for word in ("begin", "end"))
+    assert text.startswith(f"# Performance\n\nRead this.\n\n{begin}")
+    assert text.endswith(f"{end}\n\nAnd this.\n")
     assert "2026-01-01" not in text
     assert text.count("2026-02-02") == 1
 

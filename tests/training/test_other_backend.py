@@ -1,6 +1,7 @@
 """The tests of losses, gradient steps and Helixer's figures once more, on the other backend.
 
-Of kept features only the runs of one strategy: the rest is the same on both.
+Of kept features only the runs of one strategy: the rest is the same on both. Whole runs on both
+backends are compared in tests/cli/test_startup.py.
 """
 
 import os
@@ -14,6 +15,7 @@ import pytest
 HERE = Path(__file__).parent
 
 
+@pytest.mark.slow
 def test_engine_and_oracles_on_the_other_backend():
     other = {"jax": "tensorflow", "tensorflow": "jax"}[keras.backend.backend()]
     if other == "jax":

@@ -11,6 +11,8 @@ COMMANDS = {
     "prepare": "Make training, validation and test data from FASTA and GFF3.",
     "whole": "Fine-tune every layer of a trained model.",
     "freeze": "Keep the trained body fixed, train new final layer(s).",
+    "evaluate-genes": "Score predicted GFF3 against a reference, gene by gene.",
+    "inspect": "Say what a model, a data file or a predictions file holds.",
 }
 
 

@@ -6,12 +6,15 @@ from helixer_ft.backend import select_backend
 from helixer_ft.cli import output
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError
+from helixer_ft.formats.released_models import model_folder
 
 
 def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) -> None:
     """Run a fine-tuning command to its end."""
     settings = settings_from(options)
     printer = output.Printer(quiet=options["quiet"], as_json=options["as_json"])
+    if model_folder() in options["load_model_path"].parents:  # a lineage was given, or might be
+        printer.notice(f"model: {options['load_model_path']}")
     for notice in _hybridmodel_notices(command, options):
         printer.notice(notice)
     backend = select_backend(options["backend"], options["gpu_id"])

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from helixer_ft.cli.types import LINEAGE_HELP, ModelPath
 from helixer_ft.errors import InputError
 from helixer_ft.training.settings import (
     OPTIMIZERS,
@@ -110,8 +111,8 @@ def _setting(name: str, help_text: str, *short: str, **kwargs: Any) -> Decorator
 
 _OPTIONS: list[Decorator] = [
     click.option(
-        "-l", "--load-model-path", type=_FILE, required=True, metavar="FILE",
-        help="Trained Helixer model (.h5).",
+        "-l", "--load-model-path", type=ModelPath(), required=True, metavar="FILE",
+        help=f"Trained Helixer model (.h5), {LINEAGE_HELP}.",
     ),
     click.option(
         "-d", "--data-dir", type=_FILE, required=True, metavar="DIR",

@@ -7,6 +7,7 @@ import click
 
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.options import command_line
+from helixer_ft.cli.types import name_list
 from helixer_ft.errors import InputError
 from helixer_ft.preparation.request import (
     DEFAULT_LENGTH,
@@ -19,14 +20,6 @@ from helixer_ft.preparation.request import (
 from helixer_ft.preparation.samples import Sample, read_sheet, species_of
 
 _FILE = click.Path(path_type=Path)
-
-
-def _names(
-    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Names separated by commas, in one or several options."""
-    names = [name.strip() for value in values for name in value.split(",")]
-    return tuple(dict.fromkeys(name for name in names if name))
 
 
 @click.command("prepare", cls=Command)
@@ -83,21 +76,21 @@ def _names(
 @click.option(
     "--validation-seqids",
     multiple=True,
-    callback=_names,
+    callback=name_list,
     metavar="NAMES",
     help="These sequences for validation (separated by commas, repeatable).",
 )
 @click.option(
     "--test-seqids",
     multiple=True,
-    callback=_names,
+    callback=name_list,
     metavar="NAMES",
     help="These sequences for the test.",
 )
 @click.option(
     "--exclude",
     multiple=True,
-    callback=_names,
+    callback=name_list,
     metavar="NAMES",
     help="Leave these sequences out: organelles, contaminations.",
 )

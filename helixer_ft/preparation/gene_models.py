@@ -20,6 +20,9 @@ from helixer_ft.preparation.annotation import (
 _NEVER_TRANSCRIPTS = {"protein", "polypeptide"}
 """What some files name as a second parent of CDS."""
 
+MASKED = "genes masked: "
+"""What a notice begins with that speaks of genes that get no labels."""
+
 _PREFIX = re.compile(r"(?:gene|transcript|mrna|rna)[:-]", re.IGNORECASE)
 
 
@@ -282,7 +285,7 @@ class _Builder:
                 problem = problem or ("" if named or not coding else "untrusted")
                 transcripts = named or transcripts
         if problem and problem != "untrusted":
-            self.notices.add(f"genes masked: {_PROBLEMS[problem]}", line.id)
+            self.notices.add(f"{MASKED}{_PROBLEMS[problem]}", line.id)
         return [
             # one of them has the transcripts, so that a gene on both strands counts once
             Gene(

@@ -12,8 +12,9 @@ import numpy as np
 
 from helixer_ft.preparation.annotation import Gene, Interval, Transcript
 
-_COMPLEMENT = np.arange(256, dtype=np.uint8)
-_COMPLEMENT[list(b"ACGT")] = list(b"TGCA")
+COMPLEMENT = np.arange(256, dtype=np.uint8)
+COMPLEMENT[list(b"ACGT")] = list(b"TGCA")
+"""(256,) uint8: ASCII of a base -> that of its partner; anything but A, C, G, T stays."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def read_strand(bases: np.ndarray, genes: Iterable[Gene], *, reverse: bool) -> S
         Whether it is the minus strand.
     """
     if reverse:
-        bases = _COMPLEMENT[bases][::-1]
+        bases = COMPLEMENT[bases][::-1]
         genes = [_mirrored(gene, len(bases)) for gene in genes]
     loci = [Locus(gene, place, _models(gene)) for place, gene in enumerate(genes)]
     if reverse:

@@ -1,0 +1,68 @@
+"""`helixer-ft evaluate-genes`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from helixer_ft.cli.base import Command
+from helixer_ft.cli.types import name_list
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("evaluate-genes", cls=Command)
+@click.option(
+    "--predicted",
+    type=_FILE,
+    required=True,
+    metavar="FILE",
+    help="Predicted genes: GFF3, plain or gzip.",
+)
+@click.option(
+    "--reference",
+    type=_FILE,
+    required=True,
+    metavar="FILE",
+    help="The genes to find: GFF3, plain or gzip.",
+)
+@click.option(
+    "--fasta",
+    type=_FILE,
+    required=True,
+    metavar="FILE",
+    help="The genome of both: FASTA, plain, gzip or bgzip.",
+)
+@click.option(
+    "--seqids",
+    multiple=True,
+    callback=name_list,
+    metavar="NAMES",
+    help="Compare on these sequences only (separated by commas, repeatable).  [default: those on "
+    "which the reference has coding genes]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Results, warnings and errors only.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def command(**options: Any) -> None:
+    """Score predicted GFF3 against a reference, gene by gene.
+
+    \b
+    Examples:
+      helixer-ft evaluate-genes --predicted p.gff3 --reference r.gff3 --fasta genome.fa
+      helixer-ft evaluate-genes --predicted p.gff3 --reference r.gff3.gz --fasta genome.fa.gz \\
+        --seqids chr4,chr5
+    """
+    from helixer_ft.cli.gene_scores_output import show
+    from helixer_ft.cli.output import Printer
+    from helixer_ft.genes.evaluate import evaluate_genes
+
+    printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
+    evaluation = evaluate_genes(
+        options["predicted"],
+        options["reference"],
+        options["fasta"],
+        seqids=options["seqids"],
+        progress=printer,
+    )
+    show(evaluation, printer)

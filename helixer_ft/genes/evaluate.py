@@ -1,0 +1,235 @@
+"""Two GFF3 files and their genome -> how well one predicts the other."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from helixer_ft.errors import InputError
+from helixer_ft.genes.open_reading_frames import OpenReadingFrames, count_open_reading_frames
+from helixer_ft.genes.scores import Comparison, Level, compare
+from helixer_ft.genes.structures import Selection, select
+from helixer_ft.preparation.annotation import Annotation, Notice
+from helixer_ft.preparation.fasta import Fasta, open_fasta
+from helixer_ft.preparation.gene_models import MASKED
+from helixer_ft.preparation.gff3 import read_annotation
+from helixer_ft.progress import Progress
+
+STOP_OUTSIDE = 0.5
+"""Share of the transcripts with the stop codon behind the CDS from which the file's habit it is."""
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class GeneEvaluation:
+    """Predicted genes against a reference.
+
+    Attributes
+    ----------
+    predicted_path, reference_path
+        The files.
+    seqids
+        The sequences compared.
+    reference, predicted
+        The genes compared, and what was left out.
+    comparison
+        Levels, and the genes that only one has.
+    frames
+        "reference", "predicted" -> completeness of their coding transcripts.
+    notices, warnings
+        What the user should know.
+    """
+
+    predicted_path: Path
+    reference_path: Path
+    seqids: tuple[str, ...]
+    reference: Selection
+    predicted: Selection
+    comparison: Comparison
+    frames: Mapping[str, OpenReadingFrames]
+    notices: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        sides = {"reference": self.reference, "predicted": self.predicted}
+        comparison = self.comparison
+        return {
+            "predicted": str(self.predicted_path),
+            "reference": str(self.reference_path),
+            "sequences": list(self.seqids),
+            "genes": {name: len(side.genes) for name, side in sides.items()},
+            "transcripts": {name: side.transcripts for name, side in sides.items()},
+            "exons": {name: _level_dict(level) for name, level in comparison.exons.items()},
+            "coding": {name: _level_dict(level) for name, level in comparison.coding.items()},
+            "only_reference": list(comparison.only_reference),
+            "only_predicted": list(comparison.only_predicted),
+            "open_reading_frames": {
+                name: asdict(frames) | {"complete_share": frames.complete_share}
+                for name, frames in self.frames.items()
+            },
+            "left_out": {
+                name: {
+                    "elsewhere": side.elsewhere,
+                    "noncoding": side.noncoding,
+                    "without_place": list(side.without_place),
+                }
+                for name, side in sides.items()
+            },
+            "warnings": list(self.warnings),
+        }
+
+
+def evaluate_genes(
+    predicted: Path,
+    reference: Path,
+    fasta: Path,
+    *,
+    seqids: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> GeneEvaluation:
+    """Score predicted genes against a reference.
+
+    Parameters
+    ----------
+    predicted, reference
+        GFF3, plain or gzip.
+    fasta
+        The genome of both, plain, gzip or bgzip.
+    seqids
+        Compare on these sequences; none: on those where the reference has coding genes.
+    progress
+        Told what is read.
+
+    Raises
+    ------
+    InputError
+        Files that cannot be used, without coding genes, or whose sequence names do not match; a
+        name of `seqids` that the genome does not have, or no coding gene of the reference there.
+    """
+    progress = progress or Progress()
+    for path in (predicted, reference):
+        if not path.exists():
+            raise InputError(f"{path}: no such file, expected gene models in GFF3. Check the path.")
+    progress.start(f"reading {fasta.name}", 1)
+    try:
+        genome = open_fasta(fasta)
+    finally:
+        progress.finish()
+    with genome:
+        truth = read_annotation(reference, genome.lengths, progress=progress)
+        guess = read_annotation(predicted, genome.lengths, progress=progress)
+        chosen = _sequences(seqids, truth, genome, reference)
+        selections = {"reference": select(truth, chosen), "predicted": select(guess, chosen)}
+        if not selections["reference"].genes:
+            raise InputError(
+                f"{reference}: has no coding gene on {_some(chosen)}, expected some. "
+                "Name other sequences with --seqids, or leave it out."
+            )
+        _check_shared(seqids, selections, reference, predicted)
+        frames = count_open_reading_frames(
+            {name: selection.genes for name, selection in selections.items()}, genome, progress
+        )
+    paths = {"reference": reference, "predicted": predicted}
+    return GeneEvaluation(
+        predicted_path=predicted,
+        reference_path=reference,
+        seqids=chosen,
+        reference=selections["reference"],
+        predicted=selections["predicted"],
+        comparison=compare(selections["reference"].genes, selections["predicted"].genes),
+        frames=frames,
+        notices=(
+            *_reader_notices(reference, truth.notices),
+            *_reader_notices(predicted, guess.notices),
+            *(text for n, path in paths.items() for text in _left_out(path, selections[n])),
+        ),
+        warnings=tuple(_warnings(paths, selections, frames)),
+    )
+
+
+def _sequences(
+    asked: Sequence[str], reference: Annotation, genome: Fasta, path: Path
+) -> tuple[str, ...]:
+    """The sequences to compare on, in the order of the genome."""
+    unknown = [name for name in asked if name not in genome.lengths]
+    if unknown:
+        raise InputError(
+            f"--seqids: {genome.path} has no sequence {_some(unknown)}; it has "
+            f"{_some(list(genome.lengths))}. Give names as in the FASTA, up to the first blank."
+        )
+    if asked:
+        return tuple(name for name in genome.lengths if name in asked)
+    return tuple(
+        name for name in genome.lengths if any(gene.coding for gene in reference.genes[name])
+    )
+
+
+def _check_shared(
+    asked: Sequence[str], selections: Mapping[str, Selection], reference: Path, predicted: Path
+) -> None:
+    """Refuse files whose genes are on different sequences throughout."""
+    other = selections["predicted"]
+    if not asked and not other.genes and other.elsewhere:
+        there = list(dict.fromkeys(gene.seqid for gene in selections["reference"].genes))
+        raise InputError(
+            f"{predicted} and {reference} have no sequence in common: the former has coding genes "
+            f"on {_some(list(other.elsewhere))}, the latter on {_some(there)}. Give files of the "
+            "same sequences, or name those to compare with --seqids."
+        )
+
+
+def _reader_notices(path: Path, notices: Sequence[Notice]) -> list[str]:
+    """What was met in a file, but for what is only masked in labels."""
+    return [f"{path.name}: {notice}" for notice in notices if not notice.kind.startswith(MASKED)]
+
+
+def _left_out(path: Path, selection: Selection) -> list[str]:
+    result = []
+    if selection.elsewhere:
+        counts = Counter(selection.elsewhere).most_common(_SHOWN)
+        more = ", ..." if len(selection.elsewhere) > _SHOWN else ""
+        result.append(
+            f"{path.name}: {sum(selection.elsewhere.values()):,} coding gene(s) on "
+            f"{len(selection.elsewhere):,} sequence(s) that are not compared ("
+            + ", ".join(f"{name}: {count:,}" for name, count in counts)
+            + f"{more})"
+        )
+    if selection.noncoding:
+        result.append(f"{path.name}: {selection.noncoding:,} gene(s) without CDS are not compared")
+    if selection.without_place:
+        result.append(
+            f"{path.name}: {len(selection.without_place):,} gene(s) without strand, on both "
+            "strands or across a sequence's end are not compared "
+            f"({_some(selection.without_place)})"
+        )
+    return result
+
+
+def _warnings(
+    paths: Mapping[str, Path],
+    selections: Mapping[str, Selection],
+    frames: Mapping[str, OpenReadingFrames],
+) -> list[str]:
+    result = []
+    if not selections["predicted"].genes:
+        result.append(f"{paths['predicted']}: has no coding gene on the sequences compared")
+    for name, path in paths.items():
+        counts = frames[name]
+        if counts.stop_behind > STOP_OUTSIDE * counts.transcripts:
+            result.append(
+                f"{path}: the CDS of {counts.stop_behind:,} of {counts.transcripts:,} transcripts "
+                "ends before the stop codon. In GFF3 the stop codon is part of the CDS: where "
+                "only one of two files has it, no last coding exon and no gene can match."
+            )
+    return result
+
+
+def _level_dict(level: Level) -> dict[str, float | int | None]:
+    return asdict(level) | {"recall": level.recall, "precision": level.precision, "f1": level.f1}
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown}, ... ({len(names):,} in all)"

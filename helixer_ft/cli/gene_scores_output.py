@@ -9,6 +9,7 @@ from helixer_ft.cli.output import Printer, plain_table
 from helixer_ft.genes.evaluate import GeneEvaluation
 from helixer_ft.genes.open_reading_frames import OpenReadingFrames
 from helixer_ft.genes.scores import Level
+from helixer_ft.genes.structures import Selection
 
 
 def show(evaluation: GeneEvaluation, printer: Printer) -> None:
@@ -22,9 +23,8 @@ def show(evaluation: GeneEvaluation, printer: Printer) -> None:
         return
     reference, predicted = evaluation.reference, evaluation.predicted
     printer.out.print(
-        f"{len(evaluation.seqids):,} sequence(s). Reference: {len(reference.genes):,} coding genes, "
-        f"{reference.transcripts:,} transcripts. Predicted: {len(predicted.genes):,} coding genes, "
-        f"{predicted.transcripts:,} transcripts.",
+        f"{len(evaluation.seqids):,} sequence(s). Reference: {_contents(reference)}. Predicted: "
+        f"{_contents(predicted)}.",
         markup=False,
     )
     comparison = evaluation.comparison
@@ -37,6 +37,10 @@ def show(evaluation: GeneEvaluation, printer: Printer) -> None:
         f"{len(comparison.only_predicted):,} predicted.",
         markup=False,
     )
+
+
+def _contents(selection: Selection) -> str:
+    return f"{len(selection.genes):,} coding genes, {selection.transcripts:,} transcripts"
 
 
 def _levels_table(title: str, levels: Mapping[str, Level]) -> Table:
@@ -60,9 +64,9 @@ def _frames_table(frames: Mapping[str, OpenReadingFrames]) -> Table:
         "transcripts",
         "complete",
         "share",
-        "no start",
+        "no ATG",
         "no stop",
-        "no triplets",
+        "not ×3",
         "stop inside",
     )
     table = plain_table("Open reading frames", "", *columns)

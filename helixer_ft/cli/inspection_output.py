@@ -1,0 +1,127 @@
+"""Prints what a file holds."""
+
+import json
+from typing import Any
+
+from rich.table import Table
+
+from helixer_ft.cli.output import Printer, plain_table
+from helixer_ft.inspection.data import DataContent, Labels
+from helixer_ft.inspection.inspect import Content
+from helixer_ft.inspection.model import ModelContent
+from helixer_ft.inspection.predictions import PredictionsContent
+from helixer_ft.metrics import GENIC_CLASSES
+
+_SHOWN = 10
+
+
+def show(content: Content, printer: Printer) -> None:
+    """The result of `inspect`."""
+    if printer.as_json:
+        printer.out.file.write(json.dumps(content.as_dict(), indent=2) + "\n")
+    elif isinstance(content, ModelContent):
+        _show_model(content, printer)
+    elif isinstance(content, DataContent):
+        _show_data(content, printer)
+    else:
+        _show_predictions(content, printer)
+
+
+def _show_model(content: ModelContent, printer: Printer) -> None:
+    network = content.architecture
+    tracks = network.coverage_channels // 2
+    _lines(
+        printer,
+        f"{content.path}: a trained model",
+        f"Network: {network.summary()}",
+        f"Input: 4 bases{f' and coverage of {tracks} track(s)' if tracks else ', no coverage'}. "
+        f"Outputs: {', '.join(network.outputs)}. Subsequence lengths: multiples of "
+        f"{network.pool_size}",
+    )
+    printer.out.print(_layer_table(content))
+    printer.out.print(_strategy_table(content))
+    _lines(printer, f"Written by Keras {content.keras_version}. SHA-256: {content.sha256}")
+    if not content.provenance:
+        _lines(printer, "Provenance: none recorded (not written by helixer-ft)")
+        return
+    _lines(printer, "Provenance:")
+    _show_values(content.provenance, printer, "  ")
+
+
+def _layer_table(content: ModelContent) -> Table:
+    table = plain_table("Layers", "layer", "kind", "output", "parameters")
+    for layer in content.layers:
+        rows = "L" if layer.step == 1 else f"L/{layer.step}"
+        table.add_row(layer.name, layer.kind, f"{rows} × {layer.width}", f"{layer.parameters:,}")
+    table.add_row("all", "", "", f"{content.parameters:,}")
+    return table
+
+
+def _strategy_table(content: ModelContent) -> Table:
+    table = plain_table("What would train", "command", "parameters", "of")
+    for name, (trains, total) in content.trains.items():
+        table.add_row(name, f"{trains:,}", f"{total:,}")
+    return table
+
+
+def _show_values(values: dict[str, Any], printer: Printer, indent: str) -> None:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            _lines(printer, f"{indent}{name}:")
+            _show_values(value, printer, indent + "  ")
+        else:
+            _lines(printer, f"{indent}{name}: {value}")
+
+
+def _show_data(content: DataContent, printer: Printer) -> None:
+    sequences = sum(len(counts) for counts in content.species.values())
+    _lines(
+        printer,
+        f"{content.path}: data, {'with' if content.labels else 'without'} labels",
+        f"{content.windows:,} windows of {content.length:,} bp (both strands), "
+        f"{sequences:,} sequence(s)",
+    )
+    for species, counts in content.species.items():
+        names = ", ".join(list(counts)[:_SHOWN]) + (", ..." if len(counts) > _SHOWN else "")
+        _lines(printer, f"Species {species}: {sum(counts.values()):,} windows of {names}")
+    if content.labels is not None:
+        _lines(
+            printer,
+            f"Annotated windows: {content.labels.annotated:,}; usable for training: "
+            f"{content.labels.usable:,}. Masked: {content.labels.masked_share:.1%} of the bases",
+        )
+        printer.out.print(_class_table(content.labels))
+    for prefix, tracks in content.coverage.items():
+        _lines(printer, f"Coverage '{prefix}': {len(tracks)} track(s): {', '.join(tracks)}")
+    if not content.coverage:
+        _lines(printer, "Coverage: none")
+    _show_values(dict(content.attributes), printer, "")
+
+
+def _class_table(labels: Labels) -> Table:
+    table = plain_table("Classes", "", "bases", *GENIC_CLASSES)
+    for name, bases, shares in (
+        ("all bases", labels.bases, labels.fractions),
+        ("valid bases", labels.valid_bases, labels.valid_fractions),
+    ):
+        table.add_row(name, f"{bases.sum() / 1e6:.2f} Mb", *(f"{share:.1%}" for share in shares))
+    return table
+
+
+def _show_predictions(content: PredictionsContent, printer: Printer) -> None:
+    _lines(printer, f"{content.path}: predictions")
+    for name, shape in content.shapes.items():
+        windows, length, classes = shape
+        _lines(
+            printer,
+            f"{name}: {windows:,} windows of {length:,} bp, {classes} classes "
+            f"({content.dtypes[name]})",
+        )
+    if content.model_summary:
+        _lines(printer, f"Network: {content.model_summary}")
+    _show_values(dict(content.attributes), printer, "")
+
+
+def _lines(printer: Printer, *lines: str) -> None:
+    for line in lines:
+        printer.out.print(line, markup=False)

@@ -1,0 +1,217 @@
+"""What is in a data file: of training, validation or test, labelled or not."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats.data_h5 import WHAT
+from helixer_ft.formats.hdf5 import find
+from helixer_ft.metrics import GENIC_CLASSES
+from helixer_ft.progress import Progress
+
+_AT_ONCE = 16
+_COVERAGE, _SPLICED, _META = "_coverage", "_spliced_coverage", "_meta"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a data file, both strands, padding left out.
+
+    Attributes
+    ----------
+    bases, valid_bases
+        (4,) bases per genic class: all, and those that are not masked.
+    annotated, usable
+        Windows of annotated sequences, and those of them with at least one valid base: the ones
+        that training and validation use.
+    """
+
+    bases: np.ndarray
+    valid_bases: np.ndarray
+    annotated: int
+    usable: int
+
+    @property
+    def masked_share(self) -> float:
+        """Share of the bases that is masked."""
+        return 1 - float(self.valid_bases.sum() / max(1, self.bases.sum()))
+
+    @property
+    def fractions(self) -> np.ndarray:
+        """(4,) share of each genic class among all bases."""
+        return self.bases / max(1, self.bases.sum())
+
+    @property
+    def valid_fractions(self) -> np.ndarray:
+        """(4,) share of each genic class among the valid bases."""
+        return self.valid_bases / max(1, self.valid_bases.sum())
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "bases": int(self.bases.sum()),
+            "valid_bases": int(self.valid_bases.sum()),
+            "masked_share": self.masked_share,
+            "fractions_all": dict(zip(GENIC_CLASSES, self.fractions.tolist(), strict=True)),
+            "fractions_valid": dict(zip(GENIC_CLASSES, self.valid_fractions.tolist(), strict=True)),
+            "annotated_windows": self.annotated,
+            "usable_windows": self.usable,
+        }
+
+
+@dataclass(frozen=True)
+class DataContent:
+    """A data file.
+
+    Attributes
+    ----------
+    path
+        The file.
+    windows, length
+        Rows, both strands together, and bases of each.
+    species
+        Species -> sequence -> windows.
+    labels
+        None in a file to predict on.
+    coverage
+        Prefix -> names of its tracks.
+    datasets
+        Names below `data/`.
+    attributes
+        What helixer-ft wrote (version, command line); empty for a file of Helixer itself.
+    """
+
+    path: Path
+    windows: int
+    length: int
+    species: Mapping[str, Mapping[str, int]]
+    labels: Labels | None
+    coverage: Mapping[str, tuple[str, ...]]
+    datasets: tuple[str, ...]
+    attributes: Mapping[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "kind": "data",
+            "path": str(self.path),
+            "windows": self.windows,
+            "subsequence_length": self.length,
+            "species": {name: dict(counts) for name, counts in self.species.items()},
+            "labels": None if self.labels is None else self.labels.as_dict(),
+            "coverage": {prefix: list(names) for prefix, names in self.coverage.items()},
+            "datasets": list(self.datasets),
+            "attributes": dict(self.attributes),
+        }
+
+
+def inspect_data(file: h5py.File, path: Path, progress: Progress) -> DataContent:
+    """Read what is to be said of a data file, its labels a few rows at a time.
+
+    Raises
+    ------
+    InputError
+        Datasets missing, or of another shape or type.
+    """
+    bases = find(file, "data/X")
+    if not isinstance(bases, h5py.Dataset) or bases.ndim != 3 or bases.shape[2] != 4:
+        raise _wrong(path, "data/X", "(windows, subsequence length, 4)", bases)
+    windows, length = int(bases.shape[0]), int(bases.shape[1])
+    names = {
+        name: _text(_dataset(file, path, name, (windows,))[()]) for name in ("species", "seqids")
+    }
+    species: dict[str, Counter[str]] = {}
+    for one, seqid in zip(names["species"], names["seqids"], strict=True):
+        species.setdefault(one, Counter())[seqid] += 1
+    return DataContent(
+        path=path,
+        windows=windows,
+        length=length,
+        species=species,
+        labels=_labels(file, path, windows, length, progress),
+        coverage=_coverage(file, path, windows, length),
+        datasets=tuple(sorted(file["data"].keys())),
+        attributes={
+            name: str(value) for name, value in file.attrs.items() if name.startswith("helixer_ft_")
+        },
+    )
+
+
+def _labels(
+    file: h5py.File, path: Path, windows: int, length: int, progress: Progress
+) -> Labels | None:
+    if find(file, "data/y") is None:
+        return None
+    classes = _dataset(file, path, "y", (windows, length, 4))
+    weights = _dataset(file, path, "sample_weights", (windows, length))
+    flags = [
+        _dataset(file, path, name, (windows,))[()].astype(bool)
+        for name in ("is_annotated", "err_samples")
+    ]
+    total = np.zeros((2, 4), np.int64)
+    starts = range(0, windows, _AT_ONCE)
+    for start in progress.track(f"reading {path.name}", len(starts), starts):
+        labels = classes[start : start + _AT_ONCE] != 0
+        valid = weights[start : start + _AT_ONCE] != 0
+        total[0] += labels.sum(axis=(0, 1))
+        total[1] += labels[valid].sum(axis=0)
+    return Labels(total[0], total[1], int(flags[0].sum()), int((flags[0] & flags[1]).sum()))
+
+
+def _coverage(file: h5py.File, path: Path, windows: int, length: int) -> dict[str, tuple[str, ...]]:
+    group = find(file, "evaluation")
+    if not isinstance(group, h5py.Group):
+        return {}
+    result = {}
+    for name in sorted(group.keys()):
+        if name.endswith(_COVERAGE) and not name.endswith(_SPLICED):
+            prefix = name.removesuffix(_COVERAGE)
+            dataset = find(file, f"evaluation/{name}")
+            if (
+                not isinstance(dataset, h5py.Dataset)
+                or dataset.ndim != 3
+                or dataset.shape[:2] != (windows, length)
+            ):
+                raise _wrong(path, f"evaluation/{name}", f"({windows}, {length}, tracks)", dataset)
+            result[prefix] = _tracks(file, prefix, int(dataset.shape[2]))
+    return result
+
+
+def _tracks(file: h5py.File, prefix: str, count: int) -> tuple[str, ...]:
+    """Names of the tracks: as given, else those of the BAM files, else numbers."""
+    for name in ("track_names", "bam_files"):
+        found = find(file, f"evaluation/{prefix}{_META}/{name}")
+        if isinstance(found, h5py.Dataset) and found.shape == (count,):
+            return tuple(Path(text).name.removesuffix(".bam") for text in _text(found[()]))
+    return tuple(f"track {number}" for number in range(1, count + 1))
+
+
+def _dataset(file: h5py.File, path: Path, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
+    found = find(file, f"data/{name}")
+    if not isinstance(found, h5py.Dataset) or found.shape != shape:
+        raise _wrong(path, f"data/{name}", str(shape), found)
+    is_text = h5py.check_string_dtype(found.dtype) is not None
+    if is_text != (name in ("species", "seqids")) or not (is_text or found.dtype.kind in "iufb"):
+        raise InputError(
+            f"{path}: data/{name} holds {found.dtype}, expected "
+            f"{'text' if name in ('species', 'seqids') else 'numbers'} as Helixer writes them."
+        )
+    return found
+
+
+def _text(values: np.ndarray) -> list[str]:
+    return [
+        value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+        for value in values
+    ]
+
+
+def _wrong(path: Path, name: str, expected: str, found: object) -> InputError:
+    state = f"of shape {found.shape}" if isinstance(found, h5py.Dataset) else "missing"
+    return InputError(f"{path}: {name} is {state}, expected {expected} as in {WHAT}.")

@@ -1,0 +1,152 @@
+"""What is in a trained model."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from helixer_ft.network.architecture import Architecture, BatchNorm, Pool
+from helixer_ft.network.model import TrainedModel, load_model
+from helixer_ft.network.strategies import Plan, plan_freeze, plan_whole
+
+
+@dataclass(frozen=True)
+class LayerContent:
+    """One layer.
+
+    Attributes
+    ----------
+    name, kind
+        As in the file; Conv, BatchNorm, Pool, Dropout, BiLSTM or Dense.
+    step, width
+        Its output: one row of `width` values per `step` bases.
+    parameters
+        Weights, batch-norm statistics included.
+    part
+        "body" or "head".
+    """
+
+    name: str
+    kind: str
+    step: int
+    width: int
+    parameters: int
+    part: str
+
+
+@dataclass(frozen=True)
+class ModelContent:
+    """A trained model.
+
+    Attributes
+    ----------
+    path, sha256
+        The file.
+    architecture
+        Its network.
+    layers
+        Body, then head.
+    parameters
+        Of all layers.
+    trains
+        Command, as typed -> (parameters that it would train, of how many then).
+    keras_version, backend
+        Of the writer.
+    provenance
+        What helixer-ft wrote into it (attribute names without the prefix), JSON parsed; empty for
+        a model of Helixer itself.
+    """
+
+    path: Path
+    sha256: str
+    architecture: Architecture
+    layers: tuple[LayerContent, ...]
+    parameters: int
+    trains: dict[str, tuple[int, int]]
+    keras_version: str
+    backend: str
+    provenance: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        network = self.architecture
+        return {
+            "kind": "model",
+            "path": str(self.path),
+            "sha256": self.sha256,
+            "summary": network.summary(),
+            "input_width": network.input_width,
+            "pool_size": network.pool_size,
+            "coverage_tracks": network.coverage_channels // 2,
+            "outputs": list(network.outputs),
+            "layers": [vars(layer) for layer in self.layers],
+            "parameters": self.parameters,
+            "trains": {
+                command: {"trainable_parameters": trains, "total_parameters": total}
+                for command, (trains, total) in self.trains.items()
+            },
+            "keras_version": self.keras_version,
+            "backend": self.backend,
+            "provenance": self.provenance,
+        }
+
+
+def inspect_model(path: Path) -> ModelContent:
+    """Read a model without building its network.
+
+    Raises
+    ------
+    InputError
+        As `helixer_ft.network.model.load_model`.
+    """
+    model = load_model(path)
+    return ModelContent(
+        path=path,
+        sha256=model.file.sha256,
+        architecture=model.architecture,
+        layers=tuple(_layers(model.architecture)),
+        parameters=model.architecture.parameters(),
+        trains={
+            command: (plan.trainable_parameters, plan.total_parameters)
+            for command, plan in _plans(model)
+        },
+        keras_version=model.file.keras_version,
+        backend=model.file.backend,
+        provenance={name: _parsed(text) for name, text in model.file.provenance.items()},
+    )
+
+
+def _layers(architecture: Architecture) -> Iterator[LayerContent]:
+    head = {layer.name for layer in architecture.head}
+    step = 1
+    for layer, width in architecture.layers():
+        step *= layer.size if isinstance(layer, Pool) else 1
+        yield LayerContent(
+            layer.name,
+            type(layer).__name__,
+            step,
+            layer.output_width(width),
+            layer.parameters(width),
+            "head" if layer.name in head else "body",
+        )
+
+
+def _plans(model: TrainedModel) -> Iterator[tuple[str, Plan]]:
+    """What each command would do to the model, those that it cannot be used with left out."""
+    yield "whole", plan_whole(model)
+    if any(isinstance(layer, BatchNorm) for layer in model.architecture.body):
+        yield "whole --freeze-batchnorm", plan_whole(model, freeze_batchnorm=True)
+    yield "freeze", plan_freeze(model)
+    yield "freeze --post-coverage-hidden-layer", plan_freeze(model, hidden_layer=True)
+    yield "freeze --keep-head", plan_freeze(model, keep_head=True)
+
+
+def _parsed(text: str) -> Any:
+    """JSON objects and lists as such, everything else as text."""
+    if text[:1] not in ("{", "["):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -49,9 +49,9 @@ def command(**options: Any) -> None:
 
     \b
     Examples:
-      helixer-ft evaluate-genes --predicted p.gff3 --reference r.gff3 --fasta genome.fa
-      helixer-ft evaluate-genes --predicted p.gff3 --reference r.gff3.gz --fasta genome.fa.gz \\
-        --seqids chr4,chr5
+      helixer-ft evaluate-genes --predicted p.gff3 --reference r.gff3 --fasta g.fa
+      helixer-ft evaluate-genes --predicted p.gff3 --reference r.gff3.gz \\
+        --fasta genome.fa.gz --seqids chr4,chr5
     """
     from helixer_ft.cli.gene_scores_output import show
     from helixer_ft.cli.output import Printer

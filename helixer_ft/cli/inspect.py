@@ -11,7 +11,6 @@ from helixer_ft.cli.types import ModelPath
 @click.command("inspect", cls=Command)
 @click.argument("file", type=ModelPath(), metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Results and errors only.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def command(**options: Any) -> None:
     """Say what a model, a data file or a predictions file holds.
@@ -28,5 +27,5 @@ def command(**options: Any) -> None:
     from helixer_ft.cli.output import Printer
     from helixer_ft.inspection.inspect import inspect
 
-    printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
+    printer = Printer(quiet=False, as_json=options["as_json"])
     show(inspect(options["file"], printer), printer)

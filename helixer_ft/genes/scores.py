@@ -1,8 +1,9 @@
 """Recall and precision of predicted genes, base by base up to gene by gene.
 
-Levels of exons follow gffcompare (Pertea & Pertea 2020, F1000Research 9:304), levels of the coding
-sequence are exact (Burset & Guigo 1996, Genomics 34:353; a gene is right if one of its transcripts
-is). What several transcripts of a file have in common counts once at every level.
+Levels of exons follow gffcompare (Pertea & Pertea 2020, F1000Research 9:304). Levels of the coding
+sequence are exact: bases and exons after Burset & Guigó 1996 (Genomics 34:353), transcripts and
+genes after EGASP (Guigó et al. 2006, Genome Biology 7 Suppl 1:S2). What several transcripts of a
+file have in common counts once at every level.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from helixer_ft.preparation.annotation import Interval
 
 END_TOLERANCE = 100
 """bp by which the outer end of a first or last exon may differ (gffcompare's `-e`)."""
-SINGLE_EXON_OVERLAP = 0.8
-"""Share of the longer of two single-exon transcripts that both must cover to match."""
+SINGLE_EXON_OVERLAP = 80
+"""Percent of the longer of two single-exon transcripts that both must cover to match."""
 
 EXON_LEVELS = ("base", "exon", "intron", "intron chain", "transcript", "locus")
 CODING_LEVELS = ("base", "exon", "intron", "transcript", "gene")
@@ -227,10 +228,10 @@ def _similar(intervals: Set[Interval], others: Set[Interval]) -> set[Interval]:
     found = set()
     for start, end in intervals:
         # what covers enough of each other starts no further apart than this
-        reach = int((end - start) * (1 / SINGLE_EXON_OVERLAP - 1)) + 1
+        reach = (end - start) * (100 - SINGLE_EXON_OVERLAP) // SINGLE_EXON_OVERLAP + 1
         for first, last in _starting(ordered, start - reach, start + reach):
             shared = min(end, last) - max(start, first)
-            if shared >= SINGLE_EXON_OVERLAP * max(end - start, last - first):
+            if 100 * shared >= SINGLE_EXON_OVERLAP * max(end - start, last - first):
                 found.add((start, end))
                 break
     return found

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import random_rows, tiny_model
 
+from helixer_ft.cli import COMMANDS
 from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.model import load_model
@@ -22,6 +23,10 @@ class Refuse(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Refuse())
 """
+WORKFLOW = (
+    *("prepare", "add-coverage", "whole", "freeze", "evaluate", "predict", "evaluate-genes"),
+    *("inspect", "demo"),
+)
 RUN = "from helixer_ft.cli import main; main(prog_name='helixer-ft')"
 
 
@@ -36,9 +41,7 @@ def python(code: str, *arguments: object, **environment: str) -> subprocess.Comp
     )
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], *([name, "--help"] for name in ("prepare", "whole", "freeze"))]
-)
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
 def test_help_imports_neither_keras_nor_the_numeric_libraries(arguments):
     report = "import atexit, sys; atexit.register(lambda: print('|', *sys.modules))\n"
     result = python(report + RUN, *arguments)
@@ -50,7 +53,9 @@ def test_help_imports_neither_keras_nor_the_numeric_libraries(arguments):
 
 def test_help_lists_the_commands_in_workflow_order():
     text = python(RUN, "--help").stdout
-    assert text.index("prepare ") < text.index("whole ") < text.index("freeze ")
+    places = [text.index(f"  {name} ") for name in COMMANDS]
+    assert places == sorted(places)
+    assert [name for name in WORKFLOW if name in COMMANDS] == list(COMMANDS)
 
 
 @pytest.fixture

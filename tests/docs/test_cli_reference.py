@@ -95,12 +95,13 @@ def test_every_option_is_in_its_section_of_the_reference(context):
     section = text.split(f"## {context.command_path}\n")[1].split("\n## ")[0]
     words = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", section))
     names = {name for option in options(context) for name in option.opts}
-    assert len(names) > 20
+    assert {"--json", "--debug"} <= names
     assert names - words == set()
 
 
 @pytest.mark.parametrize("line", EXAMPLES)
-def test_documented_command_parses(line):
+def test_documented_command_parses(line, monkeypatch):
+    monkeypatch.setattr("helixer_ft.cli.types.find_released", Path)  # as if all were downloaded
     parse(line)
 
 

@@ -5,6 +5,7 @@
 """
 
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,9 +14,8 @@ import h5py
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.hdf5 import find
+from helixer_ft.formats.hdf5 import find, open_hdf5
 
-DEFAULT_PREFIX = "rnaseq"
 READS, SIGNAL = "reads", "signal"
 """Kinds of tracks: counts of aligned reads (BAM, CRAM), or values per base (bigWig)."""
 PADDING = -1
@@ -153,62 +153,122 @@ def read_name(file_name: str) -> str:
     return name
 
 
-def create_coverage(
-    file: h5py.File,
-    prefix: str,
-    tracks: Sequence[Track],
-    files: Sequence[str],
-    strandedness: Sequence[str],
-    attributes: Mapping[str, str],
-) -> tuple[h5py.Dataset, h5py.Dataset]:
-    """Make the empty datasets of a prefix, and its meta group.
+class CoverageWriter:
+    """Writes the coverage of one prefix into a data file, row by row.
 
     Parameters
     ----------
     file
         Open for writing, with `data/X`, without coverage of this prefix.
+    prefix
+        Of the datasets.
     tracks
         In order. All counts: int64; with a signal among them: float32.
     files
-        Per track the name of the file (two, for a pair of bigWigs) it was read from.
+        Per track the name of the file (two, for a pair of bigWigs) it is read from.
     strandedness
-        Per track how its reads were assigned to strands.
+        Per track how its values were assigned to strands.
     attributes
         Of the meta group.
-
-    Returns
-    -------
-    coverage, spliced
-        (rows, L, tracks), one chunk per row and track.
     """
-    rows, length, _ = file["data/X"].shape
-    dtype = np.int64 if all(track.kind == READS for track in tracks) else np.float32
-    coverage_name, spliced_name, meta_name = members(prefix)
-    coverage, spliced = (
-        file.create_dataset(
-            name,
-            shape=(rows, length, len(tracks)),
-            maxshape=(None, length, None),
-            chunks=(1, length, 1),
-            dtype=dtype,
-            fillvalue=PADDING,
-            compression="lzf",
-            shuffle=True,
+
+    def __init__(
+        self,
+        file: h5py.File,
+        prefix: str,
+        tracks: Sequence[Track],
+        files: Sequence[str],
+        strandedness: Sequence[str],
+        attributes: Mapping[str, str],
+    ) -> None:
+        rows, self.length, _ = file["data/X"].shape
+        self.dtype = np.int64 if all(track.kind == READS for track in tracks) else np.float32
+        coverage_name, spliced_name, meta_name = members(prefix)
+        self._datasets = tuple(
+            file.create_dataset(
+                name,
+                shape=(rows, self.length, len(tracks)),
+                maxshape=(None, self.length, None),
+                chunks=(1, self.length, 1),
+                dtype=self.dtype,
+                fillvalue=PADDING,
+                compression="lzf",
+                shuffle=True,
+            )
+            for name in (coverage_name, spliced_name)
         )
-        for name in (coverage_name, spliced_name)
-    )
-    meta = file.create_group(meta_name)
-    meta.create_dataset(
-        _FILES,
-        data=np.array([name.encode() for name in files], "S512"),
-        maxshape=(None,),
-    )
-    text = h5py.string_dtype()
-    meta.create_dataset(_NAMES, data=[track.name for track in tracks], dtype=text)
-    meta.create_dataset(_KINDS, data=[track.kind for track in tracks], dtype=text)
-    meta.create_dataset(_STRANDEDNESS, data=list(strandedness), dtype=text)
-    meta.attrs.update(attributes)
-    return coverage, spliced
+        self._zeros: bytes | None = None
+        meta = file.create_group(meta_name)
+        meta.create_dataset(
+            _FILES, data=np.array([name.encode() for name in files], "S512"), maxshape=(None,)
+        )
+        text = h5py.string_dtype()
+        meta.create_dataset(_NAMES, data=[track.name for track in tracks], dtype=text)
+        meta.create_dataset(_KINDS, data=[track.kind for track in tracks], dtype=text)
+        meta.create_dataset(_STRANDEDNESS, data=list(strandedness), dtype=text)
+        meta.attrs.update(attributes)
+
+    def write(
+        self, row: int, track: int, coverage: np.ndarray, spliced: np.ndarray | None = None
+    ) -> None:
+        """Write one row of one track.
+
+        Parameters
+        ----------
+        row, track
+            Which.
+        coverage, spliced
+            (n,) in reading direction, n at most L: the rest is padding. None: nothing is spliced.
+        """
+        if spliced is None:
+            spliced = np.zeros(len(coverage), np.int8)
+        for dataset, values in zip(self._datasets, (coverage, spliced), strict=True):
+            if len(values) == self.length and not values.any():
+                self._write_zeros(dataset, row, track)
+                continue
+            padded = np.full(self.length, PADDING, self.dtype)
+            padded[: len(values)] = values
+            dataset[row, :, track] = padded
+
+    def _write_zeros(self, dataset: h5py.Dataset, row: int, track: int) -> None:
+        """Most rows of most genomes: compressed once."""
+        if self._zeros is None:
+            dataset[row, :, track] = 0
+            self._zeros = dataset.id.read_direct_chunk((row, 0, track))[1]
+        else:
+            dataset.id.write_direct_chunk((row, 0, track), self._zeros)
+
+
+def copy_data_file(source: Path, destination: Path, prefix: str) -> None:
+    """Copy a data file without the coverage of a prefix.
+
+    A file without it is copied byte by byte. Otherwise all else is copied object by object, as
+    compressed as it is: removing datasets from a copy would leave their room in the file unused.
+
+    Raises
+    ------
+    InputError
+        `source` has links out of the file.
+    OSError
+        `destination` cannot be written.
+    """
+    left_out = {name.rpartition("/")[2] for name in members(prefix)}
+    with open_hdf5(source, "a Helixer data file (.h5)") as file:
+        if prefix not in prefixes(file):
+            shutil.copyfile(source, destination)
+            return
+        with h5py.File(destination, "w") as new:
+            new.attrs.update(file.attrs)
+            for name in file:
+                if name != _GROUP:
+                    find(file, name)
+                    file.copy(name, new)
+            old_group, group = file[_GROUP], new.create_group(_GROUP)
+            group.attrs.update(old_group.attrs)
+            for name in old_group:
+                if name not in left_out:
+                    find(file, f"{_GROUP}/{name}")
+                    file.copy(old_group[name], group, name)
 
 
 def _check_dataset(

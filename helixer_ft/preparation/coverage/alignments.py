@@ -1,21 +1,22 @@
 """Aligned reads (BAM, CRAM) -> coverage of a region, by strand."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pysam
 
 from helixer_ft.errors import InputError
-from helixer_ft.preparation.coverage.strandedness import strand_of_flags
+from helixer_ft.preparation.coverage.strandedness import LARGEST_FLAG, SKIP, strand_of_flags
 
 WHAT = "aligned reads (BAM or CRAM, sorted by coordinate)"
 _FIELDS = "required_fields=0x2e"  # flag, sequence, position, CIGAR: no bases, no reference
 _INDEX_SUFFIXES = (".csi", ".bai", ".crai")
-_FLUSH = 1 << 18
-"""Intervals that are collected before they are counted."""
+_READS_AT_ONCE = 1 << 18
+"""Whose intervals are collected before they are counted."""
 
 
 @dataclass(frozen=True)
@@ -172,61 +173,61 @@ def count_region(
 ) -> RegionCounts:
     """Count the reads over a region as Helixer does.
 
-    CIGAR M, = and X add to the coverage, N and D to the spliced coverage. Where a read's span
-    counts +1 and its aligned blocks -1, what remains is what it skips.
+    CIGAR M, = and X add to the coverage, N and D to the spliced coverage: what of a read's span
+    is not aligned.
     """
-    coverage, spliced = ([_Counter(start, end), _Counter(start, end)] for _ in range(2))
+    aligned, skipped = ((_Counter(start, end), _Counter(start, end)) for _ in range(2))
     strands = strand_of_flags(strandedness)
-    begin = [0, 0]
-    for read in file.fetch(seqid, start, end):
-        strand = strands[read.flag & 0xFFF]
-        if strand < 0:
-            continue
-        blocks = read.get_blocks()
-        first, last = read.reference_start, read.reference_end
-        begin[strand] += first >= start
-        coverage[strand].add(blocks)
-        if len(blocks) != 1 or blocks[0] != (first, last):
-            spliced[strand].add_skipped(first, last, blocks)
-    plus, minus = ((c.steps(), s.steps()) for c, s in zip(coverage, spliced, strict=True))
-    return RegionCounts((plus[0], minus[0]), (plus[1], minus[1]), sum(begin))
+    reads, count, seen = file.fetch(seqid, start, end), 0, -1
+    while seen:
+        seen = 0
+        for seen, read in enumerate(islice(reads, _READS_AT_ONCE), start=1):  # noqa: B007
+            strand = strands[read.flag & LARGEST_FLAG]
+            first, last = read.reference_start, read.reference_end
+            if strand == SKIP or last is None:
+                continue
+            count += first >= start
+            starts, ends = aligned[strand].edges
+            if read.get_overlap(first, last) == last - first:  # most reads; blocks take longer
+                starts.append(first)
+                ends.append(last)
+                continue
+            blocks = read.get_blocks()
+            starts += [left for left, _ in blocks]
+            ends += [right for _, right in blocks]
+            starts, ends = skipped[strand].edges  # from the end of a block to the next one's start
+            starts += [first, *(right for _, right in blocks)]
+            ends += [*(left for left, _ in blocks), last]
+        for counter in (*aligned, *skipped):
+            counter.flush()
+    return RegionCounts(
+        (aligned[0].steps(), aligned[1].steps()), (skipped[0].steps(), skipped[1].steps()), count
+    )
 
 
 class _Counter:
-    """Adds intervals to the changes of a region, many at a time."""
+    """Adds intervals to the changes of a region, many at a time.
+
+    Attributes
+    ----------
+    edges
+        Starts and ends, in bp, of the intervals to add next; they may be empty, or reach beyond
+        the region.
+    """
 
     def __init__(self, start: int, end: int) -> None:
         self._start, self._length = start, end - start
         self._changes = np.zeros(self._length + 1, np.int32)
-        self._intervals: list[tuple[int, int]] = []
+        self.edges: tuple[list[int], list[int]] = ([], [])
 
-    def add(self, intervals: Iterable[tuple[int, int]]) -> None:
-        self._intervals += intervals
-        if len(self._intervals) >= _FLUSH:
-            self._flush()
-
-    def add_skipped(self, start: int, end: int | None, blocks: list[tuple[int, int]]) -> None:
-        """The parts of [start, end) between the blocks."""
-        if end is None:  # no CIGAR
-            return
-        edges = [start, *(edge for block in blocks for edge in block), end]
-        self.add(
-            (left, right)
-            for left, right in zip(edges[::2], edges[1::2], strict=True)
-            if left < right
-        )
+    def flush(self) -> None:
+        for edges, change in zip(self.edges, (1, -1), strict=True):
+            offsets = np.clip(np.array(edges, np.int64) - self._start, 0, self._length)
+            np.add.at(self._changes, offsets, change)
+            edges.clear()
 
     def steps(self) -> Steps:
-        self._flush()
         return Steps.of(self._changes)
-
-    def _flush(self) -> None:
-        if self._intervals:
-            bounds = np.array(self._intervals, np.int64) - self._start
-            np.clip(bounds, 0, self._length, out=bounds)
-            np.add.at(self._changes, bounds[:, 0], 1)
-            np.add.at(self._changes, bounds[:, 1], -1)
-            self._intervals.clear()
 
 
 def _unsorted(path: Path, found: str) -> str:

@@ -11,7 +11,7 @@ from helixer_ft.preparation.coverage.request import FORWARD, REVERSE, UNSTRANDED
 
 PLUS, MINUS, SKIP = 0, 1, -1
 _SKIPPED = pysam.FUNMAP | pysam.FSECONDARY | pysam.FQCFAIL
-_ALL_FLAGS = 1 << 12
+LARGEST_FLAG = (1 << 12) - 1
 
 STRANDED_SHARE = 0.75
 """From this share of agreeing reads on a library counts as stranded."""
@@ -29,7 +29,7 @@ def strand_of_flags(strandedness: str) -> tuple[int, ...]:
     duplicates do, as in Helixer.
     """
     strands = []
-    for flag in range(_ALL_FLAGS):
+    for flag in range(LARGEST_FLAG + 1):
         flips = {
             REVERSE: mate_of(flag) == 0,
             FORWARD: mate_of(flag) == 1,

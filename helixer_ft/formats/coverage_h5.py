@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.hdf5 import find, open_hdf5
+from helixer_ft.formats.hdf5 import GuardedFile, find, open_hdf5
 
 READS, SIGNAL = "reads", "signal"
 """Kinds of tracks: counts of aligned reads (BAM, CRAM), or values per base (bigWig)."""
@@ -252,23 +252,31 @@ def copy_data_file(source: Path, destination: Path, prefix: str) -> None:
     OSError
         `destination` cannot be written.
     """
+    what = "a Helixer data file (.h5)"
+    with open_hdf5(source, what) as file:
+        replaces = prefix in prefixes(file)
+    if not replaces:
+        shutil.copyfile(source, destination)
+        return
+    with GuardedFile(destination, "w+") as disk:
+        with open_hdf5(source, what) as file, h5py.File(disk, "w") as new:
+            _copy_others(file, new, prefix)
+        disk.check()
+
+
+def _copy_others(file: h5py.File, new: h5py.File, prefix: str) -> None:
     left_out = {name.rpartition("/")[2] for name in members(prefix)}
-    with open_hdf5(source, "a Helixer data file (.h5)") as file:
-        if prefix not in prefixes(file):
-            shutil.copyfile(source, destination)
-            return
-        with h5py.File(destination, "w") as new:
-            new.attrs.update(file.attrs)
-            for name in file:
-                if name != _GROUP:
-                    find(file, name)
-                    file.copy(name, new)
-            old_group, group = file[_GROUP], new.create_group(_GROUP)
-            group.attrs.update(old_group.attrs)
-            for name in old_group:
-                if name not in left_out:
-                    find(file, f"{_GROUP}/{name}")
-                    file.copy(old_group[name], group, name)
+    new.attrs.update(file.attrs)
+    for name in file:
+        if name != _GROUP:
+            find(file, name)
+            file.copy(name, new)
+    old_group, group = file[_GROUP], new.create_group(_GROUP)
+    group.attrs.update(old_group.attrs)
+    for name in old_group:
+        if name not in left_out:
+            find(file, f"{_GROUP}/{name}")
+            file.copy(old_group[name], group, name)
 
 
 def _check_dataset(

@@ -49,7 +49,7 @@ def data_rows(
 def write_data(path: Path, *seqids: str, genes: dict[str, list] | None = None) -> Path:
     """A data file of some of the sequences."""
     lengths = {name: LENGTHS[name] for name in seqids or LENGTHS}
-    write_data_file(path, data_rows(lengths, genes=genes))
+    write_data_file(path, data_rows(lengths, genes=genes), force=True)
     return path
 
 

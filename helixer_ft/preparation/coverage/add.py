@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import h5py
@@ -21,6 +21,7 @@ from helixer_ft.formats.coverage_h5 import (
     check_prefix,
     copy_data_file,
 )
+from helixer_ft.formats.hdf5 import GuardedFile
 from helixer_ft.preparation.coverage.alignments import (
     AlignmentSource,
     RegionCounts,
@@ -134,41 +135,40 @@ def _write(
         "helixer_ft_version": __version__,
         "helixer_ft_command_line": request.command_line,
     }
-    files: list[h5py.File] = []
     try:
-        for table, path in zip(tables, paths, strict=True):
-            copy_data_file(table.path, path, request.prefix)
-            files.append(h5py.File(path, "r+"))
-        writers = [
-            CoverageWriter(
-                file,
-                request.prefix,
-                [report.track for report in reports],
-                [report.files for report in reports],
-                [report.strandedness for report in reports],
-                attributes,
-            )
-            for file in files
-        ]
-        done = progress.track("Coverage", len(tasks), workers.read(tasks))
-        for task, values in done:
-            for region, own in zip(task.batch, values, strict=True):
-                _write_region(writers, task.track, region, own, reports[task.track])
-        for file in files:
-            file.close()
-    except (OSError, RuntimeError) as error:  # what HDF5 says of a full disk
-        with suppress(OSError, RuntimeError):
-            for file in files:
-                file.close()
+        with ExitStack() as disks:
+            files = []
+            for table, path in zip(tables, paths, strict=True):
+                copy_data_file(table.path, path, request.prefix)
+                files.append(disks.enter_context(GuardedFile(path, "r+")))
+            with ExitStack() as stack:
+                writers = [
+                    CoverageWriter(
+                        stack.enter_context(h5py.File(file, "r+")),
+                        request.prefix,
+                        [report.track for report in reports],
+                        [report.files for report in reports],
+                        [report.strandedness for report in reports],
+                        attributes,
+                    )
+                    for file in files
+                ]
+                done = progress.track("Coverage", len(tasks), workers.read(tasks))
+                for task, values in done:
+                    for region, own in zip(task.batch, values, strict=True):
+                        _write_region(writers, task.track, region, own, reports[task.track])
+                    for file in files:
+                        file.check()
+            for file, table, path in zip(files, tables, paths, strict=True):
+                file.check()
+                os.fsync(file.fileno())
+                shutil.copymode(table.path, path)
+    except (OSError, RuntimeError) as error:
+        folder = request.out_dir or tables[0].path.parent
         raise HelixerFtError(
-            f"{request.out_dir or tables[0].path.parent}: could not be written "
-            f"({str(error).splitlines()[0]}). Nothing was changed there; free disk space or give "
-            "--out-dir."
+            f"{folder}: could not be written ({getattr(error, 'strerror', None) or error}). "
+            "Nothing was changed there; free disk space, or give another --out-dir."
         ) from error
-    for table, path in zip(tables, paths, strict=True):
-        shutil.copymode(table.path, path)
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
 
 
 def _write_region(

@@ -94,6 +94,8 @@ def read_region(source: SignalSource, seqid: str, start: int, end: int) -> Regio
 def _read(path: Path, seqid: str, start: int, end: int) -> tuple[np.ndarray, int]:
     file = _open(path)
     try:
+        if seqid not in file.chroms():  # written without the sequences that have no value
+            return np.zeros(end - start, np.float32), 0
         values = file.values(seqid, start, end, fillna=None).astype(np.float32)
         not_finite = int(np.isinf(values).sum())
         if np.isnan(file.info()["summary"]["sum"]):  # else NaN is where there is no value

@@ -58,7 +58,10 @@ def check_bam(path: Path, ends: Mapping[str, int], progress: Progress) -> None:
     InputError
         Not sorted, not readable, another genome.
     """
-    _check_sequences(path, sequence_lengths(path), ends, progress)
+    found = sequence_lengths(path)
+    missing = _check_sequences(path, found, ends, progress)
+    if missing:
+        raise _other_genome(path, missing, found, ends)
 
 
 def signal_source(
@@ -76,7 +79,12 @@ def signal_source(
         More than two files, another genome.
     """
     for path, header in zip(pair, headers, strict=True):
-        _check_sequences(path, header.lengths, ends, progress)
+        missing = _check_sequences(path, header.lengths, ends, progress)
+        if missing:  # programs leave out the sequences without values
+            progress.notice(
+                f"{path.name}: has no values on {len(missing)} of the {len(ends)} sequences of the "
+                f"data ({_some(missing)}), taken as 0 there"
+            )
     last = headers[-1]
     negate = len(pair) == 2 and last.minimum < 0 and last.maximum <= 0
     if negate:
@@ -95,30 +103,38 @@ def signal_source(
 
 def _check_sequences(
     path: Path, found: Mapping[str, int], ends: Mapping[str, int], progress: Progress
-) -> None:
-    """Refuse tracks of another genome than the data's."""
+) -> list[str]:
+    """Refuse tracks of another genome than the data's; returns the sequences that are missing."""
     missing = sorted(ends.keys() - found.keys())
-    if missing:
-        whole = "none" if len(missing) == len(ends) else "not all"
-        raise InputError(
-            f"{path}: has {whole} of the {len(ends)} sequences of the data; missing: "
-            f"{_some(missing)}. It has: {_some(sorted(found))}. Use reads or signals on the very "
-            "genome that the data were made of, under the same names."
-        )
-    short = sorted(name for name, end in ends.items() if found[name] < end)
+    there = sorted(ends.keys() & found.keys())
+    if not there:
+        raise _other_genome(path, missing, found, ends)
+    short = [name for name in there if found[name] < ends[name]]
     if short:
         raise InputError(
             f"{path}: {len(short)} of the {len(ends)} sequences are shorter there than in the "
             f"data: {short[0]} has {found[short[0]]:,} bp, the data reach to {ends[short[0]]:,}. "
             "This is another assembly: use the genome that the data were made of."
         )
-    longer = sorted(name for name, end in ends.items() if found[name] > end)
+    longer = [name for name in there if found[name] > ends[name]]
     if longer:
         progress.notice(
             f"{path.name}: {len(longer)} of the {len(ends)} sequences go on beyond their data "
             f"({_some(longer)}): fine where the data are parts of sequences, wrong where they "
             "are of another assembly"
         )
+    return missing
+
+
+def _other_genome(
+    path: Path, missing: Sequence[str], found: Mapping[str, int], ends: Mapping[str, int]
+) -> InputError:
+    share = "none" if len(missing) == len(ends) else "not all"
+    return InputError(
+        f"{path}: has {share} of the {len(ends)} sequences of the data; missing: "
+        f"{_some(missing)}. It has: {_some(sorted(found))}. Use reads or signals on the very "
+        "genome that the data were made of, under the same names."
+    )
 
 
 def _some(names: Sequence[str], at_most: int = 5) -> str:

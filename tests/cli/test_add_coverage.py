@@ -300,7 +300,7 @@ def test_sam_text(place):
 @pytest.mark.parametrize("index", [True, False])
 @pytest.mark.parametrize("marker", [True, False])
 def test_truncated(place, index, marker):
-    reads = random_reads(6000, 1)
+    reads = random_reads(2500, 1)
     whole = write_bam(place.folder / "whole.bam", reads, index=index)
     data = whole.read_bytes()
     whole.write_bytes(data[: len(data) // 2] + (data[-28:] if marker else b""))

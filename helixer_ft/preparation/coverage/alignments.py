@@ -15,6 +15,8 @@ from helixer_ft.preparation.coverage.strandedness import LARGEST_FLAG, SKIP, str
 WHAT = "aligned reads (BAM or CRAM, sorted by coordinate)"
 _FIELDS = "required_fields=0x2e"  # flag, sequence, position, CIGAR: no bases, no reference
 _INDEX_SUFFIXES = (".csi", ".bai", ".crai")
+_ALIGNED = (pysam.CMATCH, pysam.CEQUAL, pysam.CDIFF)
+_SKIPPED = (pysam.CREF_SKIP, pysam.CDEL)
 _READS_AT_ONCE = 1 << 18
 """Whose intervals are collected before they are counted."""
 
@@ -56,7 +58,7 @@ class Steps:
     def of(cls, differences: np.ndarray) -> "Steps":
         """From a dense array of changes, one longer than the region."""
         positions = np.flatnonzero(differences).astype(np.int32)
-        return cls(len(differences) - 1, positions, differences[positions])
+        return cls(len(differences) - 1, positions, differences[positions].astype(np.int32))
 
     def values(self) -> np.ndarray:
         """(length,) int32: the counts."""
@@ -173,31 +175,30 @@ def count_region(
 ) -> RegionCounts:
     """Count the reads over a region as Helixer does.
 
-    CIGAR M, = and X add to the coverage, N and D to the spliced coverage: what of a read's span
-    is not aligned.
+    CIGAR M, = and X add to the coverage, N and D to the spliced coverage.
     """
     aligned, skipped = ((_Counter(start, end), _Counter(start, end)) for _ in range(2))
     strands = strand_of_flags(strandedness)
+    edges = [(*one.edges, *other.edges) for one, other in zip(aligned, skipped, strict=True)]
     reads, count, seen = file.fetch(seqid, start, end), 0, -1
     while seen:
         seen = 0
         for seen, read in enumerate(islice(reads, _READS_AT_ONCE), start=1):  # noqa: B007
             strand = strands[read.flag & LARGEST_FLAG]
-            first, last = read.reference_start, read.reference_end
-            if strand == SKIP or last is None:
+            if strand == SKIP:
                 continue
-            count += first >= start
-            starts, ends = aligned[strand].edges
-            if read.get_overlap(first, last) == last - first:  # most reads; blocks take longer
-                starts.append(first)
-                ends.append(last)
-                continue
-            blocks = read.get_blocks()
-            starts += [left for left, _ in blocks]
-            ends += [right for _, right in blocks]
-            starts, ends = skipped[strand].edges  # from the end of a block to the next one's start
-            starts += [first, *(right for _, right in blocks)]
-            ends += [*(left for left, _ in blocks), last]
+            starts, ends, skip_starts, skip_ends = edges[strand]
+            at = read.reference_start
+            count += at >= start
+            for operation, size in read.cigartuples or ():
+                if operation in _ALIGNED:
+                    starts.append(at)
+                    at += size
+                    ends.append(at)
+                elif operation in _SKIPPED:
+                    skip_starts.append(at)
+                    at += size
+                    skip_ends.append(at)
         for counter in (*aligned, *skipped):
             counter.flush()
     return RegionCounts(
@@ -217,14 +218,15 @@ class _Counter:
 
     def __init__(self, start: int, end: int) -> None:
         self._start, self._length = start, end - start
-        self._changes = np.zeros(self._length + 1, np.int32)
+        self._changes = np.zeros(self._length + 1, np.int64)
         self.edges: tuple[list[int], list[int]] = ([], [])
 
     def flush(self) -> None:
-        for edges, change in zip(self.edges, (1, -1), strict=True):
-            offsets = np.clip(np.array(edges, np.int64) - self._start, 0, self._length)
-            np.add.at(self._changes, offsets, change)
-            edges.clear()
+        for edges, add in zip(self.edges, (np.add, np.subtract), strict=True):
+            if edges:
+                offsets = np.clip(np.array(edges, np.int64) - self._start, 0, self._length)
+                add(self._changes, np.bincount(offsets, minlength=self._length + 1), self._changes)
+                edges.clear()
 
     def steps(self) -> Steps:
         return Steps.of(self._changes)

@@ -20,6 +20,8 @@ _READS_WANTED = 20_000
 """Within genes; windows are looked at, in random order, until they are found."""
 _READS_PER_WINDOW = 20_000
 _SEED = 0
+_MIXED = 0.65
+"""An unstranded library has a forward share near a half, not beyond this."""
 
 Tell = Callable[[str], None]
 
@@ -103,10 +105,6 @@ def decide(path: Path, asked: str, evidence: Evidence | None, notice: Tell, warn
     else:
         notice(f"{path.name}: {asked}, as the reads show ({evidence.text()})")
     return asked
-
-
-_MIXED = 0.65
-"""An unstranded library has a forward share near a half, not beyond this."""
 
 
 def _windows(tables: Sequence[RowTable]) -> list[tuple[RowTable, int, int]] | None:

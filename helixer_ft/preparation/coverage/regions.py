@@ -47,7 +47,7 @@ class RowTable:
 
     def seqid(self, row: int) -> str:
         """The sequence of a row."""
-        return bytes(self.seqids[row]).decode(errors="replace")
+        return _text(self.seqids[row])
 
 
 @dataclass(frozen=True)
@@ -120,20 +120,16 @@ def sequence_ends(tables: Sequence[RowTable]) -> dict[str, int]:
     """
     species = sorted({bytes(name) for table in tables for name in np.unique(table.species)})
     if len(species) > 1:
-        names = ", ".join(name.decode(errors="replace") for name in species)
+        listed = ", ".join(name.decode(errors="replace") for name in species)
         raise InputError(
-            f"the data are of {len(species)} species ({names}), but reads are aligned to one "
+            f"the data are of {len(species)} species ({listed}), but reads are aligned to one "
             "genome. Give the files of one species with --data, and those of another in a run of "
             "their own, with the same --track-names."
         )
-    ends: dict[str, int] = {}
-    for table in tables:
-        upper = table.start_ends.max(axis=1)
-        for name in np.unique(table.seqids):
-            seqid = name.decode(errors="replace")
-            end = int(upper[table.seqids == name].max())
-            ends[seqid] = max(end, ends.get(seqid, 0))
-    return ends
+    names, codes = np.unique(np.concatenate([t.seqids for t in tables]), return_inverse=True)
+    ends = np.zeros(len(names), np.int64)
+    np.maximum.at(ends, codes, np.concatenate([t.start_ends.max(axis=1) for t in tables]))
+    return {_text(name): end for name, end in zip(names.tolist(), ends.tolist(), strict=True)}
 
 
 def regions_of(tables: Sequence[RowTable], largest: int = LARGEST_REGION) -> Iterator[Region]:
@@ -167,7 +163,7 @@ def regions_of(tables: Sequence[RowTable], largest: int = LARGEST_REGION) -> Ite
             )
         )
         if ends_here:
-            seqid = names[codes[first]].decode(errors="replace")
+            seqid = _text(names[codes[first]])
             yield Region(seqid, int(rows[first, 2]), int(end), rows[first:i])
             first = i
         if i < len(rows):
@@ -188,6 +184,10 @@ def batches_of(tables: Sequence[RowTable], threads: int) -> list[tuple[Region, .
     if batch:
         result.append(tuple(batch))
     return result
+
+
+def _text(name: bytes) -> str:
+    return bytes(name).decode(errors="replace")
 
 
 def _table(

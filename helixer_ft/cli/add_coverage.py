@@ -119,9 +119,9 @@ def command(**options: Any) -> None:
     \b
     Examples:
       helixer-ft add-coverage -d data/ --bam leaf.bam --bam root.bam
-      helixer-ft add-coverage -d data/ --bam leaf.bam --strandedness reverse --out-dir with_rnaseq/
-      helixer-ft add-coverage -d data/ --bigwig cage_plus.bw,cage_minus.bw --coverage-prefix cage
-      helixer-ft add-coverage --data genome.h5 --bam l.bam --bam r.bam --track-names leaf,root
+      helixer-ft add-coverage -d data/ --bam leaf.cram --strandedness reverse
+      helixer-ft add-coverage -d data/ --bigwig a.bw,b.bw --coverage-prefix cage
+      helixer-ft add-coverage --data genome.h5 --bam a.bam --out-dir new/
     """  # fmt: skip
     request = CoverageRequest(
         data_dir=options["data_dir"],

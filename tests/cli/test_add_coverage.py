@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from helixer_ft.cli import main
+from helixer_ft.errors import InputError
 from tests.preparation.coverage_files import (
     LENGTHS,
     coverage_of,
@@ -475,3 +476,8 @@ def test_disk_full_half_way(place, force):
     assert "Nothing was changed there; free disk space" in result.stderr
     assert "Traceback" not in result.stderr
     assert place.content() == before
+
+
+def test_debug_shows_the_error(place):
+    result = place.run("--bam", place.folder / "none.bam", "--debug")
+    assert isinstance(result.exception, InputError)

@@ -69,8 +69,12 @@ def write_bam(path: Path, reads, *, index: bool = True, lengths=LENGTHS, sort: b
             read.query_name = f"r{number}"
             read.flag = flag
             read.reference_id, read.reference_start = names.index(seqid), position
+            read.next_reference_id, read.next_reference_start = read.reference_id, position
             read.cigartuples = [(OPERATIONS.index(name), size) for name, size in cigar]
             read.query_sequence = "A" * sum(size for name, size in cigar if name in "MIS=X")
+            read.query_qualities = pysam.qualitystring_to_array(
+                "I" * len(read.query_sequence or "")
+            )
             read.mapping_quality = number % 3 * 20
             file.write(read)
     if index:

@@ -9,6 +9,7 @@ from helixer_ft import __version__
 # In the order of a user's work; module -> what `helixer-ft --help` says without importing it.
 COMMANDS = {
     "prepare": "Make training, validation and test data from FASTA and GFF3.",
+    "add-coverage": "Add coverage tracks (BAM, CRAM, bigWig) to such data.",
     "whole": "Fine-tune every layer of a trained model.",
     "freeze": "Keep the trained body fixed, train new final layer(s).",
 }

@@ -1,9 +1,11 @@
 """Opening HDF5 files that come from elsewhere: clear errors, and no way out of the file itself."""
 
+import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -32,6 +34,45 @@ def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
             f"{path}: is damaged or truncated ({_first_line(error)}), expected {what}. "
             "Copy it again or make it anew."
         ) from error
+
+
+class GuardedFile(io.FileIO):
+    """A file on disk for `h5py.File(GuardedFile(path, "r+"), "r+")`, which outlives a full disk.
+
+    HDF5 cannot close a file whose last writes fail, and ends the process. Here writing seems to
+    go on; `check` raises what went wrong.
+
+    Attributes
+    ----------
+    error
+        The first error of writing.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of `data`, or take note that it cannot be."""
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view) and self.error is None:
+            try:
+                done += super().write(view[done:]) or 0
+            except OSError as error:
+                self.error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length, or take note that it cannot be."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return self.tell() if size is None else size
+
+    def check(self) -> None:
+        """Raise the first error of writing, if there was one."""
+        if self.error is not None:
+            raise self.error
 
 
 def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:

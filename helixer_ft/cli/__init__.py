@@ -11,6 +11,7 @@ COMMANDS = {
     "prepare": "Make training, validation and test data from FASTA and GFF3.",
     "whole": "Fine-tune every layer of a trained model.",
     "freeze": "Keep the trained body fixed, train new final layer(s).",
+    "predict": "Predict genes base by base, on a data file or a genome.",
 }
 
 

@@ -185,20 +185,22 @@ def test_batch_size_does_not(work, size):
 
 def test_backend(work):
     pytest.importorskip("jax")
-    found = {}
-    for backend in ("jax", "tensorflow"):
-        arguments = ["-l", work.model, "-t", work.data, "-p", work.folder / f"{backend}.h5"]
-        done = subprocess.run(
-            [sys.executable, "-m", "helixer_ft", "predict", *arguments, "--backend", backend],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert f"Keras backend: {backend} (--backend)" in done.stderr
-        with h5py.File(work.folder / f"{backend}.h5") as file:
-            found[backend] = np.stack([file[name][()] for name in DATASETS]).astype(np.float64)
-    assert found["jax"] == pytest.approx(found["tensorflow"], abs=1e-3)
+    found = work.predicted()
+    running = os.environ["KERAS_BACKEND"]
+    other = "tensorflow" if running == "jax" else "jax"
+    work.refused("--backend", other, "--force", parts=[f"Keras runs on '{running}'"])
+    arguments = ["-l", work.model, "-t", work.data, "-p", work.out, "--backend", other, "--force"]
+    done = subprocess.run(
+        [sys.executable, "-m", "helixer_ft", "predict", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"Keras backend: {other} (--backend)" in done.stderr
+    with h5py.File(work.out) as file:
+        others = np.stack([file[name][()] for name in DATASETS]).astype(np.float64)
+    assert others == pytest.approx(found, abs=1e-3)
 
 
 def test_precision(work):
@@ -273,8 +275,9 @@ def test_options_of_a_genome(work, options, parts):
         (b"@r\nACGT\n+\nIIII\n", ["expected a genome in FASTA"]),
         (b">a\nACGT\n>a\nACGT\n", ["'a' is there twice"]),
         (b">a\nMKLE\n", ["letters that are no bases"]),
-        (gzip.compress(b">a\n" + b"ACGT" * 99)[:-9], ["damaged or truncated"]),
+        (gzip.compress(b">a\n" + b"ACGT" * 99, mtime=0)[:-9], ["cannot be read (damaged?)"]),
     ],
+    ids=["empty", "fastq", "twice", "protein", "truncated"],
 )
 def test_broken_genomes(work, content, parts):
     work.fasta.write_bytes(content)
@@ -354,12 +357,10 @@ def test_outputs_that_cannot_be_written(work):
     )
 
 
-@pytest.mark.parametrize("there", [False, True])
-def test_a_full_disk(work, there):
+def test_a_full_disk(work):
     """A real one: no file above 64 KiB can be written, and the predictions take more."""
     write_data_file(work.data, random_rows(60, length=900), force=True)
-    if there:
-        work.out.write_bytes(b"old")
+    work.out.write_bytes(b"old")
     arguments = ["-l", work.model, "-t", work.data, "-p", work.out, "--force"]
     result = subprocess.run(
         [sys.executable, "-m", "helixer_ft", "predict", *map(str, arguments)],
@@ -376,9 +377,7 @@ def test_a_full_disk(work, there):
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
     assert not partial_path(work.out).exists()
-    assert work.out.exists() == there
-    if there:
-        assert work.out.read_bytes() == b"old"
+    assert work.out.read_bytes() == b"old"
 
 
 def test_out_of_memory(work, monkeypatch):

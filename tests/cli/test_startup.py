@@ -37,7 +37,8 @@ def python(code: str, *arguments: object, **environment: str) -> subprocess.Comp
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], *([name, "--help"] for name in ("prepare", "whole", "freeze"))]
+    "arguments",
+    [["--help"], *([name, "--help"] for name in ("prepare", "whole", "freeze", "predict"))],
 )
 def test_help_imports_neither_keras_nor_the_numeric_libraries(arguments):
     report = "import atexit, sys; atexit.register(lambda: print('|', *sys.modules))\n"
@@ -50,7 +51,9 @@ def test_help_imports_neither_keras_nor_the_numeric_libraries(arguments):
 
 def test_help_lists_the_commands_in_workflow_order():
     text = python(RUN, "--help").stdout
-    assert text.index("prepare ") < text.index("whole ") < text.index("freeze ")
+    names = ("prepare ", "whole ", "freeze ", "predict ")
+    places = [text.index(f"\n  {name}") for name in names]
+    assert places == sorted(places)
 
 
 @pytest.fixture

@@ -196,13 +196,13 @@ class DataFile:
 
     def _missing(self, name: str, expected: str, found: object) -> InputError:
         state = f"of shape {found.shape}" if isinstance(found, h5py.Dataset) else "missing"
-        if self.labels:
-            what, how = f"{WHAT} with labels", "helixer-ft prepare, with --gff3"
-        else:
-            what, how = WHAT, "helixer-ft prepare"
+        remedy = (
+            "with labels. Make it with helixer-ft prepare, with --gff3."
+            if self.labels
+            else "to predict on. Make it with helixer-ft prepare."
+        )
         return InputError(
-            f"{self.path}: data/{name} is {state}, expected {expected}; this is not {what}. "
-            f"Make it with {how}."
+            f"{self.path}: data/{name} is {state}, expected {expected}; this is not {WHAT} {remedy}"
         )
 
 

@@ -15,8 +15,8 @@ from helixer_ft.training.resources import ProcessMemory
 
 MEMORY_SHARE = 0.8
 """Share of the memory left that batches may take where their size is chosen."""
-MAX_ON_HOST, MAX_ON_DEVICE = 32, 256
-"""Most windows at once where the size is chosen: larger batches gain nothing."""
+MAX_ON_HOST, MAX_ON_DEVICE = 8, 256
+"""Most windows at once where the size is chosen: on processors, more gain nothing."""
 
 Predict = Callable[[Batch], np.ndarray]
 

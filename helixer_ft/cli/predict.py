@@ -32,7 +32,11 @@ class BatchSize(click.ParamType):
             self.fail(f"{value!r} is neither a whole number nor auto.", param, ctx)
 
 
-@click.command("predict", cls=Command)
+@click.command(
+    "predict",
+    cls=Command,
+    epilog="HybridModel.py's --predict-phase, --gpu-id and --workers are accepted too.",
+)
 @click.option(
     "-l",
     "--load-model-path",
@@ -125,6 +129,10 @@ class BatchSize(click.ParamType):
 @click.option("-v", "--verbose", is_flag=True, help="The model and the windows too.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option("--force", is_flag=True, help="Overwrite the output of an earlier run.")
+# HybridModel.py's own words, so that its commands can be pasted over
+@click.option("--predict-phase", is_flag=True, hidden=True)
+@click.option("--gpu-id", type=click.IntRange(min=0), hidden=True)
+@click.option("--workers", type=int, hidden=True)
 def command(**options: Any) -> None:
     """Predict genes base by base, on a data file or a genome.
 
@@ -151,15 +159,17 @@ def command(**options: Any) -> None:
             for name in (
                 "load_model_path", "prediction_output_path", "fasta", "species",
                 "subsequence_length", "overlap", "overlap_offset", "core_length", "precision",
-                "force",
+                "predict_phase", "force",
             )
         },
     )  # fmt: skip
-    backend = select_backend(options["backend"])
+    backend = select_backend(options["backend"], options["gpu_id"])
 
     from helixer_ft.cli.prediction_output import PredictionPrinter
     from helixer_ft.inference.predict import predict
 
     printer = PredictionPrinter(quiet=options["quiet"], as_json=options["as_json"])
+    if options["workers"] is not None:
+        printer.notice("--workers has no meaning here: data are read ahead in one thread")
     printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
     printer.prediction(predict(request, printer), verbose=options["verbose"])

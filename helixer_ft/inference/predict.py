@@ -156,6 +156,11 @@ def _check_model(request: PredictRequest, model: TrainedModel) -> None:
             f"{architecture.coverage_channels // 2} track(s) beside the bases; predicting with "
             "such a model is not possible yet. Take the model it was made from."
         )
+    if request.predict_phase and not architecture.has_phase:
+        raise InputError(
+            f"{request.load_model_path}: predicts no phase, so --predict-phase cannot be kept. "
+            "Leave it out."
+        )
     length, pool = request.genome_length, architecture.pool_size
     if request.fasta is not None and length % pool:
         below = length // pool * pool

@@ -36,6 +36,8 @@ class PredictRequest:
         Windows at once; None: as many as fit into memory.
     precision
         Of the computation.
+    predict_phase
+        The model must predict phase (HybridModel.py's word).
     force
         Overwrite the output.
     command_line
@@ -53,6 +55,7 @@ class PredictRequest:
     core_length: int | None = None
     val_test_batch_size: int | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    predict_phase: bool = False
     force: bool = False
     command_line: str = ""
 

@@ -225,6 +225,21 @@ def test_force(work):
     assert work.out.read_bytes() != b"precious"
 
 
+def test_hybridmodels_words(work):
+    default = work.predicted()
+    assert np.array_equal(work.predicted("--predict-phase"), default)
+    result = work.run("--workers", 4, "--force")
+    assert "--workers has no meaning here" in result.stderr
+    write_model_file(work.model, tiny_model(phase=False).to_file({}), force=True)
+    work.refused("--predict-phase", "--force", parts=[f"{work.model}: predicts no phase"])
+
+
+def test_gpu_id(work, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # given back afterwards
+    assert work.run("--gpu-id", 3).exit_code == 0
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
+
+
 # -- what it refuses ---------------------------------------------------------------------------
 
 

@@ -31,6 +31,8 @@ _PER_ROW = {
     "err_samples": "true or false",
 }
 """Datasets with one value (`start_ends`: two) per row, and what they hold."""
+_UNLABELLED = ("seqids", "species", "start_ends")
+"""Those of them that a file without labels has."""
 
 
 @dataclass(frozen=True)
@@ -42,24 +44,24 @@ class Windows:
     bases
         (n, L, 4) float16, order C A T G; padding 0.
     genic
-        (n, L) uint8: 0 intergenic, 1 UTR, 2 CDS, 3 intron, 4 none (padding).
+        (n, L) uint8: 0 intergenic, 1 UTR, 2 CDS, 3 intron, 4 none (padding); None without labels.
     phase
         (n, L) uint8: 0 none, 1-3 phase 0-2, 4 none (padding); None where not asked for.
     transitions
         (n, L) uint8, bit k set where column k of `data/transitions` is; None where not asked for.
     valid
-        (n, L) bool: neither masked nor padding.
+        (n, L) bool: neither masked nor padding; None without labels.
     """
 
     bases: np.ndarray
-    genic: np.ndarray
-    phase: np.ndarray | None
-    transitions: np.ndarray | None
-    valid: np.ndarray
+    genic: np.ndarray | None = None
+    phase: np.ndarray | None = None
+    transitions: np.ndarray | None = None
+    valid: np.ndarray | None = None
 
 
 class DataFile:
-    """One labelled data file, its row table in memory, its bases read on demand.
+    """One data file, its row table in memory, its bases read on demand.
 
     Parameters
     ----------
@@ -67,6 +69,9 @@ class DataFile:
         The `.h5` file.
     phase, transitions
         Whether `data/phases` and `data/transitions` are needed.
+    labels
+        Whether labels are needed at all; false: `X`, `seqids`, `species` and `start_ends` are
+        enough (data to predict on), and no row is `usable`.
 
     Raises
     ------
@@ -74,10 +79,13 @@ class DataFile:
         Not HDF5, truncated, without rows, or a dataset missing or of another shape or type.
     """
 
-    def __init__(self, path: Path, *, phase: bool = True, transitions: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, phase: bool = True, transitions: bool = True, labels: bool = True
+    ) -> None:
         self.path = path
-        self.phase = phase
-        self.transitions = transitions
+        self.labels = labels
+        self.phase = labels and phase
+        self.transitions = labels and transitions
         with open_hdf5(path, WHAT) as file:
             data = find(file, "data/X")
             if not isinstance(data, h5py.Dataset) or data.ndim != 3 or data.shape[2] != 4:
@@ -87,14 +95,20 @@ class DataFile:
                 raise InputError(f"{path}: holds no subsequences. Make it anew with more sequence.")
             for name in self._datasets():
                 self._check_dataset(file, name)
-            table = {name: self._row_table(file, name) for name in _PER_ROW}
+            per_row = _PER_ROW if labels else _UNLABELLED
+            table = {name: self._row_table(file, name) for name in per_row}
         self.seqids: list[str] = [_decode(name) for name in table["seqids"]]
         self.species: list[str] = [_decode(name) for name in table["species"]]
         self.start_ends: np.ndarray = table["start_ends"].astype(np.int64)
-        self.usable: np.ndarray = table["is_annotated"].astype(bool) & table["err_samples"].astype(
-            bool
-        )
+        self.usable: np.ndarray = np.zeros(self.n_rows, bool)
+        if labels:
+            self.usable = table["is_annotated"].astype(bool) & table["err_samples"].astype(bool)
         """(rows,) bool: annotated sequence and at least one valid base; the rows to train on."""
+
+    @cached_property
+    def shifts(self) -> np.ndarray:
+        """(rows,) how far a row is rotated to be as the network sees it; see `row_shifts`."""
+        return row_shifts(self.start_ends, self.length)
 
     @cached_property
     def regions(self) -> list[tuple[str, str, int]]:
@@ -115,13 +129,15 @@ class DataFile:
             raw = {name: self._read_rows(file, name, rows) for name in self._datasets()}
         return Windows(
             bases=raw["X"].astype(np.float16, copy=False),
-            genic=self._codes(raw["y"], "y"),
+            genic=self._codes(raw["y"], "y") if self.labels else None,
             phase=self._codes(raw["phases"], "phases") if self.phase else None,
             transitions=_bits(raw["transitions"]) if self.transitions else None,
-            valid=raw["sample_weights"] != 0,
+            valid=raw["sample_weights"] != 0 if self.labels else None,
         )
 
     def _datasets(self) -> list[str]:
+        if not self.labels:
+            return ["X"]
         return [
             "X",
             "y",
@@ -134,11 +150,8 @@ class DataFile:
         dataset = file[f"data/{name}"]
         out = np.empty((len(rows), *dataset.shape[1:]), dataset.dtype)
         for i, row in enumerate(rows):
-            start, end = self.start_ends[row]
-            if 0 < start - end < self.length:  # a padded minus-strand row: padding to the front
-                out[i] = np.roll(dataset[row], self.length - (start - end), axis=0)
-            else:
-                out[i] = dataset[row]
+            shift = self.shifts[row]
+            out[i] = np.roll(dataset[row], shift, axis=0) if shift else dataset[row]
         return out
 
     def _codes(self, one_hot: np.ndarray, name: str) -> np.ndarray:
@@ -183,10 +196,24 @@ class DataFile:
 
     def _missing(self, name: str, expected: str, found: object) -> InputError:
         state = f"of shape {found.shape}" if isinstance(found, h5py.Dataset) else "missing"
-        return InputError(
-            f"{self.path}: data/{name} is {state}, expected {expected}; this is not {WHAT} with "
-            "labels. Make it with helixer-ft prepare, with --gff3."
+        remedy = (
+            "with labels. Make it with helixer-ft prepare, with --gff3."
+            if self.labels
+            else "to predict on. Make it with helixer-ft prepare."
         )
+        return InputError(
+            f"{self.path}: data/{name} is {state}, expected {expected}; this is not {WHAT} {remedy}"
+        )
+
+
+def row_shifts(start_ends: np.ndarray, length: int) -> np.ndarray:
+    """(rows,) int: how far rows as stored are rotated to be as the network sees them.
+
+    A padded minus-strand row by its padding, which so comes to the front; others by 0. Rotated
+    back by as much, what the network makes of a row lies as its bases do in the file.
+    """
+    span = start_ends[:, 0] - start_ends[:, 1]
+    return np.where((span > 0) & (span < length), length - span, 0)
 
 
 def write_data_file(path: Path, datasets: Mapping[str, np.ndarray], *, force: bool = False) -> None:

@@ -1,15 +1,23 @@
-"""Opening HDF5 files that come from elsewhere: clear errors, and no way out of the file itself."""
+"""HDF5 files that come from elsewhere: clear errors, and no way out of the file itself.
+
+And what the writers of large files share: chunks compressed outside of HDF5, full disks.
+"""
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
-from helixer_ft.errors import InputError
+from helixer_ft.errors import HelixerFtError, InputError
+
+GZIP_LEVEL = 4
+"""Of h5py, and of Helixer's files."""
 
 
 @contextmanager
@@ -110,6 +118,28 @@ def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
                 f"{file.filename}: {name} is of a type that cannot be read ({error})."
             ) from error
     return node
+
+
+def compressed_chunk(raw: bytes, itemsize: int, level: int = GZIP_LEVEL) -> bytes:
+    """What HDF5's shuffle filter (bytes of equal place side by side) and gzip make of a chunk.
+
+    Any thread may: zlib lets others run meanwhile, HDF5 does not.
+    """
+    if itemsize > 1:
+        raw = np.frombuffer(raw, np.uint8).reshape(-1, itemsize).T.tobytes()
+    return zlib.compress(raw, level)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """What HDF5 says of a full disk while it writes `path` becomes a `HelixerFtError`."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise HelixerFtError(
+            f"{path}: could not be written ({_first_line(error)}). "
+            "Free disk space or give another path."
+        ) from error
 
 
 def _check_file(path: Path, what: str) -> None:

@@ -164,6 +164,8 @@ class BaseVectorError(HelixerFtError):
 
 def pack(windows: Windows, table: BaseTable) -> np.ndarray:
     """Rows `(n, 3, L)` uint8 of subsequences as read from a file."""
+    assert windows.genic is not None
+    assert windows.valid is not None, "read without labels"
     rows = np.zeros((len(windows.bases), PLANES, windows.bases.shape[1]), np.uint8)
     rows[:, 0] = table.encode(windows.bases)
     rows[:, 1] = windows.genic + _VALID * windows.valid.astype(np.uint8)

@@ -36,9 +36,12 @@ def python(code: str, *arguments: object, **environment: str) -> subprocess.Comp
     )
 
 
+COMMANDS = ("prepare", "add-coverage", "whole", "freeze", "predict")
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], *([name, "--help"] for name in ("prepare", "add-coverage", "whole", "freeze"))],
+    [["--help"], *([name, "--help"] for name in COMMANDS)],
 )
 def test_help_imports_neither_keras_nor_the_numeric_libraries(arguments):
     report = "import atexit, sys; atexit.register(lambda: print('|', *sys.modules))\n"
@@ -51,7 +54,7 @@ def test_help_imports_neither_keras_nor_the_numeric_libraries(arguments):
 
 def test_help_lists_the_commands_in_workflow_order():
     text = python(RUN, "--help").stdout
-    places = [text.index(f"  {name} ") for name in ("prepare", "add-coverage", "whole", "freeze")]
+    places = [text.index(f"\n  {name} ") for name in COMMANDS]
     assert places == sorted(places)
 
 

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from conftest import batch_of, random_rows, tiny_model
 
 from helixer_ft.formats.data_h5 import DataFile, write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.inference.predict import predict
+from helixer_ft.inference.request import PredictRequest
 from helixer_ft.network.model import (
     TrainedModel,
     build_keras,
@@ -100,8 +103,6 @@ def test_helixer_loads_what_each_strategy_writes(peer, shared, tmp_path, name, s
     write_model_file(path, trained_one_step(plan, data).to_file({"strategy": strategy}))
     out = tmp_path / "out.npz"
     python(peer, shared / "peer" / "helixer_load.py", path, data, out, ROWS)
-    import h5py
-
     with h5py.File(data) as file:
         bases = file["data/X"][:ROWS].astype(np.float32)
     difference = np.abs(np.load(out)["genic"] - ours(load_model(path), bases)[0])
@@ -220,3 +221,46 @@ def test_training_steps_without_batch_statistics_agree(peer, shared, tmp_path):
         file=sys.stderr,
     )
     assert np.array(losses) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+def test_predictions_are_helixers(peer, shared, tmp_path, overlap):
+    """A genome from FASTA to predictions on both sides, contigs shorter than a window too."""
+    generator = np.random.default_rng(3)
+    fasta = tmp_path / "g.fa"
+    fasta.write_text(
+        "".join(
+            f">s{i}\n{''.join(generator.choice(list('ACGTN'), n, p=[0.3, 0.2, 0.2, 0.29, 0.01]))}\n"
+            for i, n in enumerate([100_000, 64_152, 10_000, 21_384])
+        )
+    )
+    model = shared / "models" / "small.h5"
+    python(
+        peer, peer / "fasta2h5.py", "--fasta-path", fasta, "--h5-output-path", tmp_path / "g.h5",
+        "--species", "sp", "--subsequence-length", 21384,
+    )  # fmt: skip
+    python(
+        peer, peer / "HybridModel.py", "--load-model-path", model, "--test-data", tmp_path / "g.h5",
+        *(["--overlap"] if overlap else []), "--val-test-batch-size", 8,
+        "--prediction-output-path", tmp_path / "theirs.h5",
+    )  # fmt: skip
+    options = {"overlap": overlap, "val_test_batch_size": 8}
+    predict(PredictRequest(model, tmp_path / "a.h5", test_data=tmp_path / "g.h5", **options))
+    predict(PredictRequest(model, tmp_path / "b.h5", fasta=fasta, **options))
+    shifts = DataFile(tmp_path / "g.h5", labels=False).shifts
+    assert np.count_nonzero(shifts) == 2
+    with (
+        h5py.File(tmp_path / "theirs.h5") as theirs,
+        h5py.File(tmp_path / "a.h5") as from_data,
+        h5py.File(tmp_path / "b.h5") as from_fasta,
+    ):
+        assert sorted(theirs) == sorted(from_data)
+        for name in theirs:
+            # Helixer has padded minus-strand rows padding first
+            expected = np.stack(
+                [np.roll(row, -shift, 0) for row, shift in zip(theirs[name], shifts, strict=True)]
+            ).astype(np.float64)
+            found = from_data[name][()].astype(np.float64)
+            assert np.abs(found - expected).max() < 2e-3
+            assert np.abs(found - expected).mean() < 1e-5
+            assert np.array_equal(from_fasta[name][()], from_data[name][()])

@@ -27,8 +27,7 @@ class JaxEngine(Engine):
         model, optimizer, training = self.model, self.optimizer, self.training_mode
         pool_size, settings = self.architecture.pool_size, self.settings
         self._take_state()
-        if jax.local_devices()[0].memory_stats():
-            self.memory = _DeviceMemory()
+        self.memory = device_memory()
 
         def gradients(
             trainable: Any,
@@ -128,6 +127,11 @@ class _DeviceMemory(ProcessMemory):
     @staticmethod
     def _statistic(name: str) -> int:
         return int(jax.local_devices()[0].memory_stats().get(name, 0))
+
+
+def device_memory() -> ProcessMemory:
+    """See `helixer_ft.training.engine.device_memory`."""
+    return _DeviceMemory() if jax.local_devices()[0].memory_stats() else ProcessMemory()
 
 
 def forward(model: Any) -> Callable[[Batch], np.ndarray]:

@@ -15,7 +15,6 @@ import numpy as np
 from helixer_ft.errors import InputError
 from helixer_ft.formats.hdf5 import find
 
-DEFAULT_PREFIX = "rnaseq"
 READS, SIGNAL = "reads", "signal"
 """Kinds of tracks: counts of aligned reads (BAM, CRAM), or values per base (bigWig)."""
 PADDING = -1

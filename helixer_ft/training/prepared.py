@@ -107,6 +107,12 @@ def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = Fal
             f"{request.load_model_path}: predicts no phase, so --predict-phase cannot be kept. "
             "Leave it out."
         )
+    if wanted is not None and architecture.coverage_channels:
+        progress.notice(
+            f"{request.load_model_path} takes coverage of {architecture.coverage_channels // 2} "
+            f"track(s), prefix {wanted.prefix}, normalisation {wanted.normalization}: all data "
+            "must have it"
+        )
     sets = _open_sets(request, architecture, wanted, training_files, validation_files)
     coverage = None
     if wanted is not None:

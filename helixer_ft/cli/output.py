@@ -22,6 +22,7 @@ from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
 from helixer_ft.network.coverage import track_list
 from helixer_ft.progress import duration_text, size_text
 from helixer_ft.training.history import Check, TrainingProgress
+from helixer_ft.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,6 +161,8 @@ class Printer(TrainingProgress):
             markup=False,
         )
         if outcome.coverage and outcome.coverage.without:
+            other = RunFolder(path).without_coverage_path
+            self.out.print(f"Saved, without coverage: {other}", markup=False)
             self.out.print(coverage_line(outcome), markup=False)
         self.out.print(verdict_line(outcome), markup=False, style="bold")
 
@@ -240,6 +243,7 @@ def _coverage_dict(coverage: "CoverageComparison") -> dict[str, Any]:
         "silenced": _scores_dict(silenced) if silenced else None,
         "difference": _interval_dict(compared) if compared else None,
         "verdict": compared.interval.verdict if compared else None,
+        "checks": dict(zip(("without", "with"), coverage.checks, strict=True)),
     }
 
 

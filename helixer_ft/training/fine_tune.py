@@ -45,12 +45,12 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
     baseline = _score_all(untouched, _for(base, prepared), progress, "the untouched model")
     del untouched
     progress.check(_baseline_check(baseline))
-    without = None
+    without: _Tuned | None = None
     if prepared.comparison is not None:
         progress.notice("the same without coverage first, to compare with")
         other = _for(prepared.comparison.model, replace(prepared, plan=prepared.comparison))
         record = _Record(other, folder.without_coverage_path, folder.write_other_history, baseline)
-        without = _tune(other, record, progress, ", without coverage").scores
+        without = _tune(other, record, progress, ", without coverage")
         progress.notice("now with coverage")
     tuning = _for(plan.model, prepared)
     record = _Record(tuning, request.save_model_path, folder.write_history, baseline)
@@ -71,7 +71,10 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
         test=test,
         coverage=coverage,
         ended=tuned.ended,
-        warnings=tuple(outcome_warnings(record.checks, record.best[0], validation, test)),
+        warnings=(
+            *outcome_warnings(record.checks, record.best[0], validation, test),
+            *(coverage.warnings if coverage else ()),
+        ),
         seconds=time.monotonic() - started,
         versions=versions(),
     )
@@ -79,10 +82,13 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
 
 @dataclass(frozen=True)
 class _Tuned:
-    """A network after its training: scores of its best check per set, and why training ended."""
+    """A network after its training: scores of its best check per set, the number of its checks,
+    and why training ended.
+    """
 
     engine: Engine
     scores: dict[str, DatasetScore]
+    checks: int
     ended: str
 
 
@@ -117,13 +123,13 @@ def _tune(
     if prepared.test is not None:
         size, task = settings.val_test_batch_size, f"scoring the tuned model{remark}: test data"
         scores["test"] = score_dataset(engine, prepared.test, size, progress, task)
-    return _Tuned(engine, scores, ended)
+    return _Tuned(engine, scores, len(record.checks) - 1, ended)
 
 
 def _compare_coverage(
     prepared: PreparedRun,
     tuned: _Tuned,
-    without: dict[str, DatasetScore] | None,
+    without: _Tuned | None,
     progress: TrainingProgress,
 ) -> CoverageComparison:
     """What coverage was worth, on the data that the verdict is taken on."""
@@ -140,8 +146,9 @@ def _compare_coverage(
         tuned=tuned.scores[on],
         without=None
         if without is None
-        else compare(dataset, without[on], tuned.scores[on], request.settings.seed),
+        else compare(dataset, without.scores[on], tuned.scores[on], request.settings.seed),
         silenced=silenced,
+        checks=(without.checks if without else 0, tuned.checks),
     )
 
 

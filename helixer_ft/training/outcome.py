@@ -35,12 +35,27 @@ class CoverageComparison:
         kept, and there is no such model.
     silenced
         The tuned model where no base has coverage; None where not asked for.
+    checks
+        Number of checks of the training without and with coverage; the first is 0 without one.
     """
 
     input: CoverageInput
     tuned: DatasetScore
     without: Comparison | None
     silenced: DatasetScore | None
+    checks: tuple[int, int]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes the two models hard to compare, in plain words."""
+        fewer, more = sorted(self.checks)
+        if self.without is None or 2 * fewer >= more:
+            return []
+        return [
+            f"the head without coverage was trained for {self.checks[0]} checks, the one with for "
+            f"{self.checks[1]}: part of their difference may be the length of training. A larger "
+            "--patience evens that out."
+        ]
 
 
 @dataclass(frozen=True)

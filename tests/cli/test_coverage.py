@@ -24,6 +24,7 @@ from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import plan_freeze
 from helixer_ft.training.history import TrainingProgress
+from helixer_ft.training.outcome import CoverageComparison
 from helixer_ft.training.prepared import PreparedRun, prepare_run
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
@@ -133,6 +134,7 @@ def test_outcome_with_coverage(done):
     f1 = {name: coverage[name]["genic_f1"] for name in ("without", "with", "silenced")}
     assert coverage["difference"]["genic_f1"] == pytest.approx(f1["with"] - f1["without"])
     assert coverage["difference"]["blocks"] == 25
+    assert coverage["checks"] == {"without": 2, "with": 2}
     # the tracks tell the labels: they help, and without them the head is lost
     assert coverage["verdict"] == "better"
     assert coverage["with"]["f1"]["CDS"] > coverage["without"]["f1"]["CDS"]
@@ -201,7 +203,20 @@ def test_the_table_without_test_data(work):
     (cds,) = [line.split() for line in table if line.startswith("CDS")]
     assert len(cds) == 5
     assert result.stdout.splitlines()[-2].startswith("Whether coverage helped cannot be told")
+    assert f"Saved, without coverage: {work.folder / 'tuned.run'}" in result.stdout
     assert "optimistic" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("checks", "warned"), [((9, 46), True), ((46, 9), True), ((23, 46), False), ((0, 9), False)]
+)
+def test_trainings_of_different_lengths_are_hard_to_compare(checks, warned):
+    compared = SimpleNamespace() if checks[0] else None
+    found = CoverageComparison(LEAF, SimpleNamespace(), compared, None, checks).warnings
+    assert bool(found) == warned
+    if warned:
+        assert f"without coverage was trained for {checks[0]} checks" in found[0]
+        assert "--patience" in found[0]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,10 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
         post_coverage_hidden_layer=options.get("post_coverage_hidden_layer", False),
         hidden_units=options.get("hidden_units"),
         keep_head=options.get("keep_head", False) or options["fine_tune_resume"],
+        input_coverage=options.get("input_coverage", False),
+        coverage_prefix=options.get("coverage_prefix"),
+        coverage_norm=options.get("coverage_norm"),
+        ablate_coverage=options.get("ablate_coverage", False),
         settings=settings,
         cache=cache_settings_from(options),
         predict_phase=options["predict_phase"],
@@ -69,7 +73,8 @@ def _hybridmodel_notices(command: str, options: dict[str, Any]) -> list[str]:
         notices.insert(
             0,
             f"{', '.join(used)}: HybridModel.py's words. Defaults differ: at most 100 epochs (not "
-            "10000), class and transition weights as recommended (not none); "
+            "10000), class and transition weights as recommended (not none), coverage normalised "
+            "by log (not as it is); "
             "--resume-training loads trained weights, it does not go on with an interrupted run",
         )
     return notices

@@ -16,6 +16,7 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
+from helixer_ft.formats.coverage_h5 import Track, members, read_tracks
 from helixer_ft.formats.hdf5 import find, open_hdf5
 
 WHAT = "a Helixer data file (.h5)"
@@ -51,6 +52,9 @@ class Windows:
         (n, L) uint8, bit k set where column k of `data/transitions` is; None where not asked for.
     valid
         (n, L) bool: neither masked nor padding; None without labels.
+    coverage
+        (n, L, 2 * tracks) float32: coverage of every track, then spliced coverage of every track,
+        as in the file (not normalised); padding -1. None where not asked for.
     """
 
     bases: np.ndarray
@@ -58,6 +62,7 @@ class Windows:
     phase: np.ndarray | None = None
     transitions: np.ndarray | None = None
     valid: np.ndarray | None = None
+    coverage: np.ndarray | None = None
 
 
 class DataFile:
@@ -72,6 +77,8 @@ class DataFile:
     labels
         Whether labels are needed at all; false: `X`, `seqids`, `species` and `start_ends` are
         enough (data to predict on), and no row is `usable`.
+    coverage_prefix
+        "rnaseq" for `evaluation/rnaseq_coverage` and its spliced part; None: no coverage.
 
     Raises
     ------
@@ -80,12 +87,20 @@ class DataFile:
     """
 
     def __init__(
-        self, path: Path, *, phase: bool = True, transitions: bool = True, labels: bool = True
+        self,
+        path: Path,
+        *,
+        phase: bool = True,
+        transitions: bool = True,
+        labels: bool = True,
+        coverage_prefix: str | None = None,
     ) -> None:
         self.path = path
         self.labels = labels
         self.phase = labels and phase
         self.transitions = labels and transitions
+        self.coverage_prefix = coverage_prefix
+        self.tracks: tuple[Track, ...] = ()
         with open_hdf5(path, WHAT) as file:
             data = find(file, "data/X")
             if not isinstance(data, h5py.Dataset) or data.ndim != 3 or data.shape[2] != 4:
@@ -97,6 +112,8 @@ class DataFile:
                 self._check_dataset(file, name)
             per_row = _PER_ROW if labels else _UNLABELLED
             table = {name: self._row_table(file, name) for name in per_row}
+            if coverage_prefix is not None:
+                self.tracks = read_tracks(file, path, coverage_prefix)
         self.seqids: list[str] = [_decode(name) for name in table["seqids"]]
         self.species: list[str] = [_decode(name) for name in table["species"]]
         self.start_ends: np.ndarray = table["start_ends"].astype(np.int64)
@@ -116,8 +133,15 @@ class DataFile:
         lower = self.start_ends.min(axis=1)
         return list(zip(self.species, self.seqids, lower.tolist(), strict=True))
 
-    def read(self, rows: Iterable[int]) -> Windows:
+    def read(self, rows: Iterable[int], *, coverage: bool = True) -> Windows:
         """Read some rows, in the order given, oriented as the network sees them.
+
+        Parameters
+        ----------
+        rows
+            Their numbers.
+        coverage
+            False: leave the coverage out, of a file that was opened with it.
 
         Raises
         ------
@@ -126,14 +150,30 @@ class DataFile:
         """
         rows = list(rows)
         with open_hdf5(self.path, WHAT) as file:
-            raw = {name: self._read_rows(file, name, rows) for name in self._datasets()}
+            raw = {name: self._read_rows(file, f"data/{name}", rows) for name in self._datasets()}
+            wanted = coverage and self.coverage_prefix is not None
+            tracks = self._read_coverage(file, rows) if wanted else None
         return Windows(
             bases=raw["X"].astype(np.float16, copy=False),
             genic=self._codes(raw["y"], "y") if self.labels else None,
             phase=self._codes(raw["phases"], "phases") if self.phase else None,
             transitions=_bits(raw["transitions"]) if self.transitions else None,
             valid=raw["sample_weights"] != 0 if self.labels else None,
+            coverage=tracks,
         )
+
+    def read_coverage(self, rows: Iterable[int]) -> np.ndarray:
+        """`Windows.coverage` of some rows alone; the file was opened with a coverage prefix."""
+        with open_hdf5(self.path, WHAT) as file:
+            return self._read_coverage(file, list(rows))
+
+    def _read_coverage(self, file: h5py.File, rows: Sequence[int]) -> np.ndarray:
+        assert self.coverage_prefix is not None, "opened with a coverage prefix"
+        n_tracks = len(self.tracks)
+        out = np.empty((len(rows), self.length, 2 * n_tracks), np.float32)
+        for i, name in enumerate(members(self.coverage_prefix)[:2]):
+            out[:, :, i * n_tracks : (i + 1) * n_tracks] = self._read_rows(file, name, rows)
+        return out
 
     def _datasets(self) -> list[str]:
         if not self.labels:
@@ -147,7 +187,7 @@ class DataFile:
         ]
 
     def _read_rows(self, file: h5py.File, name: str, rows: Sequence[int]) -> np.ndarray:
-        dataset = file[f"data/{name}"]
+        dataset = file[name]
         out = np.empty((len(rows), *dataset.shape[1:]), dataset.dtype)
         for i, row in enumerate(rows):
             shift = self.shifts[row]

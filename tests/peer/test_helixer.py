@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from conftest import batch_of, random_rows, tiny_model
 
+from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.data_h5 import DataFile, write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inference.predict import predict
 from helixer_ft.inference.request import PredictRequest
+from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import (
     TrainedModel,
     build_keras,
@@ -173,6 +175,57 @@ def test_helixers_coverage_models_are_read(peer, shared, tmp_path, hidden):
     assert theirs(peer, tmp_path / "coverage.h5", bases, tmp_path) == pytest.approx(
         ours(model, bases), abs=2e-5
     )
+
+
+TRACKS = (Track("leaf"), Track("root"))
+
+
+def with_coverage(rows: int, length: int, tracks: int) -> np.ndarray:
+    """(rows, length, 4 + 2 * tracks) bases and coverage, normalised."""
+    generator = np.random.default_rng(1)
+    bases = np.eye(4, dtype=np.float32)[generator.integers(0, 4, (rows, length))]
+    raw = generator.integers(-1, 300, (rows, length, 2 * tracks)).astype(np.float32)
+    values = CoverageInput("rnaseq", "log", TRACKS[:tracks]).normalize(raw)
+    return np.concatenate([bases, values.astype(np.float32)], axis=2)
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["one layer", "hidden layer"])
+@pytest.mark.parametrize("tracks", [1, 2])
+@pytest.mark.parametrize("name", ["small", "small_keras2.12", "full_random"])
+def test_keras_2_loads_our_coverage_models(peer, shared, tmp_path, name, tracks, hidden):
+    coverage = CoverageInput("rnaseq", "log", TRACKS[:tracks])
+    model = load_model(shared / "models" / f"{name}.h5")
+    plan = plan_freeze(model, coverage=coverage, hidden_layer=hidden)
+    path = tmp_path / "coverage.h5"
+    write_model_file(path, plan.model.to_file({}))
+    read = load_model(path)
+    assert read.coverage == coverage
+    x = with_coverage(2, 9000, tracks)
+    difference = np.abs(theirs(peer, path, x, tmp_path) - ours(read, x))
+    assert difference.mean() < 3e-7
+    assert difference.max() < (5e-5 if name.startswith("small") else 1e-5)
+    silent = x.copy()
+    silent[..., 4:] = np.log(1.1)
+    assert np.abs(ours(read, silent) - ours(read, x)).max() > 0.01
+
+
+@pytest.mark.parametrize("coverage", [None, CoverageInput("rnaseq", "log", TRACKS[:1])])
+def test_new_heads_on_helixers_own_coverage_models(peer, shared, tmp_path, coverage):
+    """The body is a nested model there; coverage stays, or goes."""
+    data = shared / "train" / "spombe_mini_rnaseq"
+    python(
+        peer, peer / "HybridModel.py", "-b", 8, "--val-test-batch-size", 6, "-e", 1,
+        "--resume-training", "--fine-tune", "--input-coverage", "--coverage-norm", "log",
+        "--load-model-path", shared / "models" / "small.h5", "--data-dir", data,
+        "--save-model-path", tmp_path / "helixers.h5",
+    )  # fmt: skip
+    plan = plan_freeze(load_model(tmp_path / "helixers.h5"), coverage=coverage, hidden_layer=True)
+    path = tmp_path / "ours.h5"
+    write_model_file(path, plan.model.to_file({}))
+    x = with_coverage(2, 9000, 1)[..., : 6 if coverage else 4]
+    difference = np.abs(theirs(peer, path, x, tmp_path) - ours(load_model(path), x))
+    assert difference.mean() < 3e-7
+    assert difference.max() < 5e-5
 
 
 def test_training_steps_without_batch_statistics_agree(peer, shared, tmp_path):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.coverage_names import DEFAULT_PREFIX
 
-DEFAULT_PREFIX = "rnaseq"
 AUTO = "auto"
 REVERSE, FORWARD, UNSTRANDED = "reverse", "forward", "unstranded"
 STRANDEDNESS = (REVERSE, FORWARD, UNSTRANDED)

@@ -39,7 +39,7 @@ class JaxEngine(Engine):
             n: Any,
         ) -> Any:
             weights = pooled_weights(labels, transitions, pool_size, settings)
-            inputs = network_input(given)
+            inputs = network_input(given, pool_size)
             if self.leaves_out_fillers:
                 inputs = [inputs, jnp.asarray(jnp.arange(len(inputs)) < n, jnp.float32)]
 
@@ -55,7 +55,7 @@ class JaxEngine(Engine):
             return optimizer.stateless_apply(state, grads, trainable)
 
         def score(trainable: Any, fixed: Any, given: Any, labels: Any) -> Any:
-            inputs = network_input(given)
+            inputs = network_input(given, pool_size)
             if self.leaves_out_fillers:
                 inputs = [inputs, jnp.ones(len(inputs))]
             logits, _ = model.stateless_call(trainable, fixed, inputs, training=False)
@@ -141,7 +141,7 @@ def forward(model: Any) -> Callable[[Batch], np.ndarray]:
 
     @jax.jit
     def compiled(trainable: Any, fixed: Any, given: Any) -> Any:
-        output, _ = model.stateless_call(trainable, fixed, network_input(given), training=False)
+        output, _ = model.stateless_call(trainable, fixed, network_input(given, 1), training=False)
         return output
 
     return lambda batch: np.asarray(compiled(trainable, fixed, batch.input))

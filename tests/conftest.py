@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from helixer_ft.backend import select_backend
-from helixer_ft.formats.coverage_h5 import Track, create_coverage
+from helixer_ft.formats.coverage_h5 import CoverageWriter, Track
 from helixer_ft.formats.data_h5 import Windows, write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import (
@@ -132,12 +132,13 @@ def add_coverage(
     with h5py.File(path, "r+") as file:
         y = file["data/y"][:]
         padding = ~file["data/X"][:].any(axis=2)
-        both = create_coverage(file, prefix, tracks, names, ["yes"] * len(names), {})
-        for dataset, classes in zip(both, ((1, 2), (3,)), strict=True):
-            for track in range(len(names)):
-                found = y[:, :, classes].sum(axis=2) * (30.0 + track)
-                found = values(found) if values else found
-                dataset[:, :, track] = np.where(padding, -1, found)
+        writer = CoverageWriter(file, prefix, tracks, names, ["yes"] * len(names), {})
+        for track in range(len(names)):
+            found = [y[:, :, classes].sum(axis=2) * (30.0 + track) for classes in ((1, 2), (3,))]
+            if values:
+                found = [values(part) for part in found]
+            for row, bases in enumerate((~padding).sum(axis=1)):
+                writer.write(row, track, *(part[row, :bases] for part in found))
 
 
 def batch_of(windows: Windows) -> Batch:

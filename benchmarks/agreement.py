@@ -106,7 +106,7 @@ def write_arrays(data: str, out: str, steps: int) -> None:
     arrays = {"steps": np.array(steps), "data": np.array(data)}
     for i in range(batches):
         batch = dataset.read(np.arange(BATCH * i, BATCH * (i + 1)))
-        codes, table = batch.input
+        codes, table = batch.input.values()
         arrays |= {f"rows{i}": batch.rows, f"table{i}": table, f"x{i}": table[codes]}
         labels = unpack(batch.labels)
         for name, classes in (("genic", labels.genic), ("phase", labels.phase)):

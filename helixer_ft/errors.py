@@ -7,6 +7,14 @@ class HelixerFtError(Exception):
     exit_code = 1
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the host, or the device that computes (JAX, TensorFlow), has no memory left."""
+    signs = ("RESOURCE_EXHAUSTED", "ResourceExhausted")
+    return isinstance(error, MemoryError) or any(
+        sign in f"{type(error).__name__} {error}" for sign in signs
+    )
+
+
 class InputError(HelixerFtError):
     """What the user gave cannot be used: an option, a model, a data file. Exit status 2."""
 

@@ -2,12 +2,15 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from helixer_ft.backend import select_backend
+from helixer_ft.formats.coverage_h5 import CoverageWriter, Track
 from helixer_ft.formats.data_h5 import Windows, write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import (
@@ -112,6 +115,30 @@ def random_rows(
         "is_annotated": np.ones(n, bool),
         "err_samples": np.ones(n, bool),
     }
+
+
+def add_coverage(
+    path: Path,
+    *names: str,
+    prefix: str = "rnaseq",
+    kind: str = "reads",
+    values: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> None:
+    """Add tracks that follow the labels to a data file: reads on UTR and CDS, spliced on introns.
+
+    `values` changes those of both datasets; padding stays -1.
+    """
+    tracks = [Track(name, kind) for name in names]
+    with h5py.File(path, "r+") as file:
+        y = file["data/y"][:]
+        padding = ~file["data/X"][:].any(axis=2)
+        writer = CoverageWriter(file, prefix, tracks, names, ["yes"] * len(names), {})
+        for track in range(len(names)):
+            found = [y[:, :, classes].sum(axis=2) * (30.0 + track) for classes in ((1, 2), (3,))]
+            if values:
+                found = [values(part) for part in found]
+            for row, bases in enumerate((~padding).sum(axis=1)):
+                writer.write(row, track, *(part[row, :bases] for part in found))
 
 
 def batch_of(windows: Windows) -> Batch:

@@ -9,8 +9,10 @@ from helixer_ft import __version__
 # In the order of a user's work; module -> what `helixer-ft --help` says without importing it.
 COMMANDS = {
     "prepare": "Make training, validation and test data from FASTA and GFF3.",
+    "add-coverage": "Add coverage tracks (BAM, CRAM, bigWig) to such data.",
     "whole": "Fine-tune every layer of a trained model.",
     "freeze": "Keep the trained body fixed, train new final layer(s).",
+    "predict": "Predict genes base by base, on a data file or a genome.",
     "evaluate-genes": "Score predicted GFF3 against a reference, gene by gene.",
     "inspect": "Say what a model, a data file or a predictions file holds.",
 }

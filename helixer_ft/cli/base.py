@@ -5,14 +5,12 @@ from typing import Any, NoReturn
 
 import click
 
-from helixer_ft.errors import HelixerFtError
+from helixer_ft.errors import HelixerFtError, is_out_of_memory
 
-_OUT_OF_MEMORY = (
-    "out of memory. Try a smaller --batch-size (with --accumulate, to the same effect) and "
-    "--val-test-batch-size."
-)
-_EXHAUSTED = ("RESOURCE_EXHAUSTED", "ResourceExhausted")
-"""How JAX and TensorFlow say that a device has no memory left."""
+_SMALLER_BATCHES = {
+    "batch_size": "--batch-size (with --accumulate, to the same effect)",
+    "val_test_batch_size": "--val-test-batch-size",
+}
 
 
 class Command(click.Command):
@@ -30,14 +28,14 @@ class Command(click.Command):
             self._end(ctx, str(error), error.exit_code, error)
         except BrokenPipeError:
             sys.exit(1)
-        except MemoryError as error:
-            self._end(ctx, _OUT_OF_MEMORY, 1, error)
         except OSError as error:  # a folder that cannot be read, a disk that is gone
             text = f"{error.filename or 'a file'}: {error.strerror or error}."
             self._end(ctx, text, 1, error)
         except Exception as error:
-            if any(sign in f"{type(error).__name__} {error}" for sign in _EXHAUSTED):
-                self._end(ctx, _OUT_OF_MEMORY, 1, error)
+            if is_out_of_memory(error):
+                options = [text for name, text in _SMALLER_BATCHES.items() if name in ctx.params]
+                advice = f" Try a smaller {' and '.join(options)}." if options else ""
+                self._end(ctx, f"out of memory.{advice}", 1, error)
             text = (
                 f"unexpected {type(error).__name__}: {error}. This is a fault of helixer-ft: "
                 "please report it with the output of the same command with --debug."

@@ -6,15 +6,13 @@ from helixer_ft.backend import select_backend
 from helixer_ft.cli import output
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError
-from helixer_ft.formats.released_models import model_folder
 
 
 def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) -> None:
     """Run a fine-tuning command to its end."""
     settings = settings_from(options)
     printer = output.Printer(quiet=options["quiet"], as_json=options["as_json"])
-    if model_folder() in options["load_model_path"].parents:  # a lineage was given, or might be
-        printer.notice(f"model: {options['load_model_path']}")
+    printer.model(options["load_model_path"])
     for notice in _hybridmodel_notices(command, options):
         printer.notice(notice)
     backend = select_backend(options["backend"], options["gpu_id"])
@@ -34,6 +32,10 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
         post_coverage_hidden_layer=options.get("post_coverage_hidden_layer", False),
         hidden_units=options.get("hidden_units"),
         keep_head=options.get("keep_head", False) or options["fine_tune_resume"],
+        input_coverage=options.get("input_coverage", False),
+        coverage_prefix=options.get("coverage_prefix"),
+        coverage_norm=options.get("coverage_norm"),
+        ablate_coverage=options.get("ablate_coverage", False),
         settings=settings,
         cache=cache_settings_from(options),
         predict_phase=options["predict_phase"],
@@ -72,7 +74,8 @@ def _hybridmodel_notices(command: str, options: dict[str, Any]) -> list[str]:
         notices.insert(
             0,
             f"{', '.join(used)}: HybridModel.py's words. Defaults differ: at most 100 epochs (not "
-            "10000), class and transition weights as recommended (not none); "
+            "10000), class and transition weights as recommended (not none), coverage normalised "
+            "by log (not as it is); "
             "--resume-training loads trained weights, it does not go on with an interrupted run",
         )
     return notices

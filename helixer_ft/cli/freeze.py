@@ -6,6 +6,11 @@ import click
 
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.options import HYBRIDMODEL_NOTE, training_options
+from helixer_ft.formats.coverage_names import (
+    DEFAULT_NORMALIZATION,
+    DEFAULT_PREFIX,
+    NORMALIZATIONS,
+)
 from helixer_ft.training.settings import CACHE_PRECISIONS, CacheSettings
 
 
@@ -24,6 +29,28 @@ from helixer_ft.training.settings import CACHE_PRECISIONS, CacheSettings
 )
 @click.option(
     "--keep-head", is_flag=True, help="Train the existing head further instead of a new one."
+)
+@click.option(
+    "--input-coverage",
+    is_flag=True,
+    help="The head takes coverage (helixer-ft add-coverage) beside the body's output; a head "
+    "without is trained too, to compare with.",
+)
+@click.option(
+    "--coverage-prefix",
+    metavar="TEXT",
+    help="TEXT_coverage and TEXT_spliced_coverage are the coverage in the data.  [default: "
+    f"{DEFAULT_PREFIX}, or the model's own]",
+)
+@click.option(
+    "--coverage-norm",
+    type=click.Choice(NORMALIZATIONS),
+    help=f"ln(x + 1.1), x / 100 or x.  [default: {DEFAULT_NORMALIZATION}, or the model's own]",
+)
+@click.option(
+    "--ablate-coverage",
+    is_flag=True,
+    help="Also score the tuned model with its tracks silenced (coverage 0 everywhere).",
 )
 @click.option(
     "--cache-features/--no-cache-features",
@@ -45,6 +72,7 @@ def command(**options: Any) -> None:
     Examples:
       helixer-ft freeze -l land_plant.h5 -d data/ -t test_data.h5 -s tuned.h5
       helixer-ft freeze --post-coverage-hidden-layer -l land_plant.h5 -d data/
+      helixer-ft freeze --input-coverage -l land_plant.h5 -d data/ -t test_data.h5
     """
     from helixer_ft.cli.fine_tuning import run_command
 

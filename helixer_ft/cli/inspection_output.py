@@ -92,7 +92,8 @@ def _show_data(content: DataContent, printer: Printer) -> None:
         )
         printer.out.print(_class_table(content.labels))
     for prefix, tracks in content.coverage.items():
-        _lines(printer, f"Coverage '{prefix}': {len(tracks)} track(s): {', '.join(tracks)}")
+        names = ", ".join(f"{track.name} ({track.kind})" for track in tracks)
+        _lines(printer, f"Coverage '{prefix}': {len(tracks)} track(s): {names}")
     if not content.coverage:
         _lines(printer, "Coverage: none")
     _show_values(dict(content.attributes), printer, "")

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -18,17 +19,22 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from helixer_ft.formats.released_models import model_folder
 from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
+from helixer_ft.network.coverage import track_list
 from helixer_ft.progress import duration_text, size_text
 from helixer_ft.training.history import Check, TrainingProgress
+from helixer_ft.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from helixer_ft.network.coverage import CoverageInput
     from helixer_ft.training.data_checks import SetSummary
     from helixer_ft.training.estimate import Estimate
-    from helixer_ft.training.outcome import Comparison, Outcome
+    from helixer_ft.training.outcome import Comparison, CoverageComparison, Outcome
     from helixer_ft.training.prepared import PreparedRun
+    from helixer_ft.training.scoring import DatasetScore
 
 
 _CHECK_HEADING = (
@@ -54,6 +60,11 @@ class Printer(TrainingProgress):
     def notice(self, text: str) -> None:
         if not self.quiet:
             self.err.print(f"Note: {text}", markup=False)
+
+    def model(self, path: Path) -> None:
+        """Which file it is, where a lineage was (or might have been) given in its place."""
+        if model_folder() in path.parents:
+            self.notice(f"model: {path}")
 
     def warning(self, text: str) -> None:
         self.err.print(f"Warning: {text}", style="yellow", markup=False)
@@ -116,6 +127,8 @@ class Printer(TrainingProgress):
             + (f"; new: {', '.join(plan.new)}." if plan.new else "."),
             markup=False,
         )
+        if plan.model.coverage is not None:
+            self.out.print(_coverage_line(plan.model.coverage), markup=False)
         if verbose:
             self.out.print(_layer_table(prepared))
 
@@ -141,6 +154,8 @@ class Printer(TrainingProgress):
         self.out.print(_comparison_table("validation", outcome.validation))
         if outcome.test:
             self.out.print(_comparison_table("test", outcome.test))
+        if outcome.coverage:
+            self.out.print(_coverage_table(outcome, outcome.coverage))
         if verbose:
             for name, matrix, classes in _matrices(outcome):
                 self.out.print(_matrix_table(name, matrix, classes))
@@ -152,6 +167,10 @@ class Printer(TrainingProgress):
             f"{outcome.best.batch}); {outcome.seconds:.0f} s",
             markup=False,
         )
+        if outcome.coverage and outcome.coverage.without:
+            other = RunFolder(path).without_coverage_path
+            self.out.print(f"Saved, without coverage: {other}", markup=False)
+            self.out.print(coverage_line(outcome), markup=False)
         self.out.print(verdict_line(outcome), markup=False, style="bold")
 
     def _print_json(self, value: dict[str, Any]) -> None:
@@ -170,6 +189,27 @@ def verdict_line(outcome: "Outcome") -> str:
     )
 
 
+_COVERAGE_VERDICTS = {
+    "better": "Coverage helped",
+    "not better": "Coverage did not help",
+    "cannot tell": "Whether coverage helped cannot be told",
+}
+
+
+def coverage_line(outcome: "Outcome") -> str:
+    """Whether coverage was worth it, in one sentence; there is a model without to compare with."""
+    assert outcome.coverage is not None, "coverage was taken"
+    compared = outcome.coverage.without
+    assert compared is not None, "a head without coverage was trained"
+    interval = compared.interval
+    return (
+        f"{_COVERAGE_VERDICTS[interval.verdict]}: genic F1 on the {outcome.verdict_on} data "
+        f"{compared.baseline.genic_f1:.4f} without, {compared.tuned.genic_f1:.4f} with "
+        f"({interval.difference:+.4f}, 95 % interval {interval.low:+.4f} to {interval.high:+.4f}, "
+        f"{interval.blocks} genome blocks)."
+    )
+
+
 def outcome_dict(outcome: "Outcome") -> dict[str, Any]:
     """The outcome as `--json` prints it."""
     baseline, best = outcome.checks[0], outcome.best
@@ -177,8 +217,8 @@ def outcome_dict(outcome: "Outcome") -> dict[str, Any]:
         "verdict": outcome.verdict,
         "verdict_on": outcome.verdict_on,
         "difference": _interval_dict(outcome.decisive),
-        "baseline": _scores_dict(outcome.validation, "baseline"),
-        "best": _scores_dict(outcome.validation, "tuned")
+        "baseline": _scores_dict(outcome.validation.baseline),
+        "best": _scores_dict(outcome.validation.tuned)
         | {"check": best.number, "epoch": best.epoch, "batch": best.batch},
         "training_subset": {
             "baseline": {"genic_f1": baseline.subset.genic_f1, "loss": baseline.subset.loss},
@@ -194,10 +234,24 @@ def outcome_dict(outcome: "Outcome") -> dict[str, Any]:
     }
     if outcome.test:
         result["test"] = {
-            "baseline": _scores_dict(outcome.test, "baseline"),
-            "tuned": _scores_dict(outcome.test, "tuned"),
+            "baseline": _scores_dict(outcome.test.baseline),
+            "tuned": _scores_dict(outcome.test.tuned),
         }
+    if outcome.coverage:
+        result["coverage"] = _coverage_dict(outcome.coverage)
     return result
+
+
+def _coverage_dict(coverage: "CoverageComparison") -> dict[str, Any]:
+    compared, silenced = coverage.without, coverage.silenced
+    return coverage.input.to_dict() | {
+        "without": _scores_dict(compared.baseline) if compared else None,
+        "with": _scores_dict(coverage.tuned),
+        "silenced": _scores_dict(silenced) if silenced else None,
+        "difference": _interval_dict(compared) if compared else None,
+        "verdict": compared.interval.verdict if compared else None,
+        "checks": dict(zip(("without", "with"), coverage.checks, strict=True)),
+    }
 
 
 def _preparation_dict(prepared: "PreparedRun") -> dict[str, Any]:
@@ -231,8 +285,7 @@ def _interval_dict(compared: "Comparison") -> dict[str, Any]:
     }
 
 
-def _scores_dict(compared: "Comparison", which: str) -> dict[str, Any]:
-    score = getattr(compared, which)
+def _scores_dict(score: "DatasetScore") -> dict[str, Any]:
     return {
         "genic_f1": score.genic_f1,
         "loss": score.loss,
@@ -313,6 +366,25 @@ def _comparison_table(name: str, compared: "Comparison") -> Table:
             f"{old.f1:.4f} -> {score.f1:.4f}",
             f"{score.f1 - old.f1:+.4f}",
         )
+    return table
+
+
+def _coverage_line(coverage: "CoverageInput") -> str:
+    tracks = track_list(coverage.tracks)
+    return f"Coverage: {tracks}; prefix {coverage.prefix}, normalisation {coverage.normalization}"
+
+
+def _coverage_table(outcome: "Outcome", coverage: "CoverageComparison") -> Table:
+    scores = {"untouched": outcome.decisive.baseline}
+    if coverage.without:
+        scores["without coverage"] = coverage.without.baseline
+    scores["with"] = coverage.tuned
+    if coverage.silenced:
+        scores["silenced"] = coverage.silenced
+    table = plain_table(f"F1 on the {outcome.verdict_on} data: coverage", "", *scores)
+    for label in coverage.tuned.genic | coverage.tuned.phase:
+        f1 = [(score.genic | score.phase)[label].f1 for score in scores.values()]
+        table.add_row(label, *(f"{value:.4f}" for value in f1))
     return table
 
 

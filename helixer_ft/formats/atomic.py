@@ -85,6 +85,34 @@ def write_text(path: Path, text: str, *, force: bool = False) -> None:
     write_bytes(path, text.encode(), force=force)
 
 
+@contextmanager
+def staged_file(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """Give a path to write a large file to; it becomes `path` if the block succeeds.
+
+    Raises
+    ------
+    InputError
+        As `check_writable`.
+    HelixerFtError
+        Writing failed; what stood at `path` before stands there still.
+    """
+    check_writable(path, force=force)
+    partial = partial_path(path)
+    try:
+        yield partial
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        check_writable(path, force=force)
+        os.replace(partial, path)
+    except OSError as error:
+        raise HelixerFtError(
+            f"{path}: could not be written ({error.strerror or error}). "
+            "Nothing was changed there; free disk space or give another path."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def check_folder(out_dir: Path) -> None:
     """Refuse, before any work, a folder that `staged_folder` could not write to later.
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
+from helixer_ft.formats.coverage_h5 import Track, members, read_tracks
 from helixer_ft.formats.hdf5 import find, open_hdf5
 
 WHAT = "a Helixer data file (.h5)"
@@ -31,6 +32,8 @@ _PER_ROW = {
     "err_samples": "true or false",
 }
 """Datasets with one value (`start_ends`: two) per row, and what they hold."""
+_UNLABELLED = ("seqids", "species", "start_ends")
+"""Those of them that a file without labels has."""
 
 
 @dataclass(frozen=True)
@@ -42,24 +45,28 @@ class Windows:
     bases
         (n, L, 4) float16, order C A T G; padding 0.
     genic
-        (n, L) uint8: 0 intergenic, 1 UTR, 2 CDS, 3 intron, 4 none (padding).
+        (n, L) uint8: 0 intergenic, 1 UTR, 2 CDS, 3 intron, 4 none (padding); None without labels.
     phase
         (n, L) uint8: 0 none, 1-3 phase 0-2, 4 none (padding); None where not asked for.
     transitions
         (n, L) uint8, bit k set where column k of `data/transitions` is; None where not asked for.
     valid
-        (n, L) bool: neither masked nor padding.
+        (n, L) bool: neither masked nor padding; None without labels.
+    coverage
+        (n, L, 2 * tracks) float32: coverage of every track, then spliced coverage of every track,
+        as in the file (not normalised); padding -1. None where not asked for.
     """
 
     bases: np.ndarray
-    genic: np.ndarray
-    phase: np.ndarray | None
-    transitions: np.ndarray | None
-    valid: np.ndarray
+    genic: np.ndarray | None = None
+    phase: np.ndarray | None = None
+    transitions: np.ndarray | None = None
+    valid: np.ndarray | None = None
+    coverage: np.ndarray | None = None
 
 
 class DataFile:
-    """One labelled data file, its row table in memory, its bases read on demand.
+    """One data file, its row table in memory, its bases read on demand.
 
     Parameters
     ----------
@@ -67,6 +74,11 @@ class DataFile:
         The `.h5` file.
     phase, transitions
         Whether `data/phases` and `data/transitions` are needed.
+    labels
+        Whether labels are needed at all; false: `X`, `seqids`, `species` and `start_ends` are
+        enough (data to predict on), and no row is `usable`.
+    coverage_prefix
+        "rnaseq" for `evaluation/rnaseq_coverage` and its spliced part; None: no coverage.
 
     Raises
     ------
@@ -74,10 +86,21 @@ class DataFile:
         Not HDF5, truncated, without rows, or a dataset missing or of another shape or type.
     """
 
-    def __init__(self, path: Path, *, phase: bool = True, transitions: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        phase: bool = True,
+        transitions: bool = True,
+        labels: bool = True,
+        coverage_prefix: str | None = None,
+    ) -> None:
         self.path = path
-        self.phase = phase
-        self.transitions = transitions
+        self.labels = labels
+        self.phase = labels and phase
+        self.transitions = labels and transitions
+        self.coverage_prefix = coverage_prefix
+        self.tracks: tuple[Track, ...] = ()
         with open_hdf5(path, WHAT) as file:
             data = find(file, "data/X")
             if not isinstance(data, h5py.Dataset) or data.ndim != 3 or data.shape[2] != 4:
@@ -87,14 +110,22 @@ class DataFile:
                 raise InputError(f"{path}: holds no subsequences. Make it anew with more sequence.")
             for name in self._datasets():
                 self._check_dataset(file, name)
-            table = {name: self._row_table(file, name) for name in _PER_ROW}
+            per_row = _PER_ROW if labels else _UNLABELLED
+            table = {name: self._row_table(file, name) for name in per_row}
+            if coverage_prefix is not None:
+                self.tracks = read_tracks(file, path, coverage_prefix)
         self.seqids: list[str] = [_decode(name) for name in table["seqids"]]
         self.species: list[str] = [_decode(name) for name in table["species"]]
         self.start_ends: np.ndarray = table["start_ends"].astype(np.int64)
-        self.usable: np.ndarray = table["is_annotated"].astype(bool) & table["err_samples"].astype(
-            bool
-        )
+        self.usable: np.ndarray = np.zeros(self.n_rows, bool)
+        if labels:
+            self.usable = table["is_annotated"].astype(bool) & table["err_samples"].astype(bool)
         """(rows,) bool: annotated sequence and at least one valid base; the rows to train on."""
+
+    @cached_property
+    def shifts(self) -> np.ndarray:
+        """(rows,) how far a row is rotated to be as the network sees it; see `row_shifts`."""
+        return row_shifts(self.start_ends, self.length)
 
     @cached_property
     def regions(self) -> list[tuple[str, str, int]]:
@@ -102,8 +133,15 @@ class DataFile:
         lower = self.start_ends.min(axis=1)
         return list(zip(self.species, self.seqids, lower.tolist(), strict=True))
 
-    def read(self, rows: Iterable[int]) -> Windows:
+    def read(self, rows: Iterable[int], *, coverage: bool = True) -> Windows:
         """Read some rows, in the order given, oriented as the network sees them.
+
+        Parameters
+        ----------
+        rows
+            Their numbers.
+        coverage
+            False: leave the coverage out, of a file that was opened with it.
 
         Raises
         ------
@@ -112,16 +150,34 @@ class DataFile:
         """
         rows = list(rows)
         with open_hdf5(self.path, WHAT) as file:
-            raw = {name: self._read_rows(file, name, rows) for name in self._datasets()}
+            raw = {name: self._read_rows(file, f"data/{name}", rows) for name in self._datasets()}
+            wanted = coverage and self.coverage_prefix is not None
+            tracks = self._read_coverage(file, rows) if wanted else None
         return Windows(
             bases=raw["X"].astype(np.float16, copy=False),
-            genic=self._codes(raw["y"], "y"),
+            genic=self._codes(raw["y"], "y") if self.labels else None,
             phase=self._codes(raw["phases"], "phases") if self.phase else None,
             transitions=_bits(raw["transitions"]) if self.transitions else None,
-            valid=raw["sample_weights"] != 0,
+            valid=raw["sample_weights"] != 0 if self.labels else None,
+            coverage=tracks,
         )
 
+    def read_coverage(self, rows: Iterable[int]) -> np.ndarray:
+        """`Windows.coverage` of some rows alone; the file was opened with a coverage prefix."""
+        with open_hdf5(self.path, WHAT) as file:
+            return self._read_coverage(file, list(rows))
+
+    def _read_coverage(self, file: h5py.File, rows: Sequence[int]) -> np.ndarray:
+        assert self.coverage_prefix is not None, "opened with a coverage prefix"
+        n_tracks = len(self.tracks)
+        out = np.empty((len(rows), self.length, 2 * n_tracks), np.float32)
+        for i, name in enumerate(members(self.coverage_prefix)[:2]):
+            out[:, :, i * n_tracks : (i + 1) * n_tracks] = self._read_rows(file, name, rows)
+        return out
+
     def _datasets(self) -> list[str]:
+        if not self.labels:
+            return ["X"]
         return [
             "X",
             "y",
@@ -131,14 +187,11 @@ class DataFile:
         ]
 
     def _read_rows(self, file: h5py.File, name: str, rows: Sequence[int]) -> np.ndarray:
-        dataset = file[f"data/{name}"]
+        dataset = file[name]
         out = np.empty((len(rows), *dataset.shape[1:]), dataset.dtype)
         for i, row in enumerate(rows):
-            start, end = self.start_ends[row]
-            if 0 < start - end < self.length:  # a padded minus-strand row: padding to the front
-                out[i] = np.roll(dataset[row], self.length - (start - end), axis=0)
-            else:
-                out[i] = dataset[row]
+            shift = self.shifts[row]
+            out[i] = np.roll(dataset[row], shift, axis=0) if shift else dataset[row]
         return out
 
     def _codes(self, one_hot: np.ndarray, name: str) -> np.ndarray:
@@ -183,10 +236,24 @@ class DataFile:
 
     def _missing(self, name: str, expected: str, found: object) -> InputError:
         state = f"of shape {found.shape}" if isinstance(found, h5py.Dataset) else "missing"
-        return InputError(
-            f"{self.path}: data/{name} is {state}, expected {expected}; this is not {WHAT} with "
-            "labels. Make it with helixer-ft prepare, with --gff3."
+        remedy = (
+            "with labels. Make it with helixer-ft prepare, with --gff3."
+            if self.labels
+            else "to predict on. Make it with helixer-ft prepare."
         )
+        return InputError(
+            f"{self.path}: data/{name} is {state}, expected {expected}; this is not {WHAT} {remedy}"
+        )
+
+
+def row_shifts(start_ends: np.ndarray, length: int) -> np.ndarray:
+    """(rows,) int: how far rows as stored are rotated to be as the network sees them.
+
+    A padded minus-strand row by its padding, which so comes to the front; others by 0. Rotated
+    back by as much, what the network makes of a row lies as its bases do in the file.
+    """
+    span = start_ends[:, 0] - start_ends[:, 1]
+    return np.where((span > 0) & (span < length), length - span, 0)
 
 
 def write_data_file(path: Path, datasets: Mapping[str, np.ndarray], *, force: bool = False) -> None:

@@ -1,13 +1,23 @@
-"""Opening HDF5 files that come from elsewhere: clear errors, and no way out of the file itself."""
+"""HDF5 files that come from elsewhere: clear errors, and no way out of the file itself.
 
+And what the writers of large files share: chunks compressed outside of HDF5, full disks.
+"""
+
+import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
 
-from helixer_ft.errors import InputError
+from helixer_ft.errors import HelixerFtError, InputError
+
+GZIP_LEVEL = 4
+"""Of h5py, and of Helixer's files."""
 
 
 @contextmanager
@@ -32,6 +42,45 @@ def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
             f"{path}: is damaged or truncated ({_first_line(error)}), expected {what}. "
             "Copy it again or make it anew."
         ) from error
+
+
+class GuardedFile(io.FileIO):
+    """A file on disk for `h5py.File(GuardedFile(path, "r+"), "r+")`, which outlives a full disk.
+
+    HDF5 cannot close a file whose last writes fail, and ends the process. Here writing seems to
+    go on; `check` raises what went wrong.
+
+    Attributes
+    ----------
+    error
+        The first error of writing.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of `data`, or take note that it cannot be."""
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view) and self.error is None:
+            try:
+                done += super().write(view[done:]) or 0
+            except OSError as error:
+                self.error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length, or take note that it cannot be."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return self.tell() if size is None else size
+
+    def check(self) -> None:
+        """Raise the first error of writing, if there was one."""
+        if self.error is not None:
+            raise self.error
 
 
 def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
@@ -69,6 +118,28 @@ def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
                 f"{file.filename}: {name} is of a type that cannot be read ({error})."
             ) from error
     return node
+
+
+def compressed_chunk(raw: bytes, itemsize: int, level: int = GZIP_LEVEL) -> bytes:
+    """What HDF5's shuffle filter (bytes of equal place side by side) and gzip make of a chunk.
+
+    Any thread may: zlib lets others run meanwhile, HDF5 does not.
+    """
+    if itemsize > 1:
+        raw = np.frombuffer(raw, np.uint8).reshape(-1, itemsize).T.tobytes()
+    return zlib.compress(raw, level)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """What HDF5 says of a full disk while it writes `path` becomes a `HelixerFtError`."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise HelixerFtError(
+            f"{path}: could not be written ({_first_line(error)}). "
+            "Free disk space or give another path."
+        ) from error
 
 
 def _check_file(path: Path, what: str) -> None:

@@ -10,13 +10,13 @@ import h5py
 import numpy as np
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.coverage_h5 import Track, prefixes, read_tracks
 from helixer_ft.formats.data_h5 import WHAT
 from helixer_ft.formats.hdf5 import find
 from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.progress import Progress
 
 _AT_ONCE = 16
-_COVERAGE, _SPLICED, _META = "_coverage", "_spliced_coverage", "_meta"
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class DataContent:
     labels
         None in a file to predict on.
     coverage
-        Prefix -> names of its tracks.
+        Prefix -> its tracks.
     datasets
         Names below `data/`.
     attributes
@@ -92,7 +92,7 @@ class DataContent:
     length: int
     species: Mapping[str, Mapping[str, int]]
     labels: Labels | None
-    coverage: Mapping[str, tuple[str, ...]]
+    coverage: Mapping[str, tuple[Track, ...]]
     datasets: tuple[str, ...]
     attributes: Mapping[str, str]
 
@@ -105,7 +105,10 @@ class DataContent:
             "subsequence_length": self.length,
             "species": {name: dict(counts) for name, counts in self.species.items()},
             "labels": None if self.labels is None else self.labels.as_dict(),
-            "coverage": {prefix: list(names) for prefix, names in self.coverage.items()},
+            "coverage": {
+                prefix: [vars(track) for track in tracks]
+                for prefix, tracks in self.coverage.items()
+            },
             "datasets": list(self.datasets),
             "attributes": dict(self.attributes),
         }
@@ -135,7 +138,7 @@ def inspect_data(file: h5py.File, path: Path, progress: Progress) -> DataContent
         length=length,
         species=species,
         labels=_labels(file, path, windows, length, progress),
-        coverage=_coverage(file, path, windows, length),
+        coverage={prefix: read_tracks(file, path, prefix) for prefix in prefixes(file)},
         datasets=tuple(sorted(file["data"].keys())),
         attributes={
             name: str(value) for name, value in file.attrs.items() if name.startswith("helixer_ft_")
@@ -162,34 +165,6 @@ def _labels(
         total[0] += labels.sum(axis=(0, 1))
         total[1] += labels[valid].sum(axis=0)
     return Labels(total[0], total[1], int(flags[0].sum()), int((flags[0] & flags[1]).sum()))
-
-
-def _coverage(file: h5py.File, path: Path, windows: int, length: int) -> dict[str, tuple[str, ...]]:
-    group = find(file, "evaluation")
-    if not isinstance(group, h5py.Group):
-        return {}
-    result = {}
-    for name in sorted(group.keys()):
-        if name.endswith(_COVERAGE) and not name.endswith(_SPLICED):
-            prefix = name.removesuffix(_COVERAGE)
-            dataset = find(file, f"evaluation/{name}")
-            if (
-                not isinstance(dataset, h5py.Dataset)
-                or dataset.ndim != 3
-                or dataset.shape[:2] != (windows, length)
-            ):
-                raise _wrong(path, f"evaluation/{name}", f"({windows}, {length}, tracks)", dataset)
-            result[prefix] = _tracks(file, prefix, int(dataset.shape[2]))
-    return result
-
-
-def _tracks(file: h5py.File, prefix: str, count: int) -> tuple[str, ...]:
-    """Names of the tracks: as given, else those of the BAM files, else numbers."""
-    for name in ("track_names", "bam_files"):
-        found = find(file, f"evaluation/{prefix}{_META}/{name}")
-        if isinstance(found, h5py.Dataset) and found.shape == (count,):
-            return tuple(Path(text).name.removesuffix(".bam") for text in _text(found[()]))
-    return tuple(f"track {number}" for number in range(1, count + 1))
 
 
 def _dataset(file: h5py.File, path: Path, name: str, shape: tuple[int, ...]) -> h5py.Dataset:

@@ -11,9 +11,9 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.hdf5 import find
+from helixer_ft.formats.predictions_h5 import DATASETS
 from helixer_ft.network.config_reader import parse_config
 
-DATASETS = ("predictions", "predictions_phase")
 _CONFIG = "model_config"
 
 

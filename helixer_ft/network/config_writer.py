@@ -1,4 +1,8 @@
-"""`Architecture` -> Keras 2 `model_config` JSON: a new head in a file's own, or a new network."""
+"""`Architecture` -> Keras 2 `model_config` JSON: a new head in a file's own, or a new network.
+
+Coverage joins the body's features in the form in which Helixer writes it: two slices of the input,
+bases and coverage, the second reshaped to the pooled steps, and `tf.concat` before the head.
+"""
 
 import copy
 from collections.abc import Mapping
@@ -20,14 +24,18 @@ from helixer_ft.network.config_reader import FIXED_OPTIONS
 
 HIDDEN_NAME, OUTPUT_NAME = "dense", "dense_1"
 """Helixer finds the head by the name `dense`; a two-layer head is `dense`, then `dense_1`."""
+_BASES_SLICE, _COVERAGE_SLICE = "tf.__operators__.getitem", "tf.__operators__.getitem_1"
+_POOLED, _JOINED = "pooled_coverage", "tf.concat"
 
 
 def replace_head(config: Mapping[str, Any], architecture: Architecture) -> dict[str, Any]:
-    """A copy of `config` whose head is that of `architecture`; everything else stays as it is.
+    """A copy of `config` with the head of `architecture`, and the coverage that feeds it.
 
-    The new layers take their dialect (initialisers and so on) from the output layer they replace.
+    Everything else stays as it is. The new layers take their dialect (initialisers and so on) from
+    the output layer they replace.
     """
     new = copy.deepcopy(dict(config))
+    _set_coverage(new["config"], architecture)
     layers: list[dict[str, Any]] = new["config"]["layers"]
     old_names = [
         layer["name"]
@@ -74,14 +82,7 @@ def render_config(architecture: Architecture) -> dict[str, Any]:
     ]
 
     def add(class_name: str, name: str, options: Mapping[str, Any], inbound: list[Any]) -> None:
-        layers.append(
-            {
-                "class_name": class_name,
-                "config": {"name": name, "trainable": False, "dtype": "float32", **options},
-                "name": name,
-                "inbound_nodes": inbound,
-            }
-        )
+        layers.append(_config_layer(class_name, name, options, inbound))
 
     previous = "main_input"
     for layer, width in architecture.layers():
@@ -108,6 +109,85 @@ def render_config(architecture: Architecture) -> dict[str, Any]:
             "input_layers": [["main_input", 0, 0]],
             "output_layers": [[output, 0, 0] for output in architecture.outputs],
         },
+    }
+
+
+def _set_coverage(model: dict[str, Any], architecture: Architecture) -> None:
+    """Take coverage out of the network, or put it in, where it has another number of channels."""
+    input_layer = _layer_named(model, model["input_layers"][0][0])
+    shape = input_layer["config"]
+    shape = shape["batch_input_shape" if "batch_input_shape" in shape else "batch_shape"]
+    if shape[-1] == architecture.input_width:
+        return
+    if shape[-1] != BASES:
+        _remove_coverage(model, input_layer["name"])
+    if architecture.coverage_channels:
+        _insert_coverage(model, input_layer["name"], architecture)
+    shape[-1] = architecture.input_width
+
+
+def _insert_coverage(model: dict[str, Any], input_name: str, architecture: Architecture) -> None:
+    channels = architecture.coverage_channels
+    whole = {"start": None, "stop": None, "step": None}
+
+    def sliced(name: str, start: int | None, stop: int | None) -> dict[str, Any]:
+        columns = {"start": start, "stop": stop, "step": None}
+        spec = {"slice_spec": [dict(whole), dict(whole), columns]}
+        options = {"function": "__operators__.getitem"}
+        return _config_layer("SlicingOpLambda", name, options, [[input_name, 0, 0, spec]])
+
+    layers = model["layers"]
+    for layer in layers:
+        _redirect(layer["inbound_nodes"], input_name, _BASES_SLICE)
+    head = next(layer for layer in layers if layer["class_name"] == "Dense")
+    ((features,),) = head["inbound_nodes"]
+    target = {"target_shape": [-1, architecture.pool_size * channels]}
+    both = [[*features[:3], {"axis": -1}], [_POOLED, 0, 0, {"axis": -1}]]
+    head["inbound_nodes"] = [[[_JOINED, 0, 0, {}]]]
+    start = next(i for i, layer in enumerate(layers) if layer["name"] == input_name) + 1
+    before = layers.index(head)
+    layers[before:before] = [
+        _config_layer("Reshape", _POOLED, target, [[[_COVERAGE_SLICE, 0, 0, {}]]]),
+        _config_layer("TFOpLambda", _JOINED, {"function": "concat"}, [both]),
+    ]
+    layers[start:start] = [
+        sliced(_BASES_SLICE, None, BASES),
+        sliced(_COVERAGE_SLICE, BASES, None),
+    ]
+
+
+def _remove_coverage(model: dict[str, Any], input_name: str) -> None:
+    """Feed the body with the input, and the head with the body, in any form that can be read."""
+    layers = model["layers"]
+    head = next(layer for layer in layers if layer["class_name"] == "Dense")
+    ((joined,),) = head["inbound_nodes"]
+    ((features, (pooled, *_)),) = _layer_named(model, joined[0])["inbound_nodes"]
+    head["inbound_nodes"] = [[[*features[:3], {}]]]
+    parts = [
+        layer["name"]
+        for layer in layers
+        if layer["class_name"] in ("TFOpLambda", "SlicingOpLambda")
+        and layer["inbound_nodes"][0][0] == input_name
+    ]
+    gone = {joined[0], pooled, *parts}
+    layers[:] = [layer for layer in layers if layer["name"] not in gone]
+    for layer in layers:
+        for part in parts:
+            _redirect(layer["inbound_nodes"], part, input_name)
+
+
+def _layer_named(model: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(layer for layer in model["layers"] if layer["name"] == name)
+
+
+def _config_layer(
+    class_name: str, name: str, options: Mapping[str, Any], inbound: list[Any]
+) -> dict[str, Any]:
+    return {
+        "class_name": class_name,
+        "config": {"name": name, "trainable": False, "dtype": "float32", **options},
+        "name": name,
+        "inbound_nodes": inbound,
     }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from helixer_ft.errors import InputError
 from helixer_ft.formats.model_h5 import ModelFile, read_model_file
 from helixer_ft.network.architecture import (
     BASES,
@@ -21,6 +22,7 @@ from helixer_ft.network.architecture import (
 )
 from helixer_ft.network.config_reader import parse_config
 from helixer_ft.network.config_writer import render_config
+from helixer_ft.network.coverage import ATTRIBUTE, CoverageInput, track_list
 from helixer_ft.network.weights import LayerWeights, weights_by_layer, weights_for_file
 
 if TYPE_CHECKING:
@@ -39,21 +41,43 @@ class TrainedModel:
         Layer name -> float32 arrays.
     file
         The file content it came from; config and weight names of a written file follow it.
+    coverage
+        What it takes beside the bases. None where it takes nothing, or (a model that Helixer
+        itself trained with coverage) where the file does not say which tracks and how normalised.
     """
 
     architecture: Architecture
     weights: LayerWeights
     file: ModelFile
+    coverage: CoverageInput | None = None
 
     def with_weights(self, weights: LayerWeights) -> "TrainedModel":
         """The same network with other weights."""
         return replace(self, weights=weights)
+
+    def with_coverage(self, coverage: CoverageInput, source: str) -> "TrainedModel":
+        """The same network, whose coverage is known.
+
+        Raises
+        ------
+        InputError
+            Another number of tracks than it takes; `source` names the model.
+        """
+        if coverage.channels != self.architecture.coverage_channels:
+            raise InputError(
+                f"{source}: takes coverage of {self.architecture.coverage_channels // 2} track(s), "
+                f"found {len(coverage.tracks)} ({track_list(coverage.tracks)}). Use data with the "
+                "tracks that it was trained with, in the same order."
+            )
+        return replace(self, coverage=coverage)
 
     def to_file(self, provenance: dict[str, str]) -> ModelFile:
         """The content of a file that holds this model."""
         weights = weights_for_file(self.architecture, self.weights, self.file.weights)
         order = [layer["name"] for layer in self.file.config["config"]["layers"]]
         ordered = {name: weights.get(name, {}) for name in order}
+        if self.coverage is not None:
+            provenance = provenance | {ATTRIBUTE: self.coverage.to_json()}
         return replace(self.file, weights=ordered, provenance=provenance, path=None, sha256="")
 
 
@@ -63,15 +87,19 @@ def load_model(path: Path) -> TrainedModel:
     Raises
     ------
     InputError
-        See `read_model_file`, `parse_config` and `weights_by_layer`.
+        See `read_model_file`, `parse_config`, `weights_by_layer` and `CoverageInput.from_json`.
     """
     file = read_model_file(path)
     architecture = parse_config(file.config, str(path))
-    return TrainedModel(
+    model = TrainedModel(
         architecture=architecture,
         weights=weights_by_layer(architecture, file.weights, str(path)),
         file=file,
     )
+    if ATTRIBUTE not in file.provenance:
+        return model
+    coverage = CoverageInput.from_json(file.provenance[ATTRIBUTE], str(path))
+    return model.with_coverage(coverage, str(path))
 
 
 def new_model(architecture: Architecture, seed: int) -> TrainedModel:

@@ -13,6 +13,7 @@ import numpy as np
 from helixer_ft.errors import InputError
 from helixer_ft.network.architecture import Architecture, BatchNorm, Dense, Layer
 from helixer_ft.network.config_writer import HIDDEN_NAME, OUTPUT_NAME, replace_head
+from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.weights import LayerWeights
 
@@ -116,6 +117,7 @@ def plan_freeze(
     hidden_layer: bool = False,
     hidden_units: int | None = None,
     keep_head: bool = False,
+    coverage: CoverageInput | None = None,
     seed: int = 0,
 ) -> Plan:
     """Keep the body as it is; train a new head, a new hidden layer and head, or the kept head.
@@ -130,6 +132,8 @@ def plan_freeze(
         Its width; half the width that feeds it by default.
     keep_head
         Train the head that is there, instead of a new one.
+    coverage
+        What a new head takes beside the body's features; a kept head takes what it took.
     seed
         Initialises the new layers.
 
@@ -152,11 +156,11 @@ def plan_freeze(
     if model.architecture.has_dropout:
         notices.append("the frozen body's dropout layers are inactive in training")
     if keep_head:
-        head = [dense.name for dense in model.architecture.head]
+        kept = [dense.name for dense in model.architecture.head]
         return Plan(
             strategy=Strategy.KEEP_HEAD,
             model=model,
-            trainable=frozenset(head),
+            trainable=frozenset(kept),
             new=(),
             batchnorm_statistics=True,
             notices=tuple(notices),
@@ -173,7 +177,14 @@ def plan_freeze(
             "the model was fine-tuned before: its head is replaced "
             "(--keep-head would train it further)"
         )
-    architecture = replace(old, head=_new_head(old, hidden_layer, hidden_units))
+    if old.coverage_channels and coverage is None:
+        notices.append(
+            f"the model takes coverage of {old.coverage_channels // 2} track(s), the new head none "
+            "(--input-coverage would make one that does)"
+        )
+    with_coverage = replace(old, coverage_channels=coverage.channels if coverage else 0)
+    head = _new_head(with_coverage, hidden_layer, hidden_units)
+    architecture = replace(with_coverage, head=head)
     new = tuple(dense.name for dense in architecture.head)
     body = {layer.name: model.weights[layer.name] for layer in old.body}
     return Plan(
@@ -182,6 +193,7 @@ def plan_freeze(
             architecture=architecture,
             weights=body | initial_head_weights(architecture, seed),
             file=replace(model.file, config=replace_head(model.file.config, architecture)),
+            coverage=coverage,
         ),
         trainable=frozenset(new),
         new=new,

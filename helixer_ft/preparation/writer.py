@@ -1,6 +1,5 @@
 """Writing one data file row by row: rows are compressed anywhere, and appended in order."""
 
-import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,10 +10,9 @@ from types import TracebackType
 import h5py
 import numpy as np
 
-from helixer_ft.errors import HelixerFtError
+from helixer_ft.formats.hdf5 import GZIP_LEVEL, compressed_chunk, disk_errors
 from helixer_ft.preparation.windows import Rows, to_datasets
 
-_LEVEL = 4
 _FEATURES = {"X": 4}
 _LABELS = {
     "y": 4,
@@ -95,12 +93,13 @@ class DataWriter:
         provenance: Mapping[str, str] | None = None,
     ) -> None:
         self.path = path
+        self._shown = Path(path.name)  # the folder is the staging one
         self.n_rows = n_rows
         self._done = 0
         self._values: dict[str, list[np.ndarray]] = {
             name: [] for name in (_ROW_DTYPES if labels else _UNLABELLED_ROWS)
         }
-        with self._errors():
+        with disk_errors(self._shown):
             self._file = h5py.File(path, "w")
             self._file.attrs.update(provenance or {})
             group = self._file.create_group("data")
@@ -130,7 +129,7 @@ class DataWriter:
         }
         for name, parts in self._values.items():
             parts.append({**names, **rows.values}[name])
-        with self._errors():
+        with disk_errors(self._shown):
             for name, (dataset, within) in self._chunks.items():
                 for i, chunk in enumerate(rows.chunks[name], start=self._done):
                     dataset.write_direct_chunk((i, *within), chunk)
@@ -150,7 +149,7 @@ class DataWriter:
                 self._file.close()
             return
         assert self._done == self.n_rows, f"{self._done} of {self.n_rows} rows were appended"
-        with self._errors():
+        with disk_errors(self._shown):
             self._write_values()
             self._file.close()
 
@@ -164,31 +163,6 @@ class DataWriter:
                 chunk = _pack_value(values[i : i + 1].tobytes(), 8 if pair else 1)
                 dataset.write_direct_chunk((i, *[0] * len(pair)), chunk)
 
-    def _errors(self) -> "_DiskErrors":
-        return _DiskErrors(self.path)
-
-
-class _DiskErrors:
-    """What HDF5 says of a full disk becomes a `HelixerFtError`."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, OSError | RuntimeError):
-            raise HelixerFtError(
-                f"{self.path.name}: could not be written ({str(error).splitlines()[0]}). "
-                "Free disk space or give another folder."
-            ) from error
-
 
 def _create(
     group: h5py.Group, name: str, shape: tuple[int, ...], dtype: np.dtype | None = None
@@ -201,7 +175,7 @@ def _create(
         chunks=(1, *shape[1:]),
         dtype=dtype or _DTYPES.get(name, np.int8),
         compression="gzip",
-        compression_opts=_LEVEL,
+        compression_opts=GZIP_LEVEL,
         shuffle=len(shape) > 1,
     )
 
@@ -212,24 +186,17 @@ def _pack_row(row: np.ndarray) -> bytes:
     if (probe == first).all() and (row == first).all():
         return _pack_uniform(first.tobytes(), len(row), row.itemsize)
     # labels shrink a hundredfold at any level, at the lowest four times faster
-    level = _LEVEL if row.dtype == np.float16 else 1
-    return _compress(row.tobytes(), row.itemsize, level)
+    level = GZIP_LEVEL if row.dtype == np.float16 else 1
+    return compressed_chunk(row.tobytes(), row.itemsize, level)
 
 
 @lru_cache(maxsize=256)
 def _pack_uniform(element: bytes, repeats: int, itemsize: int) -> bytes:
     """As `_pack_row` for a row of one value throughout: most rows of a large genome."""
-    return _compress(element * repeats, itemsize)
+    return compressed_chunk(element * repeats, itemsize)
 
 
 @lru_cache(maxsize=1024)
 def _pack_value(raw: bytes, itemsize: int) -> bytes:
     """The chunk of one value per row: most recur."""
-    return _compress(raw, itemsize)
-
-
-def _compress(raw: bytes, itemsize: int, level: int = _LEVEL) -> bytes:
-    """What HDF5's shuffle filter (bytes of equal place side by side) and gzip make of a chunk."""
-    if itemsize > 1:
-        raw = np.frombuffer(raw, np.uint8).reshape(-1, itemsize).T.tobytes()
-    return zlib.compress(raw, level)
+    return compressed_chunk(raw, itemsize)

@@ -4,6 +4,7 @@ A decoded subsequence is a row of `(3, L)` uint8: the code of the base (a place 
 vectors), the labels (genic class, phase and validity in one byte), and the kinds of transition.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from helixer_ft.formats.data_h5 import Windows
 PLANES = 3
 """Bytes per base: base code, labels, transitions."""
 TABLE_SIZE = 256
+PADDING = 0
+"""Base code of padding."""
 _PHASE, _VALID = 8, 64
 """Packed labels are genic + 8 phase + 64 valid."""
 # padding, the four bases (order C A T G) and N; codes of ambiguous bases are added as they come
@@ -34,21 +37,26 @@ class Batch:
         (256, 4) float32: the vector of each base code.
     features
         (n, L / pool, width) float32 or float16 output of the body where it is at hand, or None.
+    coverage
+        (n, L, 2 * tracks) float16, normalised, where the network takes coverage, or None.
     """
 
     rows: np.ndarray
     base_table: np.ndarray
     features: np.ndarray | None = None
+    coverage: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
-    def input(self) -> tuple[np.ndarray, ...]:
-        """What the network is fed: the features, or base codes and their table."""
+    def input(self) -> dict[str, np.ndarray]:
+        """What the network is fed: `features`, or base `codes` and their `table`; `coverage`."""
         if self.features is not None:
-            return (self.features,)
-        return self.rows[:, 0], self.base_table
+            given = {"features": self.features}
+        else:
+            given = {"codes": self.rows[:, 0], "table": self.base_table}
+        return given if self.coverage is None else given | {"coverage": self.coverage}
 
     @property
     def labels(self) -> np.ndarray:
@@ -62,8 +70,7 @@ class Batch:
 
     def first(self, n: int) -> "Batch":
         """The first `n` subsequences."""
-        features = None if self.features is None else self.features[:n]
-        return Batch(self.rows[:n], self.base_table, features)
+        return self._with(lambda array: array[:n])
 
     def filled(self, size: int) -> "Batch":
         """The batch with subsequences without bases and labels added, up to `size`."""
@@ -74,8 +81,16 @@ class Batch:
         def fill(array: np.ndarray) -> np.ndarray:
             return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
 
-        features = None if self.features is None else fill(self.features)
-        return Batch(fill(self.rows), self.base_table, features)
+        return self._with(fill)
+
+    def _with(self, change: Callable[[np.ndarray], np.ndarray]) -> "Batch":
+        """The batch with every array over its subsequences changed."""
+        return Batch(
+            change(self.rows),
+            self.base_table,
+            None if self.features is None else change(self.features),
+            None if self.coverage is None else change(self.coverage),
+        )
 
 
 class Labels(NamedTuple):
@@ -164,6 +179,8 @@ class BaseVectorError(HelixerFtError):
 
 def pack(windows: Windows, table: BaseTable) -> np.ndarray:
     """Rows `(n, 3, L)` uint8 of subsequences as read from a file."""
+    assert windows.genic is not None
+    assert windows.valid is not None, "read without labels"
     rows = np.zeros((len(windows.bases), PLANES, windows.bases.shape[1]), np.uint8)
     rows[:, 0] = table.encode(windows.bases)
     rows[:, 1] = windows.genic + _VALID * windows.valid.astype(np.uint8)

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,10 @@ class SetSummary:
         (species, sequence) -> (k, 2) start and end of the k stretches that its windows cover.
     fingerprint
         Hash of bases, labels and masks, independent of the files' compression.
+    coverage_fingerprint
+        Hash of the normalised coverage; empty where none is read.
+    silent_tracks
+        Names of coverage tracks without any coverage.
     """
 
     name: str
@@ -46,6 +50,8 @@ class SetSummary:
     valid_bases: np.ndarray
     sequences: Mapping[tuple[str, str], np.ndarray]
     fingerprint: str
+    coverage_fingerprint: str = ""
+    silent_tracks: tuple[str, ...] = ()
 
     @property
     def masked_share(self) -> float:
@@ -87,7 +93,7 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
     ------
     InputError
         NaN or values outside 0-1 among the bases; no valid base; no genic, or (in training and
-        validation) no intergenic base.
+        validation) no intergenic base; coverage that cannot be normalised.
     """
     total = np.zeros((2, len(GENIC_CLASSES)), np.int64)
     digest = hashlib.blake2b(digest_size=16)
@@ -109,8 +115,28 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
         sequences=_stretches(dataset),
         fingerprint=digest.hexdigest(),
     )
+    if dataset.coverage is not None:
+        summary = _with_coverage(summary, dataset, progress)
     _refuse_unusable(summary, [file.path for file in dataset.source.files])
     return summary
+
+
+def _with_coverage(summary: SetSummary, dataset: Dataset, progress: Progress) -> SetSummary:
+    """Read the coverage of a set once, keeping it where there is room for it, and look at it."""
+    coverage, rows = dataset.source.coverage, dataset.coverage
+    assert coverage is not None, "coverage is read"
+    assert rows is not None, "coverage is read"
+    silence, _ = coverage.silence
+    highest = np.full(coverage.channels, silence)
+    digest = hashlib.blake2b(digest_size=16)
+    chunks = read_ahead(lambda chunk: chunk, rows.fill(_AT_ONCE))
+    task = f"reading the coverage of the {summary.name} data"
+    for _, values in progress.track(task, math.ceil(rows.n / _AT_ONCE), chunks):
+        highest = np.maximum(highest, values.max(axis=(0, 1)))
+        digest.update(values.tobytes())
+    heard = (highest > silence).reshape(2, -1).max(axis=0).tolist()
+    silent = [track.name for track, any_ in zip(coverage.tracks, heard, strict=True) if not any_]
+    return replace(summary, coverage_fingerprint=digest.hexdigest(), silent_tracks=tuple(silent))
 
 
 def warnings(sets: Sequence[SetSummary]) -> list[str]:
@@ -139,6 +165,13 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
                     f"{shares[1]:.0%} of the valid {other.name} bases: the {other.name} data do "
                     "not represent the training data. Split again, or look at what is masked."
                 )
+    result += [
+        f"the coverage track(s) {', '.join(one.silent_tracks)} have no coverage anywhere in the "
+        f"{one.name} data: nothing can be learnt from (or seen in) them there. Look at the names "
+        "of the sequences in the files of the reads, and at the strand."
+        for one in sets
+        if one.silent_tracks
+    ]
     training = sets[0]
     if training.valid_fractions[0] < LITTLE_INTERGENIC:
         result.append(

@@ -5,6 +5,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,13 +13,14 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile
+from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.progress import Progress
-from helixer_ft.training.batch import PLANES, BaseTable, BaseVectorError, Batch, pack
+from helixer_ft.training.batch import PADDING, PLANES, BaseTable, BaseVectorError, Batch, pack
 from helixer_ft.training.cache_folder import CacheFolder, Room
 from helixer_ft.training.row_cache import RowCache
 
 FORMAT = 1
-KIND = "decoded"
+KIND, COVERAGE_KIND = "decoded", "coverage"
 _READ_AHEAD = 2
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,12 +38,21 @@ class Source:
     length
         Bases of each subsequence that are used: the length in the files, less what is left over
         after the last full pool.
+    coverage
+        What is read of the coverage of the files; None: nothing.
     """
 
-    def __init__(self, files: Sequence[DataFile], rows: np.ndarray, length: int) -> None:
+    def __init__(
+        self,
+        files: Sequence[DataFile],
+        rows: np.ndarray,
+        length: int,
+        coverage: CoverageInput | None = None,
+    ) -> None:
         self.files = tuple(files)
         self.rows = rows
         self.length = length
+        self.coverage = coverage
         self.table = BaseTable()
 
     @property
@@ -49,15 +60,32 @@ class Source:
         """Bytes of a decoded row."""
         return PLANES * self.length
 
+    @property
+    def coverage_bytes(self) -> int:
+        """Bytes of the normalised coverage of a subsequence."""
+        channels = 0 if self.coverage is None else self.coverage.channels
+        return channels * self.length * np.dtype(np.float16).itemsize
+
     def fingerprint(self) -> dict[str, Any]:
         """What decoded rows follow from: the content of the files, and what is taken of it."""
+        return {
+            **self._origin,
+            "phase": self.files[0].phase,
+            "transitions": self.files[0].transitions,
+        }
+
+    def coverage_fingerprint(self) -> dict[str, Any]:
+        """What normalised coverage follows from, likewise."""
+        assert self.coverage is not None, "coverage is read"
+        return {**self._origin, "coverage": self.coverage.to_dict()}
+
+    @cached_property
+    def _origin(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
             "files": [_file_hash(file.path) for file in self.files],
             "rows": hashlib.blake2b(self.rows.tobytes(), digest_size=16).hexdigest(),
             "length": self.length,
-            "phase": self.files[0].phase,
-            "transitions": self.files[0].transitions,
         }
 
     def notes(self) -> dict[str, Any]:
@@ -72,17 +100,40 @@ class Source:
         InputError
             Damaged data, labels that are not one-hot, bases that are not shares.
         """
-        wanted = self.rows[indices]
-        decoded = np.empty((len(wanted), PLANES, self.length), np.uint8)
-        for number in np.unique(wanted[:, 0]):
-            chosen = np.flatnonzero(wanted[:, 0] == number)
-            file, rows = self.files[number], wanted[chosen, 1]
+        decoded = np.empty((len(indices), PLANES, self.length), np.uint8)
+        for file, rows, chosen in self._by_file(indices):
             try:
-                packed = pack(file.read(rows.tolist()), self.table)
+                packed = pack(file.read(rows, coverage=False), self.table)
             except BaseVectorError as error:
                 raise InputError(f"{file.path}: data/X row {rows[error.window]} {error}") from error
             decoded[chosen] = packed[:, :, : self.length]
         return decoded
+
+    def read_coverage(self, indices: np.ndarray) -> np.ndarray:
+        """(n, L, 2 * tracks) float16 normalised coverage of subsequences, in the order given.
+
+        Raises
+        ------
+        InputError
+            Damaged data, values that cannot be normalised.
+        """
+        assert self.coverage is not None, "coverage is read"
+        values = np.empty((len(indices), self.length, self.coverage.channels), np.float16)
+        for file, rows, chosen in self._by_file(indices):
+            raw = file.read_coverage(rows)
+            try:
+                values[chosen] = self.coverage.normalize(raw)[:, : self.length]
+            except InputError as error:
+                name = f"'{self.coverage.prefix}' coverage"
+                raise InputError(f"{file.path}: its {name} {error}") from error
+        return values
+
+    def _by_file(self, indices: np.ndarray) -> Iterator[tuple[DataFile, list[int], np.ndarray]]:
+        """Per file the rows wanted of it, and which of the subsequences given these are."""
+        wanted = self.rows[indices]
+        for number in np.unique(wanted[:, 0]):
+            chosen = np.flatnonzero(wanted[:, 0] == number)
+            yield self.files[number], wanted[chosen, 1].tolist(), chosen
 
 
 @dataclass(frozen=True)
@@ -99,12 +150,15 @@ class Dataset:
         (n,) int: which subsequences of the source.
     features
         The body's output for all subsequences of the source, where the head alone is trained.
+    coverage
+        Normalised coverage of all subsequences of the source, where the network takes it.
     """
 
     source: Source
     decoded: RowCache
     indices: np.ndarray
     features: RowCache | None = None
+    coverage: RowCache | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -132,7 +186,38 @@ class Dataset:
             rows=self.decoded.read(rows),
             base_table=self.source.table.padded(),
             features=None if self.features is None else self.features.read(rows),
+            coverage=None if self.coverage is None else self.coverage.read(rows),
         )
+
+    def with_coverage(self, coverage: CoverageInput) -> "Dataset":
+        """The subsequences with their coverage, from files that were opened with its prefix.
+
+        Raises
+        ------
+        InputError
+            A file has other tracks.
+        """
+        for file in self.source.files:
+            coverage.check(file.path, file.tracks)
+        self.source.coverage = coverage
+        return replace(self, coverage=RowCache(self.decoded.n, self.source.read_coverage))
+
+    def without_coverage(self) -> "Dataset":
+        """The subsequences for a network that takes none."""
+        return replace(self, coverage=None)
+
+    def silenced(self) -> "Dataset":
+        """The subsequences as if nothing had been sequenced: coverage 0 on every base."""
+        coverage = self.source.coverage
+        assert coverage is not None, "coverage is read"
+        silence, padding = coverage.silence
+
+        def silent(rows: np.ndarray) -> np.ndarray:
+            padded = self.decoded.read(rows)[:, 0] == PADDING
+            values = np.where(padded, padding, silence)
+            return np.repeat(values[:, :, None], coverage.channels, axis=2)
+
+        return replace(self, coverage=RowCache(self.decoded.n, silent))
 
 
 def open_dataset(
@@ -142,6 +227,7 @@ def open_dataset(
     phase: bool,
     transitions: bool,
     all_rows: bool = False,
+    coverage_prefix: str | None = None,
 ) -> Dataset:
     """Open data files as one set, decoded at each reading until `Dataset.decoded` keeps its rows.
 
@@ -155,13 +241,18 @@ def open_dataset(
         Whether these labels are needed.
     all_rows
         Every row (test data), not only annotated rows with a valid base.
+    coverage_prefix
+        Of the coverage that `Dataset.with_coverage` will ask for.
 
     Raises
     ------
     InputError
         A file that cannot be used, differing subsequence lengths, no usable row.
     """
-    files = tuple(DataFile(path, phase=phase, transitions=transitions) for path in paths)
+    files = tuple(
+        DataFile(path, phase=phase, transitions=transitions, coverage_prefix=coverage_prefix)
+        for path in paths
+    )
     check_lengths(files)
     length = files[0].length // pool_size * pool_size
     if length == 0:
@@ -184,9 +275,9 @@ def open_dataset(
     return Dataset(source, RowCache(len(rows), source.decode), np.arange(len(rows)))
 
 
-def keep_decoded(sets: Sequence[Dataset], folder: CacheFolder, progress: Progress) -> None:
-    """Make room for the decoded rows of sets, to be filled as they are read for the first time."""
-    wanted = sum(dataset.decoded.n * dataset.source.row_bytes for dataset in sets)
+def keep_rows(sets: Sequence[Dataset], folder: CacheFolder, progress: Progress) -> None:
+    """Make room for decoded rows and coverage of sets, to be filled as they are first read."""
+    wanted = sum(dataset.decoded.n * _row_bytes(dataset) for dataset in sets)
     room = Room(wanted, folder)
     if not room.is_enough:
         progress.notice(
@@ -195,13 +286,26 @@ def keep_decoded(sets: Sequence[Dataset], folder: CacheFolder, progress: Progres
             "slow. Give a --cache-dir with more room"
         )
     for dataset in sets:
-        source = dataset.source
+        source, n = dataset.source, dataset.decoded.n
         kept = folder.kept_file(KIND, source.fingerprint, source.notes)
-        storage = room.storage(dataset.decoded.n, (PLANES, source.length), np.dtype(np.uint8), kept)
+        storage = room.storage(n, (PLANES, source.length), np.dtype(np.uint8), kept)
         if storage is not None:
             dataset.decoded.keep_in(storage)
         if storage is not None and storage.complete and kept is not None:
             source.table = BaseTable(np.array(kept.notes["base_vectors"], np.float16))
+    for dataset in sets:
+        source, n = dataset.source, dataset.decoded.n
+        if dataset.coverage is None or source.coverage is None:
+            continue
+        kept = folder.kept_file(COVERAGE_KIND, source.coverage_fingerprint)
+        shape = (source.length, source.coverage.channels)
+        storage = room.storage(n, shape, np.dtype(np.float16), kept)
+        if storage is not None:
+            dataset.coverage.keep_in(storage)
+
+
+def _row_bytes(dataset: Dataset) -> int:
+    return dataset.source.row_bytes + dataset.source.coverage_bytes
 
 
 def check_lengths(files: Sequence[DataFile]) -> None:

@@ -26,12 +26,12 @@ class Estimate:
     step_seconds
         One training batch.
     epoch_seconds
-        Training and one check.
+        Training and one check; where a head is trained without coverage too, of both.
     once_seconds
         Before the first and after the last epoch: scores of the untouched model, of the tuned model
         on test data, and the frozen body's output where it is cached.
     feature_bytes
-        Of the feature cache; 0 without one.
+        Of the feature cache and of the coverage that goes with it; 0 without one.
     memory
         Bytes in use in a step: of the accelerator where there is one, else of the process.
     memory_limit
@@ -61,7 +61,10 @@ def estimate(prepared: PreparedRun) -> Estimate:
     n_test = len(prepared.test) if prepared.test else 0
     n_check = len(data.validation) + len(data.subset)
     n = min(settings.batch_size, len(data.training))
-    batch = data.training.read(np.arange(n))
+    training = data.training
+    if plan.model.coverage is None:
+        training = training.without_coverage()
+    batch = training.read(np.arange(n))
     once, feature_bytes = 0.0, 0
     if cached:
         body = Body(plan.model, settings.precision, n)
@@ -69,7 +72,8 @@ def estimate(prepared: PreparedRun) -> Estimate:
         n_all = len(data.training) + len(data.validation) + n_test
         once = _seconds(lambda: body.features(batch)) / n * n_all
         dtype = feature_dtype(plan.model.architecture, request.cache, Progress())
-        feature_bytes = n_all * features[0].size * dtype.itemsize
+        coverage_bytes = 0 if batch.coverage is None else batch.coverage[0].nbytes
+        feature_bytes = n_all * (features[0].size * dtype.itemsize + coverage_bytes)
         batch = replace(batch, features=features)
     engine = engine_class()(
         plan.model.architecture, plan.model.weights, plan, settings, from_features=cached
@@ -89,10 +93,11 @@ def estimate(prepared: PreparedRun) -> Estimate:
     scored = batch.first(n_scored).filled(n_scored)
     per_score, scoring_peak = _measure(engine, lambda: engine.score(scored, n_scored))
     per_score /= n_scored
+    trainings = 1 if prepared.comparison is None else 2
     return Estimate(
         step_seconds=seconds,
-        epoch_seconds=seconds * len(data.training) / n + per_score * n_check,
-        once_seconds=once + per_score * (n_check + 2 * n_test),
+        epoch_seconds=trainings * (seconds * len(data.training) / n + per_score * n_check),
+        once_seconds=once + per_score * (n_check + (1 + trainings) * n_test),
         feature_bytes=feature_bytes,
         memory=max(peak, scoring_peak),
         memory_limit=limit,

@@ -52,7 +52,7 @@ class Body:
         """(n, L / pool, width) float output of the body; any number of subsequences."""
         parts = []
         for start in range(0, len(batch), self.batch_size):
-            part = replace(batch, rows=batch.rows[start : start + self.batch_size])
+            part = Batch(batch.rows[start : start + self.batch_size], batch.base_table)
             size = self.batch_size
             while size // 2 >= len(part):  # few compiled shapes, and not much more than asked for
                 size //= 2
@@ -173,7 +173,8 @@ def feature_dtype(
 
 
 def _computing(body: Body, dataset: Dataset, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
-    everything = replace(dataset, indices=np.arange(dataset.decoded.n), features=None)
+    indices = np.arange(dataset.decoded.n)
+    everything = replace(dataset, indices=indices, features=None, coverage=None)
     return lambda indices: body.features(everything.read(indices)).astype(dtype)
 
 

@@ -2,17 +2,21 @@
 
 import json
 import time
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from helixer_ft.backend import versions
 from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.network.model import TrainedModel
+from helixer_ft.network.strategies import Plan
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.training.engine import Engine, engine_class
 from helixer_ft.training.features import FeatureCaches
 from helixer_ft.training.history import Check, TrainingProgress
-from helixer_ft.training.loop import TrainingData, train
-from helixer_ft.training.outcome import Outcome, compare, outcome_warnings
+from helixer_ft.training.loop import train
+from helixer_ft.training.outcome import CoverageComparison, Outcome, compare, outcome_warnings
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.scoring import DatasetScore, score_dataset
@@ -28,64 +32,152 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
         to then stays saved.
     """
     started = time.monotonic()
-    settings, plan = prepared.request.settings, prepared.plan
-    RunFolder(prepared.request.save_model_path).create(
-        prepared.request.command, prepared.request.options()
-    )
-    cached = prepared.caches_features
-    if cached:
+    request, plan, base = prepared.request, prepared.plan, prepared.base
+    folder = RunFolder(request.save_model_path)
+    folder.create(request.command, request.options())
+    if prepared.caches_features:
         prepared = _with_features(prepared, progress)
-    engine = engine_class()(
-        plan.model.architecture, plan.model.weights, plan, settings, from_features=cached
-    )
-    # without a new head, the network to train still is the untouched one
-    base = prepared.base
-    untouched = engine
+    engine = None
     if plan.new:
-        untouched = engine_class()(
-            base.architecture, base.weights, settings=settings, from_features=cached
-        )
-    baseline = _score_untouched(untouched, prepared, progress)
+        untouched = _engine(base, None, prepared)
+    else:  # the network to train still is the untouched one
+        untouched = engine = _engine(plan.model, plan, prepared)
+    baseline = _score_all(untouched, _for(base, prepared), progress, "the untouched model")
     del untouched
-    record = _Record(prepared, _baseline_check(baseline))
-    progress.check(record.checks[0])
-    ended = train(engine, prepared.data, settings, progress, record.add)
-    best, weights = record.best
-    validation = compare(
-        prepared.data.validation, baseline["validation"], best.validation, settings.seed
-    )
-    test = None
-    if prepared.test is not None:
-        engine.set_weights(weights)
-        tuned = score_dataset(
-            engine,
-            prepared.test,
-            settings.val_test_batch_size,
-            progress,
-            "scoring the tuned model: test data",
-        )
-        test = compare(prepared.test, baseline["test"], tuned, settings.seed)
+    progress.check(_baseline_check(baseline))
+    without: _Tuned | None = None
+    if prepared.comparison is not None:
+        progress.notice("the same without coverage first, to compare with")
+        other = _for(prepared.comparison.model, replace(prepared, plan=prepared.comparison))
+        record = _Record(other, folder.without_coverage_path, folder.write_other_history, baseline)
+        without = _tune(other, record, progress, ", without coverage")
+        progress.notice("now with coverage")
+    tuning = _for(plan.model, prepared)
+    record = _Record(tuning, request.save_model_path, folder.write_history, baseline)
+    tuned = _tune(tuning, record, progress, "", engine)
+    compared = {
+        name: compare(tuning.scored[name], baseline[name], score, request.settings.seed)
+        for name, score in tuned.scores.items()
+    }
+    validation, test = compared["validation"], compared.get("test")
+    coverage = None
+    if request.input_coverage:
+        coverage = _compare_coverage(tuning, tuned, without, progress)
     return Outcome(
         prepared=prepared,
         checks=tuple(record.checks),
-        best=best,
+        best=record.best[0],
         validation=validation,
         test=test,
-        ended=ended,
-        warnings=tuple(outcome_warnings(record.checks, best, validation, test)),
+        coverage=coverage,
+        ended=tuned.ended,
+        warnings=(
+            *outcome_warnings(record.checks, record.best[0], validation, test),
+            *(coverage.warnings if coverage else ()),
+        ),
         seconds=time.monotonic() - started,
         versions=versions(),
     )
 
 
+@dataclass(frozen=True)
+class _Tuned:
+    """A network after its training: scores of its best check per set, the number of its checks,
+    and why training ended.
+    """
+
+    engine: Engine
+    scores: dict[str, DatasetScore]
+    checks: int
+    ended: str
+
+
+def _tune(
+    prepared: PreparedRun,
+    record: "_Record",
+    progress: TrainingProgress,
+    remark: str,
+    engine: Engine | None = None,
+) -> _Tuned:
+    """Train the plan of a run, keep its best check, score that on the test data.
+
+    Parameters
+    ----------
+    prepared
+        The run.
+    record
+        Takes in the checks.
+    progress
+        Told of them.
+    remark
+        Of the model, for the names of tasks.
+    engine
+        The network to train, where it is at hand.
+    """
+    settings, plan = prepared.request.settings, prepared.plan
+    engine = engine or _engine(plan.model, plan, prepared)
+    ended = train(engine, prepared.data, settings, progress, record.add)
+    best, weights = record.best
+    engine.set_weights(weights)
+    scores = {"validation": best.validation}
+    if prepared.test is not None:
+        size, task = settings.val_test_batch_size, f"scoring the tuned model{remark}: test data"
+        scores["test"] = score_dataset(engine, prepared.test, size, progress, task)
+    return _Tuned(engine, scores, len(record.checks) - 1, ended)
+
+
+def _compare_coverage(
+    prepared: PreparedRun,
+    tuned: _Tuned,
+    without: _Tuned | None,
+    progress: TrainingProgress,
+) -> CoverageComparison:
+    """What coverage was worth, on the data that the verdict is taken on."""
+    request, coverage = prepared.request, prepared.plan.model.coverage
+    assert coverage is not None, "the plan takes coverage"
+    on = "test" if prepared.test else "validation"
+    dataset = prepared.scored[on]
+    silenced = None
+    if request.ablate_coverage:
+        size, task = request.settings.val_test_batch_size, f"scoring without its tracks: {on} data"
+        silenced = score_dataset(tuned.engine, dataset.silenced(), size, progress, task)
+    return CoverageComparison(
+        input=coverage,
+        tuned=tuned.scores[on],
+        without=None
+        if without is None
+        else compare(dataset, without.scores[on], tuned.scores[on], request.settings.seed),
+        silenced=silenced,
+        checks=(without.checks if without else 0, tuned.checks),
+    )
+
+
+def _engine(model: TrainedModel, plan: Plan | None, prepared: PreparedRun) -> Engine:
+    """A network to train by a plan, or (None) to score."""
+    return engine_class()(
+        model.architecture,
+        model.weights,
+        plan,
+        prepared.request.settings,
+        from_features=prepared.caches_features,
+    )
+
+
+def _for(model: TrainedModel, prepared: PreparedRun) -> PreparedRun:
+    """The run on data as a network takes them, with coverage or without."""
+    return prepared if model.architecture.coverage_channels else prepared.without_coverage()
+
+
 def _with_features(prepared: PreparedRun, progress: TrainingProgress) -> PreparedRun:
     """The run on the output of its frozen body."""
     assert prepared.cache_folder is not None, "a dry run trains nothing"
-    request, data = prepared.request, prepared.data
+    request = prepared.request
     fingerprints = {summary.name: summary.fingerprint for summary in prepared.summaries}
-    sets = {"validation": data.validation, "training": data.training}
-    if prepared.test is not None:
-        sets["test"] = prepared.test
+    sets = {
+        "validation": prepared.data.validation,
+        "training": prepared.data.training,
+        **prepared.scored,
+    }
     features = FeatureCaches(
         prepared.plan.model,
         {name: (dataset, fingerprints[name]) for name, dataset in sets.items()},
@@ -96,23 +188,35 @@ def _with_features(prepared: PreparedRun, progress: TrainingProgress) -> Prepare
     )
     features.fill()
     caches = features.caches
-    return replace(
-        prepared,
-        data=TrainingData(
-            training=replace(data.training, features=caches["training"]),
-            subset=replace(data.subset, features=caches["training"]),
-            validation=replace(data.validation, features=caches["validation"]),
-        ),
-        test=prepared.test and replace(prepared.test, features=caches["test"]),
-    )
+    return prepared.on(lambda name, dataset: replace(dataset, features=caches[name]))
 
 
 class _Record:
-    """Keeps the checks of a run, and writes its models and history as they come."""
+    """Keeps the checks of a training, and writes its models and history as they come.
 
-    def __init__(self, prepared: PreparedRun, untouched: Check) -> None:
+    Parameters
+    ----------
+    prepared
+        The run, with the plan that is trained.
+    path
+        Of the best check's model.
+    write_history
+        Writes the checks so far.
+    baseline
+        Scores of the untouched model.
+    """
+
+    def __init__(
+        self,
+        prepared: PreparedRun,
+        path: Path,
+        write_history: Callable[[Sequence[Check]], None],
+        baseline: dict[str, DatasetScore],
+    ) -> None:
         self.prepared = prepared
-        self.checks = [untouched.summed()]
+        self.path = path
+        self.write_history = write_history
+        self.checks = [_baseline_check(baseline).summed()]
         self.folder = RunFolder(prepared.request.save_model_path)
         self.provenance = _provenance(prepared)
         self._best: tuple[Check, LayerWeights] | None = None
@@ -130,26 +234,24 @@ class _Record:
         model = self.prepared.plan.model.with_weights(weights).to_file(
             self.provenance | {"epoch": str(check.epoch), "batch": str(check.batch)}
         )
+        is_result = self.path == request.save_model_path
         if check.improved:
-            force = request.force or self._best is not None
-            write_model_file(request.save_model_path, model, force=force)
+            force = request.force or self._best is not None or not is_result
+            write_model_file(self.path, model, force=force)
             self._best = check, weights
-        if request.settings.save_every_check:
+        if request.settings.save_every_check and is_result:
             write_model_file(self.folder.check_model_path(check), model, force=True)
-        self.folder.write_history(self.checks)
+        self.write_history(self.checks)
 
 
-def _score_untouched(
-    engine: Engine, prepared: PreparedRun, progress: TrainingProgress
+def _score_all(
+    engine: Engine, prepared: PreparedRun, progress: TrainingProgress, which: str
 ) -> dict[str, DatasetScore]:
-    sets = {"training": prepared.data.subset, "validation": prepared.data.validation}
-    if prepared.test is not None:
-        sets["test"] = prepared.test
+    """Scores of the training subset and of the sets that are compared on."""
     size = prepared.request.settings.val_test_batch_size
+    sets = {"training": prepared.data.subset, **prepared.scored}
     return {
-        name: score_dataset(
-            engine, dataset, size, progress, f"scoring the untouched model: {name} data"
-        )
+        name: score_dataset(engine, dataset, size, progress, f"scoring {which}: {name} data")
         for name, dataset in sets.items()
     }
 
@@ -180,6 +282,11 @@ def _provenance(prepared: PreparedRun) -> dict[str, str]:
     """What the written model says about itself (HDF5 attributes)."""
     request, base = prepared.request, prepared.base
     data = {summary.name: summary.fingerprint for summary in prepared.summaries}
+    if prepared.plan.model.coverage is not None:
+        data |= {
+            f"{summary.name} coverage": summary.coverage_fingerprint
+            for summary in prepared.summaries
+        }
     record = {
         "version": versions()["helixer_ft"],
         "base_model": str(request.load_model_path),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from helixer_ft.metrics import GENIC_CLASSES, MIN_BLOCKS, Interval, paired_bootstrap
+from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.training.dataset import Dataset
 from helixer_ft.training.history import Check, overfitting_began
 from helixer_ft.training.prepared import PreparedRun
@@ -20,6 +21,44 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class CoverageComparison:
+    """What coverage was worth, on the data that the verdict is taken on.
+
+    Attributes
+    ----------
+    input
+        The coverage.
+    tuned
+        The model tuned with it.
+    without
+        The model tuned without coverage (as baseline) against the one with; None where the head was
+        kept, and there is no such model.
+    silenced
+        The tuned model where no base has coverage; None where not asked for.
+    checks
+        Number of checks of the training without and with coverage; the first is 0 without one.
+    """
+
+    input: CoverageInput
+    tuned: DatasetScore
+    without: Comparison | None
+    silenced: DatasetScore | None
+    checks: tuple[int, int]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes the two models hard to compare, in plain words."""
+        fewer, more = sorted(self.checks)
+        if self.without is None or 2 * fewer >= more:
+            return []
+        return [
+            f"the head without coverage was trained for {self.checks[0]} checks, the one with for "
+            f"{self.checks[1]}: part of their difference may be the length of training. A larger "
+            "--patience evens that out."
+        ]
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a run came to.
 
@@ -33,6 +72,8 @@ class Outcome:
         The check whose model was saved.
     validation, test
         Untouched against tuned model; test is None without test data.
+    coverage
+        What coverage was worth; None without --input-coverage.
     ended
         Why training ended.
     warnings
@@ -46,6 +87,7 @@ class Outcome:
     best: Check
     validation: Comparison
     test: Comparison | None
+    coverage: CoverageComparison | None
     ended: str
     warnings: tuple[str, ...]
     seconds: float

@@ -1,6 +1,7 @@
 """A run of which everything is read and checked, and nothing is started."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
 from helixer_ft.training.cache_folder import CacheFolder
+from helixer_ft.training.coverage import CoverageWanted, wanted_coverage
 from helixer_ft.training.data_checks import SetSummary, find_files, summarise, warnings
-from helixer_ft.training.dataset import Dataset, check_lengths, keep_decoded, open_dataset
+from helixer_ft.training.dataset import Dataset, check_lengths, keep_rows, open_dataset
 from helixer_ft.training.loop import TrainingData, fixed_subset
 from helixer_ft.training.request import FineTuneRequest
+from helixer_ft.training.row_cache import RowCache
 from helixer_ft.training.run_folder import RunFolder
 
 MAX_SUBSET = 128
@@ -33,6 +36,8 @@ class PreparedRun:
         The sets; test is None without test data.
     summaries
         Content of training, validation and test data.
+    comparison
+        The plan of the same head without coverage, to be trained beside one with; else None.
     cache_folder
         Where caches go on disk; None for a dry run, which writes nothing.
     notices, warnings
@@ -45,6 +50,7 @@ class PreparedRun:
     data: TrainingData
     test: Dataset | None
     summaries: tuple[SetSummary, ...]
+    comparison: Plan | None
     cache_folder: CacheFolder | None
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -53,6 +59,24 @@ class PreparedRun:
     def caches_features(self) -> bool:
         """Whether the head alone trains, on the body's output computed once."""
         return self.plan.body_is_frozen and self.request.cache.features
+
+    @property
+    def scored(self) -> dict[str, Dataset]:
+        """The sets that models are compared on: validation and, where given, test."""
+        return {"validation": self.data.validation} | ({"test": self.test} if self.test else {})
+
+    def without_coverage(self) -> "PreparedRun":
+        """The same data for a network that takes no coverage."""
+        return self.on(lambda _, dataset: dataset.without_coverage())
+
+    def on(self, change: Callable[[str, Dataset], Dataset]) -> "PreparedRun":
+        """The run with every set changed: its name (of the data it is from), and the set."""
+        data = TrainingData(
+            training=change("training", self.data.training),
+            subset=change("training", self.data.subset),
+            validation=change("validation", self.data.validation),
+        )
+        return replace(self, data=data, test=self.test and change("test", self.test))
 
 
 def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = False) -> PreparedRun:
@@ -77,38 +101,48 @@ def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = Fal
     validation_files = find_files(request.data_dir, "validation_data")
     base = load_model(request.load_model_path)
     architecture = base.architecture
-    if architecture.coverage_channels:
-        raise InputError(
-            f"{request.load_model_path}: takes coverage of "
-            f"{architecture.coverage_channels // 2} track(s) beside the bases; fine-tuning such a "
-            "model is not possible yet. Tune the model it was made from."
-        )
+    wanted = wanted_coverage(request, base)
     if request.predict_phase and not architecture.has_phase:
         raise InputError(
             f"{request.load_model_path}: predicts no phase, so --predict-phase cannot be kept. "
             "Leave it out."
         )
-    plan = request.plan(base)
-    sets = _open_sets(request, architecture, training_files, validation_files)
+    if wanted is not None and architecture.coverage_channels:
+        progress.notice(
+            f"{request.load_model_path} takes coverage of {architecture.coverage_channels // 2} "
+            f"track(s), prefix {wanted.prefix}, normalisation {wanted.normalization}: all data "
+            "must have it"
+        )
+    sets = _open_sets(request, architecture, wanted, training_files, validation_files)
+    coverage = None
+    if wanted is not None:
+        coverage = wanted.found_in([file for one in sets.values() for file in one.source.files])
+        sets = {name: dataset.with_coverage(coverage) for name, dataset in sets.items()}
+        if architecture.coverage_channels:
+            base = base.with_coverage(coverage, str(request.load_model_path))
+    plan = request.plan(base, coverage if request.input_coverage else None)
+    comparison = request.plan(base) if plan.new and plan.model.coverage else None
     folder = None
     if not dry:
         run_folder = RunFolder(request.save_model_path)
         folder = CacheFolder(request.cache, run_folder.path, progress)
     try:
         if folder is not None:
-            keep_decoded(list(sets.values()), folder, progress)
+            keep_rows(list(sets.values()), folder, progress)
         summaries = tuple(
             summarise(dataset, name, architecture.pool_size, progress)
             for name, dataset in sets.items()
         )
     except BaseException:
         for dataset in sets.values():
-            dataset.decoded.forget()
+            for rows in _kept_rows(dataset):
+                rows.forget()
         if folder is not None:
             folder.remove_if_empty()
         raise
     for dataset in sets.values():
-        dataset.decoded.publish()
+        for rows in _kept_rows(dataset):
+            rows.publish()
     training, validation = sets["training"], sets["validation"]
     size = min(len(training), len(validation), MAX_SUBSET)
     subset = training.subset(fixed_subset(len(training), size, request.settings.seed))
@@ -119,15 +153,21 @@ def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = Fal
         data=TrainingData(training, subset, validation),
         test=sets.get("test"),
         summaries=summaries,
+        comparison=comparison,
         cache_folder=folder,
         notices=(*plan.notices, *_overhang_notices(training, architecture.pool_size)),
         warnings=tuple(warnings(summaries)),
     )
 
 
+def _kept_rows(dataset: Dataset) -> list[RowCache]:
+    return [dataset.decoded, *([dataset.coverage] if dataset.coverage else [])]
+
+
 def _open_sets(
     request: FineTuneRequest,
     architecture: Architecture,
+    coverage: CoverageWanted | None,
     training_files: list[Path],
     validation_files: list[Path],
 ) -> dict[str, Dataset]:
@@ -135,6 +175,7 @@ def _open_sets(
     common: dict[str, Any] = {
         "pool_size": architecture.pool_size,
         "phase": architecture.has_phase,
+        "coverage_prefix": coverage.prefix if coverage else None,
     }
     transitions = request.settings.transition_weights is not None
     sets = {

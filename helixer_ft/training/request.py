@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan, plan_freeze, plan_whole
 from helixer_ft.training.settings import CacheSettings, TrainingSettings
@@ -23,6 +24,12 @@ class FineTuneRequest:
         `whole`: keep the trained batch-norm statistics.
     post_coverage_hidden_layer, hidden_units, keep_head
         `freeze`: which head is trained.
+    input_coverage
+        `freeze`: the head takes coverage beside the body's features.
+    coverage_prefix, coverage_norm
+        Of the coverage; None: those of the model, else `rnaseq` and `log`.
+    ablate_coverage
+        Also score the tuned model with its tracks silenced.
     settings
         Of the training loop.
     cache
@@ -44,14 +51,18 @@ class FineTuneRequest:
     post_coverage_hidden_layer: bool = False
     hidden_units: int | None = None
     keep_head: bool = False
+    input_coverage: bool = False
+    coverage_prefix: str | None = None
+    coverage_norm: str | None = None
+    ablate_coverage: bool = False
     settings: TrainingSettings = field(default_factory=TrainingSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
     predict_phase: bool = False
     force: bool = False
     command_line: str = ""
 
-    def plan(self, model: TrainedModel) -> Plan:
-        """The strategy applied to a model."""
+    def plan(self, model: TrainedModel, coverage: CoverageInput | None = None) -> Plan:
+        """The strategy applied to a model; `coverage` is what a new head takes."""
         if self.command == "whole":
             return plan_whole(model, freeze_batchnorm=self.freeze_batchnorm)
         return plan_freeze(
@@ -59,6 +70,7 @@ class FineTuneRequest:
             hidden_layer=self.post_coverage_hidden_layer,
             hidden_units=self.hidden_units,
             keep_head=self.keep_head,
+            coverage=coverage,
             seed=self.settings.seed,
         )
 
@@ -80,6 +92,10 @@ class FineTuneRequest:
                 "post_coverage_hidden_layer": self.post_coverage_hidden_layer,
                 "hidden_units": self.hidden_units,
                 "keep_head": self.keep_head,
+                "input_coverage": self.input_coverage,
+                "coverage_prefix": self.coverage_prefix,
+                "coverage_norm": self.coverage_norm,
+                "ablate_coverage": self.ablate_coverage,
                 "cache_features": self.cache.features,
                 "cache_precision": self.cache.precision,
             }

@@ -12,6 +12,11 @@ from helixer_ft.formats import atomic
 from helixer_ft.training.history import Check, history_csv
 
 CHECKS, HISTORY, CONFIG = "checks", "history.csv", "config.toml"
+OTHER_MODEL, OTHER_HISTORY = "without_coverage.h5", "without_coverage.csv"
+"""Of the head that is trained without coverage, to compare with."""
+
+
+_OF_A_RUN = (HISTORY, CHECKS, OTHER_MODEL, OTHER_HISTORY)
 
 
 class RunFolder:
@@ -22,7 +27,7 @@ class RunFolder:
 
     def check_free(self, force: bool) -> None:
         """Refuse, before any work, a folder of an earlier run."""
-        if not force and any((self.path / name).exists() for name in (HISTORY, CHECKS)):
+        if not force and any((self.path / name).exists() for name in _OF_A_RUN):
             raise InputError(
                 f"{self.path}: holds the files of an earlier run, which are not overwritten. "
                 "Give another --save-model-path, or --force to overwrite them."
@@ -35,7 +40,8 @@ class RunFolder:
         try:
             self.path.mkdir(exist_ok=True)
             shutil.rmtree(self.path / CHECKS, ignore_errors=True)
-            (self.path / HISTORY).unlink(missing_ok=True)
+            for name in (HISTORY, OTHER_HISTORY, OTHER_MODEL):
+                (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise HelixerFtError(
                 f"{self.path}: the folder of the run could not be made ({error.strerror})."
@@ -46,6 +52,15 @@ class RunFolder:
     def write_history(self, checks: Sequence[Check]) -> None:
         """Write `history.csv` anew."""
         atomic.write_text(self.path / HISTORY, history_csv(checks), force=True)
+
+    @property
+    def without_coverage_path(self) -> Path:
+        """Where the model is kept that was tuned without coverage, to compare with."""
+        return self.path / OTHER_MODEL
+
+    def write_other_history(self, checks: Sequence[Check]) -> None:
+        """Write the history of that model anew."""
+        atomic.write_text(self.path / OTHER_HISTORY, history_csv(checks), force=True)
 
     def check_model_path(self, check: Check) -> Path:
         """Where the model of a check is kept."""

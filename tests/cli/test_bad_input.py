@@ -12,13 +12,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from conftest import random_rows, tiny_architecture
-from network.builders import layer_of, nested_coverage, random_model, split_coverage
+from network.builders import layer_of, random_model
 
 from helixer_ft.cli import main
 from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import ModelFile, write_model_file
-from helixer_ft.network.config_reader import parse_config
-from helixer_ft.network.config_writer import render_config
 
 
 class Workplace:
@@ -236,16 +234,6 @@ def test_a_model_without_permission(work):
     assert result.exit_code == 2
     assert f"{work.model}' is not readable" in result.stderr
     assert work.model.read_bytes() == before
-
-
-@pytest.mark.parametrize("form", [nested_coverage, split_coverage])
-@pytest.mark.parametrize("command", ["whole", "freeze"])
-def test_coverage_models(work, form, command):
-    config = form(render_config(tiny_architecture()), 2)
-    model = random_model(parse_config(config, ""), config=config)
-    write_model_file(work.model, model.to_file({}), force=True)
-    parts = [f"{work.model}: ", "coverage of 2 track(s)", "not possible yet"]
-    work.refused(parts=parts, command=command)
 
 
 # -- the output --------------------------------------------------------------------------------

@@ -151,21 +151,25 @@ def test_data_to_predict_on(tmp_path, rows):
 def test_coverage(tmp_path, rows):
     write_data_file(tmp_path / "d.h5", rows)
     with h5py.File(tmp_path / "d.h5", "a") as file:
-        for prefix, tracks in (("rnaseq", 2), ("atac", 1), ("bare", 1)):
+        for prefix, tracks in (("rnaseq", 2), ("atac", 1)):
             for name in ("coverage", "spliced_coverage"):
                 file[f"evaluation/{prefix}_{name}"] = np.zeros((40, 90, tracks), np.int64)
         file["evaluation/rnaseq_meta/bam_files"] = np.array([b"runs/leaf.bam", b"root.bam"])
         file["evaluation/atac_meta/bam_files"] = np.array([b"signal.bw"])
         file["evaluation/atac_meta/track_names"] = np.array([b"open"])
-    expected = {"rnaseq": ["leaf", "root"], "atac": ["open"], "bare": ["track 1"]}
-    assert inspected(tmp_path / "d.h5")["coverage"] == expected
-    assert "Coverage 'rnaseq': 2 track(s): leaf, root\n" in run(tmp_path / "d.h5").stdout
+        file["evaluation/atac_meta/track_kinds"] = np.array([b"signal"])
+    assert inspected(tmp_path / "d.h5")["coverage"] == {
+        "atac": [{"name": "open", "kind": "signal"}],
+        "rnaseq": [{"name": "leaf", "kind": "reads"}, {"name": "root", "kind": "reads"}],
+    }
+    text = run(tmp_path / "d.h5").stdout
+    assert "Coverage 'rnaseq': 2 track(s): leaf (reads), root (reads)\n" in text
     with h5py.File(tmp_path / "d.h5", "a") as file:
-        del file["evaluation/bare_coverage"]
-        file["evaluation/bare_coverage"] = np.zeros((3, 90, 1))
+        del file["evaluation/atac_coverage"]
+        file["evaluation/atac_coverage"] = np.zeros((3, 90, 1))
     result = run(tmp_path / "d.h5")
     assert result.exit_code == 2
-    assert "evaluation/bare_coverage is of shape (3, 90, 1), expected (40, 90" in result.stderr
+    assert "evaluation/atac_coverage" in result.stderr
 
 
 def test_predictions(tmp_path, model_path):

@@ -53,7 +53,7 @@ def test_help_imports_neither_keras_nor_the_numeric_libraries(arguments):
 
 def test_help_lists_the_commands_in_workflow_order():
     text = python(RUN, "--help").stdout
-    places = [text.index(f"  {name} ") for name in COMMANDS]
+    places = [text.index(f"\n  {name} ") for name in COMMANDS]
     assert places == sorted(places)
     assert [name for name in WORKFLOW if name in COMMANDS] == list(COMMANDS)
 

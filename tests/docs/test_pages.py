@@ -13,7 +13,7 @@ from pathlib import Path
 
 import h5py
 import pytest
-from conftest import random_rows, tiny_model
+from conftest import add_coverage, random_rows, tiny_model
 
 from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
@@ -46,9 +46,10 @@ def tuned(tmp_path_factory) -> Path:
     for name, seqid in (("training", "chr1"), ("validation", "chr2"), ("test", "chr3")):
         rows = random_rows(4, seed=int(seqid[-1]), seqid=seqid)
         write_data_file(folder / "data" / f"{name}_data.h5", rows)
+        add_coverage(folder / "data" / f"{name}_data.h5", "leaf")
     command = "freeze -l base.h5 -d data -t data/test_data.h5 -s head.h5 --json -e 1 -b 4"
     command += " --post-coverage-hidden-layer --hidden-units 5"
-    command += " --check-every-nth-batch 1 --save-every-check"
+    command += " --input-coverage --check-every-nth-batch 1 --save-every-check"
     done = subprocess.run(
         [sys.executable, "-m", "helixer_ft", *command.split()],
         cwd=folder,

@@ -160,3 +160,56 @@ def test_a_name_is_refused_that_only_the_partial_file_would_break(folder):
     assert fits.read_bytes() == b"new"
     with pytest.raises(InputError, match="name is too long"):
         atomic.check_writable(folder / ("ä" * 124))
+
+
+# -- a staged file -----------------------------------------------------------------------------
+
+
+def test_a_staged_file_takes_its_name_once_it_is_complete(path, folder):
+    with atomic.staged_file(path) as staged:
+        assert staged.parent == folder
+        staged.write_bytes(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+    assert [item.name for item in folder.iterdir()] == ["model.h5"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_staged_file_that_fails_leaves_what_was_there(path, folder, error):
+    path.write_bytes(b"old")
+
+    def write() -> None:
+        with atomic.staged_file(path, force=True) as staged:
+            staged.write_bytes(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write()
+    assert path.read_bytes() == b"old"
+    assert [item.name for item in folder.iterdir()] == ["model.h5"]
+
+
+def test_a_staged_file_on_a_full_disk(path, folder):
+    with (
+        pytest.raises(HelixerFtError, match=r"model\.h5: could not be written \(No space left"),
+        atomic.staged_file(path),
+    ):
+        raise OSError(28, "No space left on device")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_staged_file_overwrites_nothing_that_came_meanwhile(path):
+    begun = 0
+
+    def write() -> None:
+        nonlocal begun
+        with atomic.staged_file(path) as staged:
+            begun += 1
+            staged.write_bytes(b"new")
+            path.write_bytes(b"another's")
+
+    for _ in range(2):
+        with pytest.raises(InputError, match="exists already"):
+            write()
+        assert path.read_bytes() == b"another's"
+    assert begun == 1

@@ -120,6 +120,36 @@ def test_phase_and_transitions_are_read_only_where_asked_for(path):
         DataFile(path, phase=False)
 
 
+def test_without_labels_four_datasets_are_enough(path):
+    stored = rows(PADDED)
+    write_data_file(path, {name: stored[name] for name in ("X", "seqids", "species", "start_ends")})
+    file = DataFile(path, labels=False)
+    windows = file.read(range(6))
+    write_data_file(path, stored, force=True)
+    labelled = DataFile(path)
+    assert np.array_equal(windows.bases, labelled.read(range(6)).bases)
+    assert file.regions == labelled.regions
+    assert not file.usable.any()
+    for name in ("genic", "phase", "transitions", "valid"):
+        assert getattr(windows, name) is None
+    # and labels that are there are not read
+    assert DataFile(path, labels=False).read([0]).genic is None
+    with h5py.File(path, "a") as data:
+        del data["data/start_ends"]
+    with pytest.raises(InputError, match=r"start_ends is missing.*with helixer-ft prepare\.$"):
+        DataFile(path, labels=False)
+
+
+def test_shifts_are_what_read_rotates_by(path):
+    stored = rows(PADDED)
+    write_data_file(path, stored)
+    file = DataFile(path)
+    assert file.shifts.tolist() == [0, 0, 4, 0, 0, 11]
+    seen = file.read(range(6)).bases
+    back = [np.roll(row, -shift, axis=0) for row, shift in zip(seen, file.shifts, strict=True)]
+    assert np.array_equal(back, stored["X"])
+
+
 def test_the_row_table(path):
     stored = rows(PADDED)
     stored["seqids"][1] = b"chr\xff"

@@ -129,3 +129,33 @@ def subset(one, other):
     if isinstance(one, dict):
         return all(key in other and subset(value, other[key]) for key, value in one.items())
     return one == other
+
+
+# -- coverage ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["2.15", "2.12", "renamed split"])
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("head", [NEW_ONE, NEW_TWO], ids=["one layer", "two layers"])
+def test_coverage_is_put_before_the_head_and_taken_out_again(form, channels, head):
+    config = FORMS[form](render_config(ONE))
+    architecture = replace(ONE, head=head, coverage_channels=channels)
+    new = json.loads(json.dumps(replace_head(config, architecture)))
+    parsed = parse_config(new, "new")
+    assert (parsed.head_input_width, parsed.input_width) == (6 + 9 * channels, 4 + channels)
+    assert [layer.name for layer in parsed.body] == [layer.name for layer in ONE.body]
+    assert layer_of(new, "pooled_coverage")["config"]["target_shape"] == [-1, 9 * channels]
+    assert layer_of(new, "conv1d")["inbound_nodes"] == [[["tf.__operators__.getitem", 0, 0, {}]]]
+    assert replace_head(new, replace(ONE, head=NEW_ONE)) == replace_head(config, ONE)
+
+
+@pytest.mark.parametrize("form", ["nested coverage", "split coverage", "old nested coverage"])
+@pytest.mark.parametrize("channels", [0, 6])
+def test_other_coverage_in_helixers_own_forms(form, channels):
+    config = FORMS[form](render_config(ONE))
+    old = parse_config(config, "old")
+    new = replace_head(config, replace(old, head=NEW_TWO, coverage_channels=channels))
+    parsed = parse_config(json.loads(json.dumps(new)), "new")
+    assert (parsed.coverage_channels, parsed.input_width) == (channels, 4 + channels)
+    assert parsed.body == old.body
+    assert ("tf.concat" in json.dumps(new)) == (channels > 0)

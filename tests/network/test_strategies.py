@@ -7,10 +7,12 @@ import pytest
 from conftest import tiny_architecture
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import BatchNorm, Dense
 from helixer_ft.network.config_reader import parse_config
 from helixer_ft.network.config_writer import render_config
+from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import (
     Strategy,
@@ -23,6 +25,7 @@ from network.builders import layer_of, nested_coverage, random_model, split_cove
 BODY = ["conv1d", "batch_normalization", "conv1d_1", "reshape", "bidirectional"]
 TINY = random_model(tiny_architecture(), seed=4)
 """conv 84, batch norm 16 (8 of them statistics), conv 84, LSTM 960, dense 504 parameters."""
+TWO_TRACKS = CoverageInput("rnaseq", "log", (Track("leaf"), Track("root", "signal")))
 
 
 def coverage_model(form=nested_coverage, tracks=1):
@@ -108,9 +111,26 @@ def test_hidden_layer_of_a_given_width():
     assert [array.shape for array in plan.model.weights["dense_1"]] == [(10, 72), (72,)]
 
 
+def test_coverage_joins_the_features_of_a_new_head():
+    plan = plan_freeze(TINY, coverage=TWO_TRACKS)
+    assert plan.model.architecture.coverage_channels == 4
+    assert plan.model.weights["dense"][0].shape == (6 + 9 * 4, 72)
+    assert plan.trainable_parameters == (6 + 9 * 4 + 1) * 72
+    assert plan.model.coverage == TWO_TRACKS
+    assert plan.notices == ()
+
+
+def test_a_new_head_without_coverage_says_so():
+    model = replace(coverage_model(nested_coverage, 2), coverage=TWO_TRACKS)
+    (notice,) = plan_freeze(model).notices
+    assert "takes coverage of 2 track(s), the new head none" in notice
+    assert plan_freeze(model, coverage=TWO_TRACKS).notices == ()
+    assert plan_freeze(model, keep_head=True).notices == ()
+
+
 @pytest.mark.parametrize("form", [nested_coverage, split_coverage])
 def test_coverage_counts_as_width_that_feeds_the_hidden_layer(form):
-    plan = plan_freeze(coverage_model(form, 2), hidden_layer=True)
+    plan = plan_freeze(coverage_model(form, 2), hidden_layer=True, coverage=TWO_TRACKS)
     # 6 features and 2 x 2 values of 9 bases
     assert plan.model.architecture.head_input_width == 42
     assert plan.model.architecture.head[0] == Dense("dense", 21, "relu")
@@ -231,7 +251,16 @@ def written(plan, tmp_path):
     ids=["plain", "no phase", "tuned", "tuned hidden", "nested coverage", "split coverage"],
 )
 @pytest.mark.parametrize(
-    "options", [None, {}, {"hidden_layer": True}, {"keep_head": True}], ids=str
+    "options",
+    [
+        None,
+        {},
+        {"hidden_layer": True},
+        {"keep_head": True},
+        {"coverage": TWO_TRACKS},
+        {"coverage": TWO_TRACKS, "hidden_layer": True},
+    ],
+    ids=str,
 )
 def test_every_plan_is_written_as_it_is(model, options, tmp_path):
     plan = plan_whole(model) if options is None else plan_freeze(model, **options)
@@ -243,7 +272,10 @@ def test_every_plan_is_written_as_it_is(model, options, tmp_path):
         (layer.name, type(layer), layer.parameters(width), layer.output_width(width))
         for layer, width in plan.model.architecture.layers()
     ]
-    assert read.architecture.coverage_channels == model.architecture.coverage_channels
+    expected = model.architecture.coverage_channels if options in (None, {"keep_head": True}) else 0
+    expected = 4 if options and "coverage" in options else expected
+    assert read.architecture.coverage_channels == expected
+    assert read.coverage == plan.model.coverage
     for name, arrays in plan.model.weights.items():
         for one, other in zip(read.weights[name], arrays, strict=True):
             assert np.array_equal(one, other)

@@ -8,12 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from conftest import batch_of, random_rows, tiny_model
 
+from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.data_h5 import DataFile, write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.inference.predict import predict
+from helixer_ft.inference.request import PredictRequest
+from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import (
     TrainedModel,
     build_keras,
@@ -100,8 +105,6 @@ def test_helixer_loads_what_each_strategy_writes(peer, shared, tmp_path, name, s
     write_model_file(path, trained_one_step(plan, data).to_file({"strategy": strategy}))
     out = tmp_path / "out.npz"
     python(peer, shared / "peer" / "helixer_load.py", path, data, out, ROWS)
-    import h5py
-
     with h5py.File(data) as file:
         bases = file["data/X"][:ROWS].astype(np.float32)
     difference = np.abs(np.load(out)["genic"] - ours(load_model(path), bases)[0])
@@ -174,6 +177,57 @@ def test_helixers_coverage_models_are_read(peer, shared, tmp_path, hidden):
     )
 
 
+TRACKS = (Track("leaf"), Track("root"))
+
+
+def with_coverage(rows: int, length: int, tracks: int) -> np.ndarray:
+    """(rows, length, 4 + 2 * tracks) bases and coverage, normalised."""
+    generator = np.random.default_rng(1)
+    bases = np.eye(4, dtype=np.float32)[generator.integers(0, 4, (rows, length))]
+    raw = generator.integers(-1, 300, (rows, length, 2 * tracks)).astype(np.float32)
+    values = CoverageInput("rnaseq", "log", TRACKS[:tracks]).normalize(raw)
+    return np.concatenate([bases, values.astype(np.float32)], axis=2)
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["one layer", "hidden layer"])
+@pytest.mark.parametrize("tracks", [1, 2])
+@pytest.mark.parametrize("name", ["small", "small_keras2.12", "full_random"])
+def test_keras_2_loads_our_coverage_models(peer, shared, tmp_path, name, tracks, hidden):
+    coverage = CoverageInput("rnaseq", "log", TRACKS[:tracks])
+    model = load_model(shared / "models" / f"{name}.h5")
+    plan = plan_freeze(model, coverage=coverage, hidden_layer=hidden)
+    path = tmp_path / "coverage.h5"
+    write_model_file(path, plan.model.to_file({}))
+    read = load_model(path)
+    assert read.coverage == coverage
+    x = with_coverage(2, 9000, tracks)
+    difference = np.abs(theirs(peer, path, x, tmp_path) - ours(read, x))
+    assert difference.mean() < 3e-7
+    assert difference.max() < (5e-5 if name.startswith("small") else 1e-5)
+    silent = x.copy()
+    silent[..., 4:] = np.log(1.1)
+    assert np.abs(ours(read, silent) - ours(read, x)).max() > 0.01
+
+
+@pytest.mark.parametrize("coverage", [None, CoverageInput("rnaseq", "log", TRACKS[:1])])
+def test_new_heads_on_helixers_own_coverage_models(peer, shared, tmp_path, coverage):
+    """The body is a nested model there; coverage stays, or goes."""
+    data = shared / "train" / "spombe_mini_rnaseq"
+    python(
+        peer, peer / "HybridModel.py", "-b", 8, "--val-test-batch-size", 6, "-e", 1,
+        "--resume-training", "--fine-tune", "--input-coverage", "--coverage-norm", "log",
+        "--load-model-path", shared / "models" / "small.h5", "--data-dir", data,
+        "--save-model-path", tmp_path / "helixers.h5",
+    )  # fmt: skip
+    plan = plan_freeze(load_model(tmp_path / "helixers.h5"), coverage=coverage, hidden_layer=True)
+    path = tmp_path / "ours.h5"
+    write_model_file(path, plan.model.to_file({}))
+    x = with_coverage(2, 9000, 1)[..., : 6 if coverage else 4]
+    difference = np.abs(theirs(peer, path, x, tmp_path) - ours(load_model(path), x))
+    assert difference.mean() < 3e-7
+    assert difference.max() < 5e-5
+
+
 def test_training_steps_without_batch_statistics_agree(peer, shared, tmp_path):
     """Both backends follow Helixer to 1e-4 where TensorFlow's imprecise batch variances play no
     part: five AdamW steps on the whole network but batch norm, which stays in inference mode."""
@@ -220,3 +274,46 @@ def test_training_steps_without_batch_statistics_agree(peer, shared, tmp_path):
         file=sys.stderr,
     )
     assert np.array(losses) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+def test_predictions_are_helixers(peer, shared, tmp_path, overlap):
+    """A genome from FASTA to predictions on both sides, contigs shorter than a window too."""
+    generator = np.random.default_rng(3)
+    fasta = tmp_path / "g.fa"
+    fasta.write_text(
+        "".join(
+            f">s{i}\n{''.join(generator.choice(list('ACGTN'), n, p=[0.3, 0.2, 0.2, 0.29, 0.01]))}\n"
+            for i, n in enumerate([100_000, 64_152, 10_000, 21_384])
+        )
+    )
+    model = shared / "models" / "small.h5"
+    python(
+        peer, peer / "fasta2h5.py", "--fasta-path", fasta, "--h5-output-path", tmp_path / "g.h5",
+        "--species", "sp", "--subsequence-length", 21384,
+    )  # fmt: skip
+    python(
+        peer, peer / "HybridModel.py", "--load-model-path", model, "--test-data", tmp_path / "g.h5",
+        *(["--overlap"] if overlap else []), "--val-test-batch-size", 8,
+        "--prediction-output-path", tmp_path / "theirs.h5",
+    )  # fmt: skip
+    options = {"overlap": overlap, "val_test_batch_size": 8}
+    predict(PredictRequest(model, tmp_path / "a.h5", test_data=tmp_path / "g.h5", **options))
+    predict(PredictRequest(model, tmp_path / "b.h5", fasta=fasta, **options))
+    shifts = DataFile(tmp_path / "g.h5", labels=False).shifts
+    assert np.count_nonzero(shifts) == 2
+    with (
+        h5py.File(tmp_path / "theirs.h5") as theirs,
+        h5py.File(tmp_path / "a.h5") as from_data,
+        h5py.File(tmp_path / "b.h5") as from_fasta,
+    ):
+        assert sorted(theirs) == sorted(from_data)
+        for name in theirs:
+            # Helixer has padded minus-strand rows padding first
+            expected = np.stack(
+                [np.roll(row, -shift, 0) for row, shift in zip(theirs[name], shifts, strict=True)]
+            ).astype(np.float64)
+            found = from_data[name][()].astype(np.float64)
+            assert np.abs(found - expected).max() < 2e-3
+            assert np.abs(found - expected).mean() < 1e-5
+            assert np.array_equal(from_fasta[name][()], from_data[name][()])

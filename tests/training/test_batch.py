@@ -44,7 +44,7 @@ def windows() -> Windows:
 
 
 def bases_of(batch: Batch) -> np.ndarray:
-    codes, table = batch.input
+    codes, table = batch.input.values()
     return table[codes]
 
 
@@ -197,7 +197,7 @@ def test_a_batch_is_filled_with_nothing(windows):
 def test_features_are_filled_too(windows):
     features = np.random.default_rng(0).random((N, 4, 6)).astype(np.float16)
     batch = replace(batch_of(windows), features=features)
-    assert [array is features for array in batch.input] == [True]
+    assert [array is features for array in batch.input.values()] == [True]
     filled = batch.filled(4)
     assert filled.rows.shape == (4, 3, LENGTH)
     assert filled.features.dtype == np.float16

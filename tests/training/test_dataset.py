@@ -20,7 +20,7 @@ from helixer_ft.training.dataset import (
     Dataset,
     Source,
     batches,
-    keep_decoded,
+    keep_rows,
     open_dataset,
     read_ahead,
 )
@@ -119,7 +119,7 @@ def kept(paths, folder, *, keep=False, notices=None, **options) -> Dataset:
     dataset = open_dataset(paths, pool_size=9, **labels)
     notices = notices or Notices()
     cache = CacheFolder(CacheSettings(folder=folder, keep=keep), folder or Path("t.run"), notices)
-    keep_decoded([dataset], cache, notices)
+    keep_rows([dataset], cache, notices)
     return dataset
 
 

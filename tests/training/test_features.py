@@ -404,6 +404,6 @@ def test_features_of_a_batch_are_the_bodys_output(work):
     set_weights(whole, model.weights)
     body = keras.Model(whole.input, whole.get_layer("bidirectional").output)
     windows = DataFile(work.request.data_dir / "training_data.h5").read(range(12))
-    codes, table = batch_of(windows).input
+    codes, table = batch_of(windows).input.values()
     expected = keras.ops.convert_to_numpy(body(table[codes]))
     assert prepared.data.training.read(np.arange(12)).features == pytest.approx(expected, abs=1e-6)

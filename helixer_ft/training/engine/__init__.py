@@ -7,8 +7,9 @@ import numpy as np
 
 from helixer_ft.training.batch import Batch
 from helixer_ft.training.engine.base import Engine, ScoredBatch
+from helixer_ft.training.resources import ProcessMemory
 
-__all__ = ["Engine", "ScoredBatch", "engine_class", "forward_function"]
+__all__ = ["Engine", "ScoredBatch", "device_memory", "engine_class", "forward_function"]
 
 
 def engine_class() -> type[Engine]:
@@ -22,6 +23,19 @@ def engine_class() -> type[Engine]:
     from helixer_ft.training.engine.tensorflow import TensorFlowEngine
 
     return TensorFlowEngine
+
+
+def device_memory() -> ProcessMemory:
+    """Memory of the device that computes: of the accelerator where the backend tells, else the
+    process's.
+    """
+    import keras
+
+    if keras.backend.backend() == "jax":
+        from helixer_ft.training.engine.jax import device_memory as of_jax
+
+        return of_jax()
+    return ProcessMemory()
 
 
 def forward_function(model: Any) -> Callable[[Batch], np.ndarray]:

@@ -47,7 +47,8 @@ class Engine(ABC):
         Optimiser, loss weights, precision and seed.
     from_features
         The model is the head alone, and batches bring the body's output; the body's weights are
-        kept as they are given.
+        kept as they are given. Coverage comes with the batches in either case, to a network that
+        takes it, and to no other.
     """
 
     fills_batches: bool
@@ -170,16 +171,24 @@ class Engine(ABC):
         """Counts `(n, outputs, 4, 4)` and entropy `(n, outputs)`."""
 
 
-def network_input(given: tuple[Any, ...]) -> Any:
-    """What the Keras model takes, from `Batch.input` on the device: `(n, L, 4)` bases by table, or
-    `(n, L / pool, width)` features; float32.
+def network_input(given: dict[str, Any], pool_size: int) -> Any:
+    """What the Keras model takes, from `Batch.input` on the device, float32: `(n, L, 4)` bases by
+    table, with coverage `(n, L, 4 + 2 * tracks)`; or `(n, L / pool, width)` features, with coverage
+    pooled base by base and put beside them.
     """
     from keras import ops
 
-    if len(given) == 1:
-        return ops.cast(given[0], "float32")
-    codes, table = given
-    return ops.take(table, ops.cast(codes, "int32"), axis=0)
+    coverage = given.get("coverage")
+    if "features" in given:
+        x = ops.cast(given["features"], "float32")
+        if coverage is not None:
+            n, steps, _ = ops.shape(x)
+            coverage = ops.reshape(coverage, (n, steps, pool_size * coverage.shape[2]))
+    else:
+        x = ops.take(given["table"], ops.cast(given["codes"], "int32"), axis=0)
+    if coverage is None:
+        return x
+    return ops.concatenate([x, ops.cast(coverage, "float32")], axis=-1)
 
 
 def make_optimizer(settings: TrainingSettings) -> Any:

@@ -27,8 +27,7 @@ class JaxEngine(Engine):
         model, optimizer, training = self.model, self.optimizer, self.training_mode
         pool_size, settings = self.architecture.pool_size, self.settings
         self._take_state()
-        if jax.local_devices()[0].memory_stats():
-            self.memory = _DeviceMemory()
+        self.memory = device_memory()
 
         def gradients(
             trainable: Any,
@@ -40,7 +39,7 @@ class JaxEngine(Engine):
             n: Any,
         ) -> Any:
             weights = pooled_weights(labels, transitions, pool_size, settings)
-            inputs = network_input(given)
+            inputs = network_input(given, pool_size)
             if self.leaves_out_fillers:
                 inputs = [inputs, jnp.asarray(jnp.arange(len(inputs)) < n, jnp.float32)]
 
@@ -56,7 +55,7 @@ class JaxEngine(Engine):
             return optimizer.stateless_apply(state, grads, trainable)
 
         def score(trainable: Any, fixed: Any, given: Any, labels: Any) -> Any:
-            inputs = network_input(given)
+            inputs = network_input(given, pool_size)
             if self.leaves_out_fillers:
                 inputs = [inputs, jnp.ones(len(inputs))]
             logits, _ = model.stateless_call(trainable, fixed, inputs, training=False)
@@ -130,6 +129,11 @@ class _DeviceMemory(ProcessMemory):
         return int(jax.local_devices()[0].memory_stats().get(name, 0))
 
 
+def device_memory() -> ProcessMemory:
+    """See `helixer_ft.training.engine.device_memory`."""
+    return _DeviceMemory() if jax.local_devices()[0].memory_stats() else ProcessMemory()
+
+
 def forward(model: Any) -> Callable[[Batch], np.ndarray]:
     """See `forward_function`."""
     trainable = [v.value for v in model.trainable_variables]
@@ -137,7 +141,7 @@ def forward(model: Any) -> Callable[[Batch], np.ndarray]:
 
     @jax.jit
     def compiled(trainable: Any, fixed: Any, given: Any) -> Any:
-        output, _ = model.stateless_call(trainable, fixed, network_input(given), training=False)
+        output, _ = model.stateless_call(trainable, fixed, network_input(given, 1), training=False)
         return output
 
     return lambda batch: np.asarray(compiled(trainable, fixed, batch.input))

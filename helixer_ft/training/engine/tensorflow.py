@@ -10,6 +10,13 @@ from helixer_ft.training.batch import TABLE_SIZE, Batch
 from helixer_ft.training.engine.base import Engine, count_and_entropy, network_input
 from helixer_ft.training.loss import losses, pooled_weights
 
+_CODES = tf.TensorSpec([None, None], tf.uint8)
+
+
+def _bases() -> dict[str, Any]:
+    """Bases as `Batch.input` has them."""
+    return {"codes": _CODES, "table": tf.TensorSpec([TABLE_SIZE, 4], tf.float32)}
+
 
 class TensorFlowEngine(Engine):
     """Weights and optimiser state live in the Keras variables."""
@@ -19,19 +26,18 @@ class TensorFlowEngine(Engine):
     def _prepare(self) -> None:
         model, optimizer, training = self.model, self.optimizer, self.training_mode
         pool_size, settings = self.architecture.pool_size, self.settings
-        codes = tf.TensorSpec([None, None], tf.uint8)
 
         def gradients(given: Any, labels: Any, transitions: Any) -> Any:
             weights = pooled_weights(labels, transitions, pool_size, settings)
             n = tf.cast(tf.shape(labels)[0], tf.float32)
             with tf.GradientTape() as tape:
-                logits = model(network_input(given), training=training)
+                logits = model(network_input(given, pool_size), training=training)
                 total, parts = losses(logits, labels, weights, n)
                 scaled = optimizer.scale_loss(total)
             return total, parts, tape.gradient(scaled, [v.value for v in model.trainable_variables])
 
         def score(given: Any, labels: Any) -> Any:
-            return count_and_entropy(model(network_input(given), training=False), labels)
+            return count_and_entropy(model(network_input(given, pool_size), training=False), labels)
 
         def apply(grads: Any) -> None:
             optimizer.apply(grads)
@@ -41,9 +47,11 @@ class TensorFlowEngine(Engine):
             self._compiled_gradients = tf.function(gradients, reduce_retracing=True)
             self._compiled_score = tf.function(score, reduce_retracing=True)
         else:
-            given = (codes, tf.TensorSpec([TABLE_SIZE, 4], tf.float32))
-            self._compiled_gradients = tf.function(gradients, [given, codes, codes])
-            self._compiled_score = tf.function(score, [given, codes])
+            given = _bases()
+            if channels := self.architecture.coverage_channels:
+                given["coverage"] = tf.TensorSpec([None, None, channels], tf.float16)
+            self._compiled_gradients = tf.function(gradients, [given, _CODES, _CODES])
+            self._compiled_score = tf.function(score, [given, _CODES])
         self._compiled_apply = tf.function(apply)
 
     def _gradients(self, batch: Batch, n: int) -> tuple[Any, Any, list[Any]]:
@@ -60,10 +68,9 @@ class TensorFlowEngine(Engine):
 
 def forward(model: Any) -> Callable[[Batch], np.ndarray]:
     """See `forward_function`."""
-    codes = tf.TensorSpec([None, None], tf.uint8)
 
-    @tf.function(input_signature=[(codes, tf.TensorSpec([TABLE_SIZE, 4], tf.float32))])
+    @tf.function(input_signature=[_bases()])
     def compiled(given: Any) -> Any:
-        return model(network_input(given), training=False)
+        return model(network_input(given, 1), training=False)
 
     return lambda batch: compiled(batch.input).numpy()

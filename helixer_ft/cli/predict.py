@@ -1,0 +1,177 @@
+"""`helixer-ft predict`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from helixer_ft.backend import select_backend
+from helixer_ft.cli.base import Command
+from helixer_ft.cli.options import command_line
+from helixer_ft.cli.types import LINEAGE_HELP, ModelPath
+from helixer_ft.errors import InputError
+from helixer_ft.inference.request import DEFAULT_LENGTH, DEFAULT_OUTPUT, PredictRequest
+from helixer_ft.training.settings import PRECISIONS
+
+_FILE = click.Path(path_type=Path)
+
+
+class BatchSize(click.ParamType):
+    """A whole number, or `auto`."""
+
+    name = "auto|N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """The number, or "auto"; click reports what is neither."""
+        if value == "auto":
+            return "auto"
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor auto.", param, ctx)
+
+
+@click.command(
+    "predict",
+    cls=Command,
+    epilog="HybridModel.py's --predict-phase, --gpu-id and --workers are accepted too.",
+)
+@click.option(
+    "-l",
+    "--load-model-path",
+    type=ModelPath(),
+    required=True,
+    metavar="FILE",
+    help=f"Trained Helixer model (.h5), tuned or not, {LINEAGE_HELP}.",
+)
+@click.option(
+    "-t",
+    "--test-data",
+    type=_FILE,
+    multiple=True,
+    metavar="FILE",
+    help="Data file to predict on, with labels or without (one).",
+)
+@click.option(
+    "--fasta",
+    type=_FILE,
+    metavar="FILE",
+    help="Genome to predict on instead: FASTA, plain, gzip or bgzip.",
+)
+@click.option(
+    "-p",
+    "--prediction-output-path",
+    type=_FILE,
+    default=DEFAULT_OUTPUT,
+    show_default=True,
+    metavar="FILE",
+    help="Predictions file (.h5), of Helixer's form.",
+)
+@click.option(
+    "--species",
+    metavar="NAME",
+    help="With --fasta: its name, for the record.  [default: from the FASTA's name]",
+)
+@click.option(
+    "--subsequence-length",
+    type=int,
+    metavar="N",
+    help="With --fasta: window length in bp, a multiple of what the model pools (9); longer than "
+    "most genes. Helixer takes 21384 for fungi, 64152 for land plants, 213840 for animals.  "
+    f"[default: {DEFAULT_LENGTH}]",
+)
+@click.option(
+    "--overlap/--no-overlap",
+    default=True,
+    show_default=True,
+    help="Predict in overlapping windows and average: about twice the time, better near the ends "
+    "of windows.",
+)
+@click.option(
+    "--overlap-offset",
+    type=int,
+    metavar="N",
+    help="Bases from one window to the next; a divisor of the subsequence length.  "
+    "[default: half the subsequence length]",
+)
+@click.option(
+    "--core-length",
+    type=int,
+    metavar="N",
+    help="Bases in the middle of a window that count.  [default: 3/4 of the subsequence length]",
+)
+@click.option(
+    "--val-test-batch-size",
+    type=BatchSize(),
+    default="auto",
+    show_default=True,
+    help="Windows at once; never changes a result. auto: as many as fit into the memory that this "
+    "job may use.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=PredictRequest.precision,
+    show_default=True,
+    help="Of the computation. The mixed ones are for GPUs.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "tensorflow", "jax"]),
+    default="auto",
+    show_default=True,
+    help="Keras backend. auto: KERAS_BACKEND if set, else the one that sees an accelerator, else "
+    "JAX where installed, else TensorFlow.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Results and errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="The model and the windows too.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--force", is_flag=True, help="Overwrite the output of an earlier run.")
+# HybridModel.py's own words, so that its commands can be pasted over
+@click.option("--predict-phase", is_flag=True, hidden=True)
+@click.option("--gpu-id", type=click.IntRange(min=0), hidden=True)
+@click.option("--workers", type=int, hidden=True)
+def command(**options: Any) -> None:
+    """Predict genes base by base, on a data file or a genome.
+
+    The result is the probability of each class (intergenic, UTR, CDS, intron) and phase for every
+    base of both strands.
+
+    \b
+    Examples:
+      helixer-ft predict -l tuned.h5 --fasta genome.fa.gz -p predictions.h5
+      helixer-ft predict -l tuned.h5 -t test_data.h5 -p predictions.h5
+    """
+    if len(options["test_data"]) > 1:
+        raise InputError(
+            f"--test-data is given {len(options['test_data'])} times, expected one data file: "
+            "there is one predictions file. Run the command once for each."
+        )
+    batch_size = options["val_test_batch_size"]
+    request = PredictRequest(
+        test_data=options["test_data"][0] if options["test_data"] else None,
+        val_test_batch_size=None if batch_size == "auto" else batch_size,
+        command_line=command_line(),
+        **{
+            name: options[name]
+            for name in (
+                "load_model_path", "prediction_output_path", "fasta", "species",
+                "subsequence_length", "overlap", "overlap_offset", "core_length", "precision",
+                "predict_phase", "force",
+            )
+        },
+    )  # fmt: skip
+    backend = select_backend(options["backend"], options["gpu_id"])
+
+    from helixer_ft.cli.prediction_output import PredictionPrinter
+    from helixer_ft.inference.predict import predict
+
+    printer = PredictionPrinter(quiet=options["quiet"], as_json=options["as_json"])
+    printer.model(options["load_model_path"])
+    if options["workers"] is not None:
+        printer.notice("--workers has no meaning here: data are read ahead in one thread")
+    printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
+    printer.prediction(predict(request, printer), verbose=options["verbose"])

@@ -1,0 +1,1 @@
+"""From a model and a genome to predictions, base by base."""

@@ -1,0 +1,111 @@
+"""A trained network that turns batches of windows into probabilities."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from helixer_ft.errors import is_out_of_memory
+from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
+from helixer_ft.progress import Progress
+from helixer_ft.training.batch import TABLE_SIZE, Batch
+from helixer_ft.training.engine import device_memory, forward_function
+from helixer_ft.training.features import even_batch_size
+from helixer_ft.training.resources import ProcessMemory
+
+MEMORY_SHARE = 0.8
+"""Share of the memory left that batches may take where their size is chosen."""
+MAX_ON_HOST, MAX_ON_DEVICE = 8, 256
+"""Most windows at once where the size is chosen: on processors, more gain nothing."""
+
+Predict = Callable[[Batch], np.ndarray]
+
+
+def prediction_function(model: TrainedModel, precision: str = "float32") -> Predict:
+    """The network compiled: batch of n windows -> (n, outputs, L, 4) float32 probabilities."""
+    import keras
+    from keras import ops
+
+    network = build_keras(model.architecture, precision=precision)
+    set_weights(network, model.weights)
+    # as a layer: probabilities are taken on the device
+    output = ops.transpose(probabilities(network.output), (0, 2, 1, 3, 4))
+    forward = forward_function(keras.Model(network.input, output))
+
+    def predict(batch: Batch) -> np.ndarray:
+        values = forward(batch)
+        return values.reshape(len(values), values.shape[1], -1, values.shape[-1])
+
+    return predict
+
+
+class BatchedPrediction:
+    """Predicts on batches of any size; where the device has no memory for one, on parts of it.
+
+    Parameters
+    ----------
+    predict
+        See `prediction_function`.
+    batch_size
+        Windows at once; smaller batches are filled up, so that one compiled shape serves all.
+    progress
+        Told where the size is reduced.
+    """
+
+    def __init__(self, predict: Predict, batch_size: int, progress: Progress) -> None:
+        self._predict = predict
+        self.batch_size = batch_size
+        self._progress = progress
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        """(n, outputs, L, 4) float32 probabilities."""
+        while True:
+            try:
+                return np.concatenate([self._part(part) for part in self._parts(batch)])
+            except Exception as error:
+                if self.batch_size == 1 or not is_out_of_memory(error):
+                    raise
+            self.batch_size = -(-self.batch_size // 2)
+            self._progress.notice(
+                "the device has no memory for so many windows at once: going on with "
+                f"{self.batch_size}"
+            )
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        size = self.batch_size
+        return [
+            replace(batch, rows=batch.rows[start : start + size])
+            for start in range(0, len(batch), size)
+        ]
+
+    def _part(self, batch: Batch) -> np.ndarray:
+        return self._predict(batch.filled(self.batch_size))[: len(batch)]
+
+
+def choose_batch_size(
+    predict: Predict, length: int, n_windows: int, memory: ProcessMemory | None = None
+) -> int:
+    """The most windows that fit into the memory left, by what one takes.
+
+    Parameters
+    ----------
+    predict
+        See `prediction_function`.
+    length
+        Bases of a window that the network takes.
+    n_windows
+        All there are.
+    memory
+        Of the device; None: asked for.
+    """
+    memory = memory or device_memory()
+    largest = MAX_ON_HOST if type(memory) is ProcessMemory else MAX_ON_DEVICE
+    one = Batch(np.ones((1, 1, length), np.uint8), np.zeros((TABLE_SIZE, 4), np.float32))
+    before, room = memory.in_use(), memory.available()
+    predict(one)  # compiles
+    memory.reset_peak()
+    predict(one)
+    taken = memory.peak() - before
+    if taken > 0:
+        largest = max(1, min(largest, int(MEMORY_SHARE * room / taken)))
+    return even_batch_size([n_windows], largest)

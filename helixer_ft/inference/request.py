@@ -1,0 +1,149 @@
+"""What a prediction is asked to do; defaults live here alone, command line and docs read them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from helixer_ft.errors import InputError
+from helixer_ft.inference.windows import Overlap
+from helixer_ft.preparation.samples import check_species, species_of
+from helixer_ft.training.settings import PRECISIONS
+
+DEFAULT_LENGTH = 21_384
+"""Subsequence length of FASTA input, in bp: Helixer's for fungi."""
+DEFAULT_OUTPUT = "predictions.h5"
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """One run of `predict`.
+
+    Attributes
+    ----------
+    load_model_path, prediction_output_path
+        Model, and file to write.
+    test_data, fasta
+        What is predicted on: a data file or a genome; one of the two.
+    species
+        Of the genome, for the record; None: from the FASTA's name.
+    subsequence_length
+        Bases of a window, for FASTA input; None: the default.
+    overlap
+        Predict in overlapping windows and average.
+    overlap_offset, core_length
+        In bp; None: 1/2 and 3/4 of the subsequence length.
+    val_test_batch_size
+        Windows at once; None: as many as fit into memory.
+    precision
+        Of the computation.
+    predict_phase
+        The model must predict phase (HybridModel.py's word).
+    force
+        Overwrite the output.
+    command_line
+        As it was typed, for the record.
+    """
+
+    load_model_path: Path
+    prediction_output_path: Path = Path(DEFAULT_OUTPUT)
+    test_data: Path | None = None
+    fasta: Path | None = None
+    species: str | None = None
+    subsequence_length: int | None = None
+    overlap: bool = True
+    overlap_offset: int | None = None
+    core_length: int | None = None
+    val_test_batch_size: int | None = None
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    predict_phase: bool = False
+    force: bool = False
+    command_line: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.test_data is None) == (self.fasta is None):
+            found = "neither --test-data nor --fasta" if self.fasta is None else "both of them"
+            raise InputError(
+                f"there is {found}, expected one: a data file (-t), or a genome (--fasta)."
+            )
+        if self.fasta is None:
+            for name in ("species", "subsequence_length"):
+                if getattr(self, name) is not None:
+                    raise InputError(
+                        f"--{name.replace('_', '-')} acts with --fasta only: a data file has its "
+                        "own. Leave it out."
+                    )
+        if self.species is not None:
+            check_species(self.species)
+        for name in ("subsequence_length", "overlap_offset", "core_length", "val_test_batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(
+                    f"--{name.replace('_', '-')} is {value}, expected a whole number of at least 1."
+                )
+        if not self.overlap and (self.overlap_offset or self.core_length):
+            raise InputError(
+                "--overlap-offset and --core-length contradict --no-overlap. Leave one out."
+            )
+        if self.precision not in PRECISIONS:
+            raise InputError(
+                f"--precision is {self.precision}, expected one of {', '.join(PRECISIONS)}."
+            )
+        for path in (self.load_model_path, self.test_data, self.fasta):
+            if path is not None and path.resolve() == self.prediction_output_path.resolve():
+                raise InputError(
+                    f"{path}: is read, and never overwritten. Give another "
+                    "--prediction-output-path."
+                )
+
+    @property
+    def genome_length(self) -> int:
+        """L of FASTA input."""
+        return self.subsequence_length or DEFAULT_LENGTH
+
+    @property
+    def genome_species(self) -> str:
+        """Species of FASTA input."""
+        assert self.fasta is not None
+        return self.species or species_of(self.fasta)
+
+    def windows(self, length: int, pool_size: int) -> Overlap:
+        """How windows overlap where rows have `length` bases.
+
+        Raises
+        ------
+        InputError
+            An offset or core that does not go with this length; a length that the network cannot
+            pool.
+        """
+        if length < pool_size:
+            raise InputError(
+                f"the subsequences have {length} bases, fewer than the {pool_size} bases that the "
+                "model pools into one step. Make longer ones."
+            )
+        removed = length % pool_size
+        if not self.overlap:
+            return Overlap(length, length, length, removed)
+        offset = self.overlap_offset or max(1, length // 2)
+        core = self.core_length or max(1, length * 3 // 4)
+        if core > length:
+            raise InputError(
+                f"--core-length is {core}, expected at most the subsequence length, {length}."
+            )
+        if offset > core:
+            raise InputError(
+                f"the overlap offset is {offset} and the core length {core}, expected an offset of "
+                "at most the core: bases between two cores would not be predicted. Give a smaller "
+                "--overlap-offset or a larger --core-length."
+            )
+        if self.overlap_offset is not None and length % offset:
+            raise InputError(
+                f"--overlap-offset is {offset}, expected a divisor of the subsequence length, "
+                f"{length}, so that every base is predicted equally often. Take "
+                f"{_divisor(length, offset)}."
+            )
+        return Overlap(length, offset, core, removed)
+
+
+def _divisor(length: int, near: int) -> int:
+    """The largest divisor of a length that is at most `near`."""
+    return next(n for n in range(near, 0, -1) if length % n == 0)

@@ -1,0 +1,175 @@
+"""What is predicted on: the rows of a data file, or of a genome in FASTA that is cut on the way."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats.data_h5 import DataFile, Windows, row_shifts
+from helixer_ft.preparation.fasta import Fasta
+from helixer_ft.preparation.windows import count_rows, rows_of, to_datasets
+
+_ROWS_AT_ONCE = 8
+
+
+class Source(ABC):
+    """Rows to predict on.
+
+    Attributes
+    ----------
+    path
+        Of the file.
+    length
+        L, bases of a row.
+    ranges
+        Rows of each range (see `windows.py`), which follow one another.
+    shifts
+        (rows,) how far each row is rotated to be as the network sees it.
+    bases
+        Bases of all rows, both strands, without padding.
+    """
+
+    path: Path
+    length: int
+    ranges: list[int]
+    shifts: np.ndarray
+    bases: int
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, both strands."""
+        return len(self.shifts)
+
+    @abstractmethod
+    def read(self) -> Iterator[Windows]:
+        """All rows in order, a few at a time, as the network sees them, without labels.
+
+        Raises
+        ------
+        InputError
+            Damaged data.
+        """
+
+
+class DataFileSource(Source):
+    """The rows of a data file.
+
+    Parameters
+    ----------
+    file
+        Opened with or without labels.
+    single_rows
+        Each row is a range of its own, in whatever order rows are.
+
+    Raises
+    ------
+    InputError
+        Rows of a strand of a sequence that are not in order; see `contiguous_ranges`.
+    """
+
+    def __init__(self, file: DataFile, *, single_rows: bool = False) -> None:
+        self._file = file
+        self.path = file.path
+        self.length = file.length
+        self.ranges = [1] * file.n_rows if single_rows else contiguous_ranges(file)
+        self.shifts = file.shifts
+        self.bases = int(np.abs(file.start_ends[:, 0] - file.start_ends[:, 1]).sum())
+
+    def read(self) -> Iterator[Windows]:
+        for start in range(0, self.n_rows, _ROWS_AT_ONCE):
+            yield self._file.read(range(start, min(start + _ROWS_AT_ONCE, self.n_rows)))
+
+
+class FastaSource(Source):
+    """The rows that `helixer-ft prepare` without annotation would write, and Helixer's fasta2h5.
+
+    One sequence is in memory at a time, one byte per base.
+    """
+
+    def __init__(self, fasta: Fasta, length: int) -> None:
+        self._fasta = fasta
+        self.path = fasta.path
+        self.length = length
+        rows = np.array([count_rows(n, length) // 2 for n in fasta.lengths.values()])
+        self.ranges = np.repeat(rows, 2).tolist()
+        self.shifts = np.zeros(2 * rows.sum(), np.int64)
+        firsts_on_minus = np.cumsum(2 * rows) - rows
+        self.shifts[firsts_on_minus] = [-n % length for n in fasta.lengths.values()]
+        self.bases = 2 * sum(fasta.lengths.values())
+
+    def read(self) -> Iterator[Windows]:
+        for name in self._fasta.lengths:
+            for rows in rows_of(self._fasta.read(name), None, self.length):
+                x = to_datasets(rows)["X"]
+                for row, shift in enumerate(row_shifts(rows.start_ends, self.length)):
+                    if shift:
+                        x[row] = np.roll(x[row], shift, axis=0)
+                yield Windows(x)
+
+
+@dataclass
+class _Run:
+    """Rows that follow one another without a gap: lower and higher coordinate, first and last."""
+
+    low: int
+    high: int
+    first: int
+    last: int
+
+
+def contiguous_ranges(file: DataFile) -> list[int]:
+    """The number of rows of each range of a data file, in order.
+
+    A range is rows of one species, sequence and strand of which each begins where the one before
+    ends. A sequence of which parts are not there (blocks of `prepare`, rows that were left out)
+    has several.
+
+    Raises
+    ------
+    InputError
+        A row of no bases or of more than L, or rows of one strand of a sequence that adjoin or
+        overlap, but do not follow one another in the file.
+    """
+    start_ends = file.start_ends.tolist()
+    runs: dict[tuple[str, str, bool], list[_Run]] = {}
+    sizes: list[int] = []
+    previous: tuple[str, str, bool] | None = None
+    for row, (start, end) in enumerate(start_ends):
+        if not 0 < abs(start - end) <= file.length:
+            raise InputError(
+                f"{file.path}: data/start_ends of row {row} is {start}, {end}, expected 1 to "
+                f"{file.length} bases apart (the subsequence length). Make the file anew."
+            )
+        key = file.species[row], file.seqids[row], start < end
+        if key == previous and start == start_ends[row - 1][1] and _fills(file, start_ends, row):
+            run = runs[key][-1]
+            run.low, run.high = min(run.low, start, end), max(run.high, start, end)
+            run.last = row
+            sizes[-1] += 1
+        else:
+            runs.setdefault(key, []).append(_Run(min(start, end), max(start, end), row, row))
+            sizes.append(1)
+        previous = key
+    for (species, seqid, plus), own in runs.items():
+        own.sort(key=lambda run: run.low)
+        for one, other in pairwise(own):
+            if other.low <= one.high:
+                raise InputError(
+                    f"{file.path}: rows {one.first}-{one.last} and {other.first}-{other.last} of "
+                    f"sequence '{seqid}' ({species}), {'plus' if plus else 'minus'} strand, belong "
+                    "together, but do not follow one another in reading direction; expected the "
+                    "rows of a strand one after the other, as helixer-ft prepare and Helixer write "
+                    "them. Make the file anew, or predict with --no-overlap."
+                )
+    return sizes
+
+
+def _fills(file: DataFile, start_ends: list[list[int]], row: int) -> bool:
+    """Whether there is no padding between a row and the one before."""
+    inner = row - 1 if start_ends[row][0] < start_ends[row][1] else row
+    start, end = start_ends[inner]
+    return abs(start - end) == file.length

@@ -1,0 +1,1 @@
+"""Coverage tracks for data files: aligned reads (BAM, CRAM) and signals per base (bigWig)."""

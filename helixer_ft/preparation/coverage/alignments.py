@@ -1,0 +1,239 @@
+"""Aligned reads (BAM, CRAM) -> coverage of a region, by strand."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pysam
+
+from helixer_ft.errors import InputError
+from helixer_ft.preparation.coverage.strandedness import LARGEST_FLAG, SKIP, strand_of_flags
+
+WHAT = "aligned reads (BAM or CRAM, sorted by coordinate)"
+_FIELDS = "required_fields=0x2e"  # flag, sequence, position, CIGAR: no bases, no reference
+_INDEX_SUFFIXES = (".csi", ".bai", ".crai")
+_ALIGNED = (pysam.CMATCH, pysam.CEQUAL, pysam.CDIFF)
+_SKIPPED = (pysam.CREF_SKIP, pysam.CDEL)
+_READS_AT_ONCE = 1 << 18
+"""Whose intervals are collected before they are counted."""
+
+
+@dataclass(frozen=True)
+class AlignmentSource:
+    """A BAM or CRAM file to be read region by region.
+
+    Attributes
+    ----------
+    path, index
+        The file and its index.
+    strandedness
+        "reverse", "forward" or "unstranded".
+    """
+
+    path: Path
+    index: Path
+    strandedness: str
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Counts along a region, as the places where they change.
+
+    Attributes
+    ----------
+    length
+        Of the region, in bp.
+    positions, changes
+        (k,) int32: offsets in the region, and by how much the count changes there.
+    """
+
+    length: int
+    positions: np.ndarray
+    changes: np.ndarray
+
+    @classmethod
+    def of(cls, differences: np.ndarray) -> "Steps":
+        """From a dense array of changes, one longer than the region."""
+        positions = np.flatnonzero(differences).astype(np.int32)
+        return cls(len(differences) - 1, positions, differences[positions].astype(np.int32))
+
+    def values(self) -> np.ndarray:
+        """(length,) int32: the counts."""
+        dense = np.zeros(self.length + 1, np.int32)
+        dense[self.positions] = self.changes
+        return np.cumsum(dense[:-1], dtype=np.int32)
+
+
+@dataclass(frozen=True)
+class RegionCounts:
+    """Reads over a region.
+
+    Attributes
+    ----------
+    coverage, spliced
+        For plus and for minus: reads with the base aligned, and reads that skip it (CIGAR N, D).
+    reads
+        That begin in the region.
+    """
+
+    coverage: tuple[Steps, Steps]
+    spliced: tuple[Steps, Steps]
+    reads: int
+
+
+@contextmanager
+def open_alignments(path: Path, index: Path | None = None) -> Iterator[pysam.AlignmentFile]:
+    """Open a BAM or CRAM file; whatever htslib finds broken, now or later, is an `InputError`.
+
+    Reads have flag, sequence, position and CIGAR only, so that CRAM needs no reference.
+    """
+    verbosity = pysam.set_verbosity(0)
+    try:
+        file = pysam.AlignmentFile(
+            str(path),
+            index_filename=str(index) if index else None,
+            format_options=[_FIELDS],
+            check_sq=False,
+        )
+        try:
+            yield file
+        finally:
+            with suppress(OSError):
+                file.close()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file, expected {WHAT}.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a folder, expected {WHAT}.") from error
+    except (OSError, ValueError, UnicodeError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({str(error).splitlines()[0]}), expected {WHAT}. If it is one "
+            "it is damaged or truncated: copy it again (samtools quickcheck tells)."
+        ) from error
+    finally:
+        pysam.set_verbosity(verbosity)
+
+
+def sequence_lengths(path: Path) -> dict[str, int]:
+    """Sequence -> bp, as the header says.
+
+    Raises
+    ------
+    InputError
+        Not BAM or CRAM, truncated, unaligned reads only.
+    """
+    with open_alignments(path) as file:
+        if not (file.is_bam or file.is_cram):
+            raise InputError(
+                f"{path}: is SAM text, expected {WHAT}. Make it so: samtools sort -o "
+                f"{path.with_suffix('.bam').name} {path.name}"
+            )
+        lengths = dict(zip(file.references, file.lengths, strict=True))
+        order = file.header.to_dict().get("HD", {}).get("SO", "unknown")
+    if not lengths:
+        raise InputError(f"{path}: names no sequence, expected {WHAT}; are its reads aligned?")
+    if order not in ("coordinate", "unknown"):
+        raise InputError(_unsorted(path, f"its header says '{order}'"))
+    return lengths
+
+
+def usable_index(path: Path, folder: Path, threads: int) -> Path:
+    """The index of a file: the one beside it unless that is older, else a new one in `folder`.
+
+    Raises
+    ------
+    InputError
+        The file is not sorted, or damaged.
+    """
+    for suffix in _INDEX_SUFFIXES:
+        for index in (Path(f"{path}{suffix}"), path.with_suffix(suffix)):
+            if index.is_file() and index.stat().st_mtime >= path.stat().st_mtime:
+                return index
+    index = folder / f"{len(list(folder.iterdir()))}.index"
+    verbosity = pysam.set_verbosity(0)
+    try:
+        pysam.index("-c", "-@", str(threads), "-o", str(index), str(path))
+    except pysam.SamtoolsError as error:
+        raise InputError(_unsorted(path, "samtools index fails")) from error
+    finally:
+        pysam.set_verbosity(verbosity)
+    return index
+
+
+def read_blocks(
+    file: pysam.AlignmentFile, seqid: str, start: int, end: int
+) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Flag and aligned blocks (bp) of each alignment that overlaps a region."""
+    for read in file.fetch(seqid, start, end):
+        yield read.flag, read.get_blocks()
+
+
+def count_region(
+    file: pysam.AlignmentFile, strandedness: str, seqid: str, start: int, end: int
+) -> RegionCounts:
+    """Count the reads over a region as Helixer does.
+
+    CIGAR M, = and X add to the coverage, N and D to the spliced coverage.
+    """
+    aligned, skipped = ((_Counter(start, end), _Counter(start, end)) for _ in range(2))
+    strands = strand_of_flags(strandedness)
+    edges = [(*one.edges, *other.edges) for one, other in zip(aligned, skipped, strict=True)]
+    reads, count, seen = file.fetch(seqid, start, end), 0, -1
+    while seen:
+        seen = 0
+        for seen, read in enumerate(islice(reads, _READS_AT_ONCE), start=1):  # noqa: B007
+            strand = strands[read.flag & LARGEST_FLAG]
+            if strand == SKIP:
+                continue
+            starts, ends, skip_starts, skip_ends = edges[strand]
+            at = read.reference_start
+            count += at >= start
+            for operation, size in read.cigartuples or ():
+                if operation in _ALIGNED:
+                    starts.append(at)
+                    at += size
+                    ends.append(at)
+                elif operation in _SKIPPED:
+                    skip_starts.append(at)
+                    at += size
+                    skip_ends.append(at)
+        for counter in (*aligned, *skipped):
+            counter.flush()
+    return RegionCounts(
+        (aligned[0].steps(), aligned[1].steps()), (skipped[0].steps(), skipped[1].steps()), count
+    )
+
+
+class _Counter:
+    """Adds intervals to the changes of a region, many at a time.
+
+    Attributes
+    ----------
+    edges
+        Starts and ends, in bp, of the intervals to add next; they may be empty, or reach beyond
+        the region.
+    """
+
+    def __init__(self, start: int, end: int) -> None:
+        self._start, self._length = start, end - start
+        self._changes = np.zeros(self._length + 1, np.int64)
+        self.edges: tuple[list[int], list[int]] = ([], [])
+
+    def flush(self) -> None:
+        for edges, add in zip(self.edges, (np.add, np.subtract), strict=True):
+            if edges:
+                offsets = np.clip(np.array(edges, np.int64) - self._start, 0, self._length)
+                add(self._changes, np.bincount(offsets, minlength=self._length + 1), self._changes)
+                edges.clear()
+
+    def steps(self) -> Steps:
+        return Steps.of(self._changes)
+
+
+def _unsorted(path: Path, found: str) -> str:
+    return (
+        f"{path}: is not sorted by coordinate ({found}), or damaged. Sort it: "
+        f"samtools sort -o sorted{path.suffix} {path.name}"
+    )

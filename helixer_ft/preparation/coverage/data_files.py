@@ -1,0 +1,131 @@
+"""Which data files get the tracks, and where the new ones go."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import h5py
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats.atomic import check_folder, staged_folder
+from helixer_ft.formats.coverage_h5 import members
+from helixer_ft.preparation.coverage.regions import RowTable, read_row_table
+from helixer_ft.preparation.coverage.request import CoverageRequest
+from helixer_ft.preparation.split import SETS
+from helixer_ft.progress import Progress
+
+
+def find_data_files(request: CoverageRequest, progress: Progress) -> list[RowTable]:
+    """The data files asked for, their rows read.
+
+    Raises
+    ------
+    InputError
+        A folder without data files; a file that is none; coverage of the prefix in a file, and
+        no `force`.
+    """
+    if request.data_dir is None:
+        paths = list(dict.fromkeys(request.data))
+    else:
+        paths = _in_folder(request.data_dir, progress)
+    tables = [read_row_table(path) for path in paths]
+    _check_present(tables, request, progress)
+    return tables
+
+
+@contextmanager
+def staged(targets: Sequence[Path]) -> Iterator[list[Path]]:
+    """Give a path to write to for each target; all take their places if the block succeeds.
+
+    Raises
+    ------
+    HelixerFtError
+        Writing failed; all files are then as they were.
+    """
+    with ExitStack() as stack:
+        folders = {
+            folder: stack.enter_context(staged_folder(folder))
+            for folder in dict.fromkeys(target.parent for target in targets)
+        }
+        yield [folders[target.parent] / target.name for target in targets]
+
+
+def output_paths(tables: Sequence[RowTable], request: CoverageRequest) -> list[Path]:
+    """Where the new files go.
+
+    Raises
+    ------
+    InputError
+        A new file would overwrite another (without `force`), two have the same name, or the
+        folder is no folder or not writable.
+    """
+    targets = [
+        table.path if request.out_dir is None else request.out_dir / table.path.name
+        for table in tables
+    ]
+    for folder in dict.fromkeys(target.parent for target in targets):
+        check_folder(folder)
+    names = [target.name for target in targets]
+    if request.out_dir is None:
+        return targets
+    for target in targets:
+        if names.count(target.name) > 1:
+            raise InputError(
+                f"--data: several files are named {target.name}, and would be one in "
+                f"{request.out_dir}. Give them in runs of their own."
+            )
+        if target.is_dir() or (target.exists() and not request.force):
+            raise InputError(
+                f"{target}: exists already and is not overwritten. "
+                "Give another --out-dir, or --force to overwrite it."
+            )
+    return targets
+
+
+def _in_folder(folder: Path, progress: Progress) -> list[Path]:
+    """Sets of data by their names, and every other .h5 file that holds rows."""
+    if not folder.is_dir():
+        found = "is not a folder" if folder.exists() else "no such folder"
+        raise InputError(f"{folder}: {found}, expected a folder with Helixer data files (.h5).")
+    by_name = {path for name in SETS for path in folder.glob(f"{name}_data*h5")}
+    skipped = []
+    for path in sorted(set(folder.glob("*.h5")) - by_name):
+        if _has_rows(path):
+            by_name.add(path)
+        else:
+            skipped.append(path.name)
+    if not by_name:
+        raise InputError(
+            f"{folder}: holds no Helixer data file (training_data*h5, validation_data*h5, "
+            "test_data*h5, or another .h5 with data/X). Make them with helixer-ft prepare."
+        )
+    if skipped:
+        progress.notice(f"{folder}: not data files, left alone: {', '.join(skipped)}")
+    return sorted(by_name)
+
+
+def _has_rows(path: Path) -> bool:
+    try:
+        with h5py.File(path, "r") as file:
+            return all(f"data/{name}" in file for name in ("X", "seqids", "start_ends"))
+    except (OSError, RuntimeError):
+        return False
+
+
+def _check_present(
+    tables: Sequence[RowTable], request: CoverageRequest, progress: Progress
+) -> None:
+    prefix = request.prefix
+    present = [table.path for table in tables if prefix in table.prefixes]
+    if present and not request.force:
+        others = len(tables) - len(present)
+        raise InputError(
+            f"{', '.join(map(str, present))}: {'have' if len(present) > 1 else 'has'} coverage "
+            f"{members(prefix)[0]} already"
+            + (f", {others} other file(s) have not" if others else "")
+            + ". Give --force to replace it, or another --coverage-prefix."
+        )
+    for table in tables:
+        kept = [name for name in table.prefixes if name != prefix]
+        if kept:
+            progress.notice(f"{table.path.name}: coverage kept: {', '.join(kept)}")

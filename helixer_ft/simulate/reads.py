@@ -1,0 +1,178 @@
+"""Simulated RNA-seq reads of the genes of a genome, aligned: a sorted BAM file with its index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pysam
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats.atomic import check_writable, partial_path
+from helixer_ft.simulate.genome import Gene, Genome, Interval
+
+READ_LENGTH = 75
+FRAGMENT_LENGTH = 250
+"""Bases of an mRNA between the outer ends of two mates."""
+DEFAULT_DEPTH = 20.0
+EXPRESSION_SPREAD = 1.0
+"""Standard deviation of the logarithm of a gene's expression."""
+INTERGENIC_SHARE = 0.01
+"""Pairs from anywhere in the genome, on either strand, as a share of those from genes."""
+
+_FLAGS = {("+", 1): 163, ("+", 0): 83, ("-", 1): 147, ("-", 0): 99}
+"""Flags of read 2 (1) and read 1 (0) of a dUTP pair from a gene on this strand."""
+_QUALITY = 37
+
+Blocks = list[Interval]
+
+
+def write_reads(
+    path: Path,
+    genome: Genome,
+    seed: int,
+    *,
+    stranded: bool = True,
+    depth: float = DEFAULT_DEPTH,
+    force: bool = False,
+) -> int:
+    """Write paired reads, without errors, sorted by coordinate, and an index beside them.
+
+    Parameters
+    ----------
+    path : Path
+        The BAM file; the index is ``path`` with ``.bai`` after it.
+    genome : Genome
+        Its genes are expressed, each at a level of its own.
+    seed : int
+        The same arguments give the same reads.
+    stranded : bool
+        True: dUTP, read 2 has the sequence of the mRNA. False: either read of a pair has.
+    depth : float
+        Mean number of reads over a base of an mRNA of average expression.
+    force : bool
+        Overwrite.
+
+    Returns
+    -------
+    int
+        Number of reads, both mates counted.
+
+    Raises
+    ------
+    InputError
+        If the depth is not positive, the path exists (without ``force``) or cannot be written.
+    """
+    if not 0 < depth < np.inf:
+        raise InputError(f"the depth must be above 0, not {depth}")
+    check_writable(path, force=force)
+    rng = np.random.default_rng([seed, len(genome.genes)])
+    records = [
+        record
+        for gene in genome.genes
+        for pair in _pairs(gene, rng, depth)
+        for record in _records(gene.seqid, gene.strand, pair, rng, stranded)
+    ]
+    records += _intergenic(genome, round(len(records) / 2 * INTERGENIC_SHARE), rng)
+    order = {seqid: number for number, seqid in enumerate(genome.sequences)}
+    numbered = sorted(
+        enumerate(records), key=lambda item: (order[item[1][0]], item[1][2][0][0], item[0])
+    )
+    header = pysam.AlignmentHeader.from_dict(
+        {
+            "HD": {"VN": "1.6", "SO": "coordinate"},
+            "SQ": [{"SN": name, "LN": len(bases)} for name, bases in genome.sequences.items()],
+        }
+    )
+    partial = partial_path(path)
+    try:
+        with pysam.AlignmentFile(str(partial), "wb", header=header) as file:
+            for number, (seqid, flag, blocks, mate_start) in numbered:
+                read = pysam.AlignedSegment(header)
+                read.query_name = f"pair{number // 2}"
+                read.flag = flag
+                read.reference_id = read.next_reference_id = order[seqid]
+                read.reference_start, read.next_reference_start = blocks[0][0], mate_start
+                read.mapping_quality = 60
+                read.cigartuples = _cigar(blocks)
+                bases = genome.sequences[seqid]
+                read.query_sequence = "".join(bases[start:end] for start, end in blocks)
+                read.query_qualities = pysam.qualitystring_to_array(
+                    chr(33 + _QUALITY) * len(read.query_sequence)
+                )
+                file.write(read)
+        pysam.index("-o", f"{path}.bai", str(partial))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    os.utime(f"{path}.bai")
+    return len(records)
+
+
+Record = tuple[str, int, Blocks, int]
+"""Sequence, flag, aligned blocks, start of the mate."""
+
+
+def _pairs(gene: Gene, rng: np.random.Generator, depth: float) -> Iterator[tuple[Blocks, Blocks]]:
+    """Yield the blocks of the left and the right read of each pair from a gene's mRNA."""
+    length = sum(end - start for start, end in gene.exons)
+    expression = rng.lognormal(-(EXPRESSION_SPREAD**2) / 2, EXPRESSION_SPREAD)
+    n_pairs = rng.poisson(depth * expression * length / (2 * READ_LENGTH))
+    fragment = min(FRAGMENT_LENGTH, length)
+    size = min(READ_LENGTH, fragment)
+    for start in rng.integers(0, length - fragment + 1, n_pairs).tolist():
+        right = start + fragment - size
+        yield _place(gene.exons, start, size), _place(gene.exons, right, size)
+
+
+def _place(exons: tuple[Interval, ...], start: int, length: int) -> Blocks:
+    """Return where a stretch of an mRNA, counted from its lower end, lies on the sequence."""
+    blocks = []
+    for left, right in exons:
+        size = right - left
+        if start < size and length:
+            taken = min(size - start, length)
+            blocks.append((left + start, left + start + taken))
+            start, length = 0, length - taken
+        else:
+            start = max(0, start - size)
+    return blocks
+
+
+def _records(
+    seqid: str,
+    strand: str,
+    pair: tuple[Blocks, Blocks],
+    rng: np.random.Generator,
+    stranded: bool,
+) -> Iterator[Record]:
+    """Yield the two reads of a pair; the left one aligns forwards, the right one backwards."""
+    if not stranded and rng.random() < 0.5:
+        strand = {"+": "-", "-": "+"}[strand]
+    flags = (_FLAGS["+", 1], _FLAGS["+", 0]) if strand == "+" else (_FLAGS["-", 0], _FLAGS["-", 1])
+    for flag, own, mate in zip(flags, pair, pair[::-1], strict=True):
+        yield seqid, flag, own, mate[0][0]
+
+
+def _intergenic(genome: Genome, n_pairs: int, rng: np.random.Generator) -> list[Record]:
+    lengths = np.array([len(bases) for bases in genome.sequences.values()])
+    names = list(genome.sequences)
+    records: list[Record] = []
+    for which in rng.choice(len(names), n_pairs, p=lengths / lengths.sum()).tolist():
+        start = int(rng.integers(0, lengths[which] - FRAGMENT_LENGTH))
+        end = start + FRAGMENT_LENGTH
+        pair = ([(start, start + READ_LENGTH)], [(end - READ_LENGTH, end)])
+        strand = "+" if rng.random() < 0.5 else "-"
+        records += _records(names[which], strand, pair, rng, True)
+    return records
+
+
+def _cigar(blocks: Blocks) -> list[tuple[int, int]]:
+    result = []
+    for i, (start, end) in enumerate(blocks):
+        if i:
+            result.append((pysam.CREF_SKIP, start - blocks[i - 1][1]))
+        result.append((pysam.CMATCH, end - start))
+    return result

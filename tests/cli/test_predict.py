@@ -1,0 +1,408 @@
+"""`helixer-ft predict` as a user calls it: what each option does, and what it refuses."""
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import resource
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from conftest import random_rows, tiny_architecture, tiny_model
+from network.builders import nested_coverage, random_model
+
+import helixer_ft
+from helixer_ft.cli import main, prediction_output
+from helixer_ft.formats.atomic import partial_path
+from helixer_ft.formats.data_h5 import write_data_file
+from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.network.config_writer import render_config
+
+DATASETS = ["predictions", "predictions_phase"]
+
+
+class Workplace:
+    """A folder with a model, a data file without labels and a genome, and the command."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.model = folder / "model.h5"
+        self.data = folder / "data.h5"
+        self.fasta = folder / "my genome.fa"
+        self.out = folder / "out.h5"
+
+    def run(self, *options: object) -> Result:
+        """The command; on the data file unless told otherwise."""
+        given = {"-t", "--test-data", "--fasta", "--help"} & set(options)
+        arguments = ["-l", self.model, "-p", self.out, *([] if given else ["-t", self.data])]
+        if "--val-test-batch-size" not in options:  # one shape less to compile
+            arguments += ["--val-test-batch-size", 4]
+        return CliRunner().invoke(main, ["predict", *map(str, [*arguments, *options])])
+
+    def predicted(self, *options: object) -> np.ndarray:
+        """(outputs, N, L, 4) that the command writes."""
+        result = self.run("--force", *options)
+        assert result.exit_code == 0, result.output
+        with h5py.File(self.out) as file:
+            return np.stack([file[name][()] for name in sorted(file)]).astype(np.float64)
+
+    def content(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.folder.iterdir() if path.is_file()}
+
+    def refused(self, *options: object, parts: list[str], status: int = 2) -> None:
+        """Run; check status, message, and that nothing in the folder changed."""
+        before = self.content()
+        result = self.run(*options)
+        assert result.exit_code == status, result.output
+        assert isinstance(result.exception, SystemExit)
+        assert "Traceback" not in result.stderr
+        assert "fault of helixer-ft" not in result.stderr
+        assert result.stdout == ""
+        for part in parts:
+            assert part in result.stderr
+        assert self.content() == before
+
+
+@pytest.fixture
+def work(tmp_path) -> Workplace:
+    work = Workplace(tmp_path)
+    write_model_file(work.model, tiny_model().to_file({}))
+    rows = random_rows(5)
+    names = ("X", "seqids", "species", "start_ends")  # as fasta2h5 writes them
+    write_data_file(work.data, {name: rows[name] for name in names})
+    codes = rows["X"][:5].reshape(-1, 4)[:420]
+    letters = np.frombuffer(b"CATG", np.uint8)[codes.argmax(-1)].tobytes()
+    work.fasta.write_bytes(b">chr1 the same\n" + letters + b"\n")
+    return work
+
+
+# -- what it does ------------------------------------------------------------------------------
+
+
+def test_the_file(work):
+    result = work.run("-v")
+    assert result.exit_code == 0, result.output
+    with h5py.File(work.out) as file:
+        assert sorted(file) == DATASETS
+        for dataset in file.values():
+            assert dataset.shape == (10, 90, 4)
+            assert dataset.dtype == np.float16
+            assert dataset.chunks == (1, 90, 4)
+            assert (dataset.compression, dataset.shuffle) == ("gzip", True)
+            assert dataset[()].sum(-1) == pytest.approx(1, abs=2e-3)
+        attributes = dict(file.attrs)
+    with h5py.File(work.model) as file:
+        assert json.loads(attributes["model_config"]) == json.loads(file.attrs["model_config"])
+    assert attributes["n_bases_removed"] == 0
+    assert attributes["test_data_path"] == str(work.data)
+    assert attributes["model_path"] == str(work.model)
+    assert attributes["model_md5sum"] == hashlib.md5(work.model.read_bytes()).hexdigest()
+    assert attributes["helixer_ft_version"] == helixer_ft.__version__
+    assert shlex.split(attributes["helixer_ft_command_line"])[0] == "helixer-ft"
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", attributes["timestamp"])
+    assert not partial_path(work.out).exists()
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("Model: 2 conv × 4")
+    assert lines[1] == "Windows: 18 of 90 bp, every 45 bp; the middle 67 bp count; 3 at once"
+    assert lines[2].startswith(f"Written: {work.out} (10 rows, 0.00 Mb of both strands); ")
+    assert "Keras backend: " in result.stderr
+
+
+def test_json_and_quiet(work):
+    result = work.run("--json", "-q")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    outcome = json.loads(result.stdout)
+    seconds, rate = outcome.pop("seconds"), outcome.pop("bases_per_second")
+    assert rate == pytest.approx(840 / seconds, rel=0.01)
+    assert outcome == {
+        "prediction_output_path": str(work.out),
+        "rows": 10,
+        "windows": 18,
+        "bases": 840,
+        "subsequence_length": 90,
+        "overlap_offset": 45,
+        "core_length": 67,
+        "n_bases_removed": 0,
+        "val_test_batch_size": 3,
+    }
+
+
+def test_a_genome_is_predicted_as_its_data_file(work):
+    from_data = work.predicted()
+    work.fasta.with_suffix(".fa.gz").write_bytes(gzip.compress(work.fasta.read_bytes()))
+    for path in (work.fasta, work.fasta.with_suffix(".fa.gz")):
+        found = work.predicted("--fasta", path, "--subsequence-length", 90)
+        # the data file's minus rows repeat the plus ones' bases, the genome's are complements
+        assert np.array_equal(found[:, :5], from_data[:, :5])
+        assert found.shape == from_data.shape
+        with h5py.File(work.out) as file:
+            assert file.attrs["test_data_path"] == str(path)
+            assert file.attrs["helixer_ft_species"] == "my_genome"
+
+
+def test_species_and_default_length_of_a_genome(work):
+    found = work.predicted("--fasta", work.fasta, "--species", "A_b")
+    assert found.shape == (2, 2, 21384, 4)
+    with h5py.File(work.out) as file:
+        assert file.attrs["helixer_ft_species"] == "A_b"
+
+
+def test_overlap_options_change_the_result(work):
+    default = work.predicted()
+    assert np.array_equal(work.predicted("--overlap"), default)
+    assert np.array_equal(work.predicted("--overlap-offset", 45, "--core-length", 67), default)
+    others = [
+        work.predicted("--no-overlap"),
+        work.predicted("--overlap-offset", 30),
+        work.predicted("--core-length", 90),
+    ]
+    for other in others:
+        assert np.abs(other - default).max() > 0.005
+    with h5py.File(work.out) as file:
+        assert (file.attrs["helixer_ft_overlap_offset"], file.attrs["helixer_ft_core_length"]) == (
+            45,
+            90,
+        )
+
+
+@pytest.mark.parametrize("size", [1, 18, 100, "auto"])
+def test_batch_size_does_not(work, size):
+    default = work.predicted()
+    assert work.predicted("--val-test-batch-size", size) == pytest.approx(default, abs=5e-4)
+    result = work.run("--val-test-batch-size", size, "--json", "--force")
+    used = json.loads(result.stdout)["val_test_batch_size"]
+    assert used == {1: 1, 18: 18, 100: 18}.get(size, used)
+    assert ("windows at once (--val-test-batch-size auto)" in result.stderr) == (size == "auto")
+
+
+def test_backend(work):
+    pytest.importorskip("jax")
+    found = work.predicted()
+    running = os.environ["KERAS_BACKEND"]
+    other = "tensorflow" if running == "jax" else "jax"
+    work.refused("--backend", other, "--force", parts=[f"Keras runs on '{running}'"])
+    arguments = ["-l", work.model, "-t", work.data, "-p", work.out, "--backend", other, "--force"]
+    done = subprocess.run(
+        [sys.executable, "-m", "helixer_ft", "predict", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"Keras backend: {other} (--backend)" in done.stderr
+    with h5py.File(work.out) as file:
+        others = np.stack([file[name][()] for name in DATASETS]).astype(np.float64)
+    assert others == pytest.approx(found, abs=1e-3)
+
+
+def test_precision(work):
+    difference = np.abs(work.predicted("--precision", "mixed_bfloat16") - work.predicted())
+    assert 1e-3 < difference.max() < 0.1
+
+
+def test_progress_in_a_log(work, monkeypatch):
+    monkeypatch.setattr(prediction_output, "_LINE_SECONDS", 0)
+    result = work.run("--force")
+    lines = [line for line in result.stderr.splitlines() if line.startswith("predicting: ")]
+    assert len(lines) == 10
+    assert re.fullmatch(r"predicting: 5 of 10 \(50%\), \d\.\d{3} Mb/s, \d+(\.\d)? s left", lines[4])
+    assert "predicting: " not in work.run("--force", "-q").stderr
+
+
+def test_force(work):
+    work.out.write_bytes(b"precious")
+    work.refused(parts=[f"{work.out}: exists already and is not overwritten", "--force"])
+    assert work.out.read_bytes() == b"precious"
+    assert work.run("--force").exit_code == 0
+    assert work.out.read_bytes() != b"precious"
+
+
+def test_hybridmodels_words(work):
+    default = work.predicted()
+    assert np.array_equal(work.predicted("--predict-phase"), default)
+    result = work.run("--workers", 4, "--force")
+    assert "--workers has no meaning here" in result.stderr
+    write_model_file(work.model, tiny_model(phase=False).to_file({}), force=True)
+    work.refused("--predict-phase", "--force", parts=[f"{work.model}: predicts no phase"])
+
+
+def test_gpu_id(work, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # given back afterwards
+    assert work.run("--gpu-id", 3).exit_code == 0
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
+
+
+# -- what it refuses ---------------------------------------------------------------------------
+
+
+def test_neither_or_both_inputs(work):
+    work.refused("-t", work.data, "--fasta", work.fasta, parts=["there is both of them"])
+    result = CliRunner().invoke(main, ["predict", "-l", str(work.model), "-p", str(work.out)])
+    assert result.exit_code == 2
+    assert "there is neither --test-data nor --fasta, expected one" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["-t", "a.h5", "-t", "b.h5"], ["--test-data is given 2 times, expected one data file"]),
+        (["-t", "nothing.h5"], ["nothing.h5: no such file", "a Helixer data file"]),
+        (["--species", "x"], ["--species acts with --fasta only"]),
+        (["--subsequence-length", "90"], ["--subsequence-length acts with --fasta only"]),
+        (["--overlap-offset", "40"], ["divisor of the subsequence length, 90", "Take 30."]),
+        (["--overlap-offset", "0"], ["--overlap-offset is 0, expected"]),
+        (["--core-length", "91"], ["--core-length is 91, expected at most", "90"]),
+        (["--core-length", "30"], ["offset is 45 and the core length 30", "at most the core"]),
+        (["--no-overlap", "--core-length", "50"], ["contradict --no-overlap"]),
+        (["--val-test-batch-size", "0"], ["--val-test-batch-size is 0"]),
+        (["--val-test-batch-size", "many"], ["'many' is neither a whole number nor auto"]),
+        (["--precision", "float8"], ["float8"]),
+    ],
+)  # fmt: skip
+def test_options(work, options, parts):
+    work.refused(*options, parts=parts)
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["--subsequence-length", "100"], ["is 100, expected a multiple of 9", "Take 99 or 108."]),
+        (["--subsequence-length", "5"], ["is 5, expected a multiple of 9", "Take 9."]),
+        (["--species", "a/b"], ["--species is 'a/b'"]),
+    ],
+)
+def test_options_of_a_genome(work, options, parts):
+    work.refused("--fasta", work.fasta, *options, parts=parts)
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        (b"", ["is empty"]),
+        (b"@r\nACGT\n+\nIIII\n", ["expected a genome in FASTA"]),
+        (b">a\nACGT\n>a\nACGT\n", ["'a' is there twice"]),
+        (b">a\nMKLE\n", ["letters that are no bases"]),
+        (gzip.compress(b">a\n" + b"ACGT" * 99, mtime=0)[:-9], ["cannot be read (damaged?)"]),
+    ],
+    ids=["empty", "fastq", "twice", "protein", "truncated"],
+)
+def test_broken_genomes(work, content, parts):
+    work.fasta.write_bytes(content)
+    work.refused("--fasta", work.fasta, parts=[str(work.fasta), *parts])
+
+
+def change(name, array=None):
+    """Replace or remove a dataset of the data file."""
+
+    def edit(file):
+        del file[name]
+        if array is not None:
+            file[name] = array
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "parts"),
+    [
+        *[
+            (change(f"data/{name}"), [f"data/{name} is missing", "with helixer-ft prepare."])
+            for name in ("X", "seqids", "species", "start_ends")
+        ],
+        (change("data/X", np.zeros((10, 90, 5))), ["data/X is of shape (10, 90, 5)"]),
+        (change("data/seqids", np.zeros(10)), ["data/seqids holds float64"]),
+        (change("data/start_ends", np.zeros((9, 2), int)), ["data/start_ends is of shape (9, 2)"]),
+        (lambda file: file["data/X"].__setitem__((7, 3), np.nan), ["data/X row 7 holds values"]),
+        (
+            lambda file: file["data/start_ends"].__setitem__(2, (90, 180)),
+            ["rows 0-1 and 2-2 of sequence 'chr1' (sim), plus strand, belong together"],
+        ),
+        (
+            lambda file: file["data/start_ends"].__setitem__(2, (180, 180)),
+            ["data/start_ends of row 2 is 180, 180, expected 1 to 90 bases apart"],
+        ),
+    ],
+)
+def test_broken_data(work, edit, parts):
+    with h5py.File(work.data, "a") as file:
+        edit(file)
+    work.refused(parts=[str(work.data), *parts])
+
+
+def test_no_data_file(work):
+    work.data.write_bytes(b"no HDF5 at all")
+    work.refused(parts=[f"{work.data}: is not an HDF5 file, expected a Helixer data file"])
+    work.refused("-t", work.folder, parts=["is a folder, expected a Helixer data file"])
+
+
+def test_rows_shorter_than_a_step(work):
+    write_data_file(work.data, random_rows(2, length=6), force=True)
+    work.refused(parts=["the subsequences have 6 bases, fewer than the 9 bases"])
+
+
+def test_a_model_that_takes_coverage(work):
+    architecture = tiny_architecture()
+    config = nested_coverage(render_config(architecture))
+    from helixer_ft.network.config_reader import parse_config
+
+    model = random_model(parse_config(config, "x"), config=config)
+    write_model_file(work.model, model.file, force=True)
+    work.refused(parts=[f"{work.model}: takes coverage of 1 track(s)", "not possible yet"])
+
+
+def test_no_model(work):
+    work.refused("-l", work.data, parts=["has no attribute 'model_config'"])
+
+
+def test_outputs_that_cannot_be_written(work):
+    work.refused("-p", work.folder / "no" / "o.h5", parts=["no does not exist. Create it"])
+    work.refused("-p", work.folder, parts=["is a folder, expected a file name"])
+    for path in (work.model, work.data):
+        work.refused("-p", path, "--force", parts=[f"{path}: is read, and never overwritten"])
+    work.refused(
+        "--fasta", work.fasta, "-p", work.fasta, "--force", parts=["is read, and never overwritten"]
+    )
+
+
+def test_a_full_disk(work):
+    """A real one: no file above 64 KiB can be written, and the predictions take more."""
+    write_data_file(work.data, random_rows(60, length=900), force=True)
+    work.out.write_bytes(b"old")
+    arguments = ["-l", work.model, "-t", work.data, "-p", work.out, "--force"]
+    result = subprocess.run(
+        [sys.executable, "-m", "helixer_ft", "predict", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)),
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 1, result.stderr
+    assert f"Error: {work.out}: could not be written" in result.stderr
+    assert "ree disk space" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert not partial_path(work.out).exists()
+    assert work.out.read_bytes() == b"old"
+
+
+def test_out_of_memory(work, monkeypatch):
+    from helixer_ft.inference import predict as module
+
+    def network(_model, _precision):
+        def run(_batch):
+            raise MemoryError
+
+        return run
+
+    monkeypatch.setattr(module, "prediction_function", network)
+    work.refused(parts=["out of memory. Try a smaller --val-test-batch-size."], status=1)

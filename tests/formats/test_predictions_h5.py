@@ -1,0 +1,41 @@
+"""Predictions files: what is packed is what is read, and errors end in one message."""
+
+import h5py
+import numpy as np
+import pytest
+
+from helixer_ft.errors import HelixerFtError
+from helixer_ft.formats.predictions_h5 import PredictionsWriter, pack
+
+
+def write(path, rows: np.ndarray, **attributes) -> None:
+    n, outputs, length, _ = rows.shape
+    with PredictionsWriter(path, n, length, outputs, attributes, shown=path) as writer:
+        for row in rows:
+            writer.append(pack(row))
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_rows_arrive_as_float16(tmp_path, outputs):
+    rows = np.random.default_rng(0).random((5, outputs, 7, 4))
+    write(tmp_path / "p.h5", rows, n_bases_removed=3, model_path="ä.h5")
+    with h5py.File(tmp_path / "p.h5") as file:
+        assert sorted(file) == ["predictions", "predictions_phase"][:outputs]
+        assert dict(file.attrs) == {"n_bases_removed": 3, "model_path": "ä.h5"}
+        for i, dataset in enumerate(file.values()):
+            assert np.array_equal(dataset[()], rows[:, i].astype(np.float16))
+            assert dataset.maxshape == (None, 7, 4)
+            assert dataset.chunks == (1, 7, 4)
+
+
+def test_too_few_rows_are_a_fault(tmp_path):
+    with (
+        pytest.raises(AssertionError, match="1 of 2 rows"),
+        PredictionsWriter(tmp_path / "p.h5", 2, 7, 1, {}, shown=tmp_path / "p.h5") as writer,
+    ):
+        writer.append(pack(np.zeros((1, 7, 4))))
+
+
+def test_a_folder_that_is_gone(tmp_path):
+    with pytest.raises(HelixerFtError, match=r"out\.h5: could not be written .*disk space"):
+        PredictionsWriter(tmp_path / "no" / "p.h5", 1, 7, 1, {}, shown=tmp_path / "out.h5")

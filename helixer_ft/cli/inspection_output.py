@@ -1,11 +1,13 @@
 """Prints what a file holds."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from rich.table import Table
 
 from helixer_ft.cli.output import Printer, plain_table
+from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.inspection.data import DataContent, Labels
 from helixer_ft.inspection.inspect import Content
 from helixer_ft.inspection.model import ModelContent
@@ -29,12 +31,11 @@ def show(content: Content, printer: Printer) -> None:
 
 def _show_model(content: ModelContent, printer: Printer) -> None:
     network = content.architecture
-    tracks = network.coverage_channels // 2
     _lines(
         printer,
         f"{content.path}: a trained model",
         f"Network: {network.summary()}",
-        f"Input: 4 bases{f' and coverage of {tracks} track(s)' if tracks else ', no coverage'}. "
+        f"Input: 4 bases, {_coverage(content)}",
         f"Outputs: {', '.join(network.outputs)}. Subsequence lengths: multiples of "
         f"{network.pool_size}",
     )
@@ -46,6 +47,23 @@ def _show_model(content: ModelContent, printer: Printer) -> None:
         return
     _lines(printer, "Provenance:")
     _show_values(content.provenance, printer, "  ")
+
+
+def _coverage(content: ModelContent) -> str:
+    """What the model takes beside the bases."""
+    count = content.architecture.coverage_channels // 2
+    if not count:
+        return "no coverage"
+    if content.coverage is None:
+        return f"coverage of {count} track(s); the file does not say which"
+    return (
+        f"coverage '{content.coverage.prefix}' ({content.coverage.normalization}): "
+        f"{_names(content.coverage.tracks)}"
+    )
+
+
+def _names(tracks: Iterable[Track]) -> str:
+    return ", ".join(f"{track.name} ({track.kind})" for track in tracks)
 
 
 def _layer_table(content: ModelContent) -> Table:
@@ -92,8 +110,7 @@ def _show_data(content: DataContent, printer: Printer) -> None:
         )
         printer.out.print(_class_table(content.labels))
     for prefix, tracks in content.coverage.items():
-        names = ", ".join(f"{track.name} ({track.kind})" for track in tracks)
-        _lines(printer, f"Coverage '{prefix}': {len(tracks)} track(s): {names}")
+        _lines(printer, f"Coverage '{prefix}': {len(tracks)} track(s): {_names(tracks)}")
     if not content.coverage:
         _lines(printer, "Coverage: none")
     _show_values(dict(content.attributes), printer, "")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from helixer_ft.network.architecture import Architecture, BatchNorm, Pool
+from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan, plan_freeze, plan_whole
 
@@ -45,6 +46,8 @@ class ModelContent:
         The file.
     architecture
         Its network.
+    coverage
+        The tracks it takes beside the bases; None without, or where the file does not say.
     layers
         Body, then head.
     parameters
@@ -61,6 +64,7 @@ class ModelContent:
     path: Path
     sha256: str
     architecture: Architecture
+    coverage: CoverageInput | None
     layers: tuple[LayerContent, ...]
     parameters: int
     trains: dict[str, tuple[int, int]]
@@ -105,6 +109,7 @@ def inspect_model(path: Path) -> ModelContent:
         path=path,
         sha256=model.file.sha256,
         architecture=model.architecture,
+        coverage=model.coverage,
         layers=tuple(_layers(model.architecture)),
         parameters=model.architecture.parameters(),
         trains={

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -245,6 +246,21 @@ def test_bad_input(arguments, genome, tmp_path):
     assert f"genes on {names[0]}, the latter on {names[1]}" in message
     message = failed(*arguments[:2], "--reference", other, *arguments[4:], "--seqids", names[0])
     assert f"has no coding gene on {names[0]}, expected some" in message
+
+
+def test_every_key_is_documented(arguments):
+    page = (Path(__file__).parents[2] / "docs/gene_scores.md").read_text(encoding="utf-8")
+    outcome = evaluated(*arguments)
+    table = page.split("## `--json`")[1]
+    documented = re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (`.*?) \|", table, re.M)))
+    assert set(documented) == set(outcome)
+    words = set(re.findall(r"`([^`]+)`", page))
+    parts = [outcome["coding"]["gene"], outcome["left_out"]["predicted"]]
+    parts.append(outcome["open_reading_frames"]["predicted"])
+    assert set().union(*parts) - words == set()
+    levels = re.findall(r"^\| ([a-z ]+) \|", page.split("### Exons")[1].split("## Open")[0], re.M)
+    named = [name for name in levels if name != "level"]
+    assert named == [*outcome["exons"], *outcome["coding"]]
 
 
 def test_debug_lets_the_traceback_through(arguments, tmp_path):

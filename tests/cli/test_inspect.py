@@ -1,8 +1,10 @@
 """`helixer-ft inspect` as a user calls it."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -11,8 +13,13 @@ from click.testing import CliRunner, Result
 from conftest import random_rows, tiny_model
 
 from helixer_ft.cli import main
+from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import file_sha256, write_model_file
+from helixer_ft.inspection.inspect import inspect
+from helixer_ft.network.coverage import CoverageInput
+from helixer_ft.network.strategies import plan_freeze
+from helixer_ft.progress import Progress
 
 
 def run(*arguments: object) -> Result:
@@ -92,13 +99,53 @@ def test_text_of_a_model(model_path):
     lines = run(model_path).stdout.splitlines()
     assert lines[0] == f"{model_path}: a trained model"
     assert lines[1] == "Network: 2 conv × 4 (kernel 5), pool 9, 1 BiLSTM × 3, head 72"
-    assert lines[2] == (
-        "Input: 4 bases, no coverage. Outputs: genic, phase. Subsequence lengths: multiples of 9"
-    )
+    assert lines[2:4] == [
+        "Input: 4 bases, no coverage",
+        "Outputs: genic, phase. Subsequence lengths: multiples of 9",
+    ]
     dense = next(line for line in lines if line.startswith("dense ")).split()
     assert dense == ["dense", "Dense", "L/9", "×", "72", "504"]
     assert "freeze --keep-head" in run(model_path).stdout
     assert lines[-1] == "Provenance: none recorded (not written by helixer-ft)"
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_model_with_coverage(tmp_path, recorded):
+    tracks = CoverageInput("cage", "log", (Track("leaf"), Track("root", "signal")))
+    model = plan_freeze(tiny_model(), coverage=tracks).model
+    write_model_file(tmp_path / "m.h5", model.to_file({}))
+    if not recorded:  # as in a model of Helixer itself
+        with h5py.File(tmp_path / "m.h5", "a") as file:
+            del file.attrs["helixer_ft_coverage"]
+    found = inspected(tmp_path / "m.h5")
+    assert (found["input_width"], found["coverage_tracks"]) == (8, 2)
+    assert found["layers"][-1]["parameters"] == (6 + 9 * 4) * 72 + 72
+    assert found["trains"]["freeze"]["trainable_parameters"] == 6 * 72 + 72
+    assert found["trains"]["freeze --keep-head"]["trainable_parameters"] == 42 * 72 + 72
+    line = run(tmp_path / "m.h5").stdout.splitlines()[2]
+    assert line == "Input: 4 bases, " + (
+        "coverage 'cage' (log): leaf (reads), root (signal)"
+        if recorded
+        else "coverage of 2 track(s); the file does not say which"
+    )
+
+
+class Steps(Progress):
+    def __init__(self):
+        self.total = self.done = 0
+
+    def start(self, task, total):
+        self.total += total
+
+    def advance(self, steps=1, note=""):
+        self.done += steps
+
+
+def test_a_data_file_is_read_a_few_rows_at_a_time(tmp_path, rows):
+    write_data_file(tmp_path / "d.h5", rows)
+    steps = Steps()
+    inspect(tmp_path / "d.h5", steps)
+    assert steps.done == steps.total == 3
 
 
 @pytest.fixture
@@ -200,6 +247,22 @@ def test_predictions_of_another_shape(tmp_path):
     result = run(tmp_path / "p.h5")
     assert result.exit_code == 2
     assert "predictions is of shape (6, 90), expected (windows" in result.stderr
+
+
+def test_every_key_is_documented(tmp_path, model_path, rows):
+    page = (Path(__file__).parents[2] / "docs/formats.md").read_text(encoding="utf-8")
+    table = page.split("## `inspect --json`")[1].split("\n## ")[0]
+    words = set(re.findall(r"`([^`]+)`", table))
+    write_data_file(tmp_path / "d.h5", rows)
+    with h5py.File(tmp_path / "p.h5", "w") as file:
+        file["predictions"] = np.zeros((6, 90, 4), np.float16)
+    model, data, predictions = (
+        inspected(path) for path in (model_path, tmp_path / "d.h5", tmp_path / "p.h5")
+    )
+    keys = {*model, *model["layers"][0], *model["trains"]["whole"], *data, *data["labels"]}
+    keys |= {*predictions, *predictions["datasets"]["predictions"]}
+    keys |= {found["kind"] for found in (model, data, predictions)}
+    assert keys - words == set()
 
 
 @pytest.mark.parametrize(

@@ -91,12 +91,23 @@ def test_folder_of_the_user(monkeypatch):
     assert model_folder() == Path("/home/u/Library/Application Support/Helixer/models")
 
 
-def test_commands_take_lineages(folder, model_path, data_dir, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["inspect", "fungi"], ["whole", "-l", "fungi", "-d", "."]),
+        *(["freeze", "-l", "fungi", "-d", "."], ["predict", "-l", "fungi", "--fasta", "x.fa"]),
+    ],
+)
+def test_every_command_says_that_none_is_there(folder, arguments, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    arguments = ["freeze", "-l", "land_plant", "-d", str(data_dir), "--dry-run"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
     assert "no released model of that lineage" in result.stderr
+
+
+def test_commands_take_lineages(folder, model_path, data_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["freeze", "-l", "land_plant", "-d", str(data_dir), "--dry-run"]
     target = folder / "land_plant" / "land_plant_v0.3_a_0080.h5"
     target.parent.mkdir()
     shutil.copy(model_path, target)

@@ -27,10 +27,11 @@ _NAME = re.compile(r".+_v(\d+)\.(\d+)_([a-z])_(\d+)\.h5")
 
 def model_folder() -> Path:
     """Helixer's download folder: `Helixer/models` in the user's data folder."""
+    home = Path(os.path.expanduser("~"))  # unlike Path.home(), never fails
     if sys.platform == "darwin":
-        data = Path.home() / "Library" / "Application Support"
+        data = home / "Library" / "Application Support"
     else:
-        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     return data / "Helixer" / "models"
 
 

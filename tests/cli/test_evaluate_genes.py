@@ -254,7 +254,7 @@ def test_every_key_is_documented(arguments):
     table = page.split("## `--json`")[1]
     documented = re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (`.*?) \|", table, re.M)))
     assert set(documented) == set(outcome)
-    words = set(re.findall(r"`([^`]+)`", page))
+    words = set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", page, flags=re.S)))
     parts = [outcome["coding"]["gene"], outcome["left_out"]["predicted"]]
     parts.append(outcome["open_reading_frames"]["predicted"])
     assert set().union(*parts) - words == set()

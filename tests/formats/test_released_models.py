@@ -87,6 +87,10 @@ def test_folder_of_the_user(monkeypatch):
     monkeypatch.setenv("HOME", "/home/u")
     monkeypatch.setattr("sys.platform", "linux")
     assert model_folder() == Path("/home/u/.local/share/Helixer/models")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # a user without a home
+    assert model_folder() == Path("~/.local/share/Helixer/models")
+    monkeypatch.undo()
+    monkeypatch.setenv("HOME", "/home/u")
     monkeypatch.setattr("sys.platform", "darwin")
     assert model_folder() == Path("/home/u/Library/Application Support/Helixer/models")
 

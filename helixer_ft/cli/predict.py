@@ -10,6 +10,7 @@ from helixer_ft.cli.base import Command
 from helixer_ft.cli.options import command_line
 from helixer_ft.cli.types import LINEAGE_HELP, ModelPath
 from helixer_ft.errors import InputError
+from helixer_ft.formats.coverage_names import DEFAULT_PREFIX, NORMALIZATIONS
 from helixer_ft.inference.request import DEFAULT_LENGTH, DEFAULT_OUTPUT, PredictRequest
 from helixer_ft.training.settings import PRECISIONS
 
@@ -111,6 +112,17 @@ class BatchSize(click.ParamType):
     "job may use.",
 )
 @click.option(
+    "--coverage-prefix",
+    metavar="TEXT",
+    help="TEXT_coverage and TEXT_spliced_coverage are the coverage in the data, where a model that "
+    f"takes it does not say so itself (Helixer's own).  [default: {DEFAULT_PREFIX}]",
+)
+@click.option(
+    "--coverage-norm",
+    type=click.Choice(NORMALIZATIONS),
+    help="How such a model was trained: ln(x + 1.1), x / 100 or x.",
+)
+@click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default=PredictRequest.precision,
@@ -159,8 +171,8 @@ def command(**options: Any) -> None:
             name: options[name]
             for name in (
                 "load_model_path", "prediction_output_path", "fasta", "species",
-                "subsequence_length", "overlap", "overlap_offset", "core_length", "precision",
-                "predict_phase", "force",
+                "subsequence_length", "overlap", "overlap_offset", "core_length",
+                "coverage_prefix", "coverage_norm", "precision", "predict_phase", "force",
             )
         },
     )  # fmt: skip

@@ -62,6 +62,7 @@ class PredictionPrinter(Printer):
 
 def prediction_dict(prediction: Prediction) -> dict[str, Any]:
     """The outcome as `--json` prints it."""
+    coverage = prediction.model.coverage
     return {
         "prediction_output_path": str(prediction.request.prediction_output_path),
         "rows": prediction.rows,
@@ -74,4 +75,5 @@ def prediction_dict(prediction: Prediction) -> dict[str, Any]:
         "core_length": prediction.overlap.core,
         "n_bases_removed": prediction.overlap.removed,
         "val_test_batch_size": prediction.batch_size,
+        "coverage": None if coverage is None else coverage.to_dict(),
     }

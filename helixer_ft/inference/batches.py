@@ -17,7 +17,7 @@ def window_batches(source: Source, overlap: Overlap, batch_size: int) -> Iterato
     Raises
     ------
     InputError
-        Damaged data, bases that are not shares.
+        Damaged data, bases that are not shares, coverage that cannot be normalised.
     """
     table = BaseTable()
     ranges = source.ranges
@@ -32,19 +32,35 @@ def window_batches(source: Source, overlap: Overlap, batch_size: int) -> Iterato
 
 
 def _encoded_rows(source: Source, table: BaseTable) -> Iterator[np.ndarray]:
-    """Each row as the network's input per base, (L,) base codes.
-
-    Models that take coverage need it here, per base beside the codes, and in `_batch`.
+    """Each row as the network's input, (L,) records of a base: its `code`, and normalised
+    `coverage`, of no values where the network takes none.
     """
+    coverage = source.coverage
+    channels = 0 if coverage is None else coverage.channels
+    base = np.dtype([("code", np.uint8), ("coverage", np.float16, (channels,))])
     done = 0
     for rows in source.read():
         try:
             codes = table.encode(rows.bases)
         except BaseVectorError as error:
             raise InputError(f"{source.path}: data/X row {done + error.window} {error}") from error
-        yield from codes
+        encoded = np.zeros(codes.shape, base)
+        encoded["code"] = codes
+        if coverage is not None and rows.coverage is not None:
+            try:
+                encoded["coverage"] = coverage.normalize(rows.coverage)
+            except InputError as error:
+                name = f"'{coverage.prefix}' coverage"
+                raise InputError(f"{source.path}: its {name} {error}") from error
+        yield from encoded
         done += len(codes)
 
 
 def _batch(windows: list[np.ndarray], table: BaseTable) -> Batch:
-    return Batch(np.stack(windows)[:, None], table.padded())
+    bases = np.stack(windows)
+    coverage = np.ascontiguousarray(bases["coverage"])
+    return Batch(
+        np.ascontiguousarray(bases["code"])[:, None],
+        table.padded(),
+        coverage=coverage if coverage.shape[-1] else None,
+    )

@@ -1,7 +1,6 @@
 """A trained network that turns batches of windows into probabilities."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -73,17 +72,19 @@ class BatchedPrediction:
 
     def _parts(self, batch: Batch) -> list[Batch]:
         size = self.batch_size
-        return [
-            replace(batch, rows=batch.rows[start : start + size])
-            for start in range(0, len(batch), size)
-        ]
+        return [batch.part(start, start + size) for start in range(0, len(batch), size)]
 
     def _part(self, batch: Batch) -> np.ndarray:
         return self._predict(batch.filled(self.batch_size))[: len(batch)]
 
 
 def choose_batch_size(
-    predict: Predict, length: int, n_windows: int, memory: ProcessMemory | None = None
+    predict: Predict,
+    length: int,
+    n_windows: int,
+    memory: ProcessMemory | None = None,
+    *,
+    coverage_channels: int = 0,
 ) -> int:
     """The most windows that fit into the memory left, by what one takes.
 
@@ -97,10 +98,14 @@ def choose_batch_size(
         All there are.
     memory
         Of the device; None: asked for.
+    coverage_channels
+        Values of coverage per base that the network takes.
     """
     memory = memory or device_memory()
     largest = MAX_ON_HOST if type(memory) is ProcessMemory else MAX_ON_DEVICE
-    one = Batch(np.ones((1, 1, length), np.uint8), np.zeros((TABLE_SIZE, 4), np.float32))
+    coverage = np.zeros((1, length, coverage_channels), np.float16) if coverage_channels else None
+    codes, table = np.ones((1, 1, length), np.uint8), np.zeros((TABLE_SIZE, 4), np.float32)
+    one = Batch(codes, table, coverage=coverage)
     before, room = memory.in_use(), memory.available()
     predict(one)  # compiles
     memory.reset_peak()

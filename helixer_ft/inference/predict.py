@@ -20,6 +20,7 @@ from helixer_ft.formats import atomic
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.predictions_h5 import PredictionsWriter, helixer_attributes, pack
 from helixer_ft.inference.batches import window_batches
+from helixer_ft.inference.coverage import wanted_coverage
 from helixer_ft.inference.network import (
     BatchedPrediction,
     Predict,
@@ -30,11 +31,13 @@ from helixer_ft.inference.overlap import average_windows
 from helixer_ft.inference.request import PredictRequest
 from helixer_ft.inference.source import DataFileSource, FastaSource, Source
 from helixer_ft.inference.windows import Overlap
+from helixer_ft.network.coverage import track_list
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.preparation.fasta import open_fasta
 from helixer_ft.preparation.parallel import ahead
 from helixer_ft.preparation.request import default_threads
 from helixer_ft.progress import Progress
+from helixer_ft.training.coverage import CoverageWanted
 from helixer_ft.training.dataset import read_ahead
 from helixer_ft.training.features import even_batch_size
 
@@ -46,7 +49,7 @@ class Prediction:
     Attributes
     ----------
     request, model
-        What was asked for, and the network.
+        What was asked for, and the network; its coverage is known, where it takes any.
     overlap
         Of the windows; the offset is L without overlap.
     rows, windows
@@ -90,10 +93,17 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
     atomic.check_writable(output, force=request.force)
     model = load_model(request.load_model_path)
     _check_model(request, model)
+    coverage = wanted_coverage(request, model)
     with ExitStack() as stack:
         if request.fasta is not None:
             request.windows(request.genome_length, model.architecture.pool_size)
-        source = _open_source(request, stack, progress)
+        source = _open_source(request, coverage, stack, progress)
+        if source.coverage is not None:
+            model = model.with_coverage(source.coverage, str(request.load_model_path))
+            progress.notice(
+                f"coverage: {track_list(source.coverage.tracks)}; prefix "
+                f"{source.coverage.prefix}, normalisation {source.coverage.normalization}"
+            )
         overlap = request.windows(source.length, model.architecture.pool_size)
         if overlap.removed:
             progress.notice(
@@ -104,7 +114,7 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
         n_windows = sum(overlap.count(n_rows) for n_rows in source.ranges)
         network = prediction_function(model, request.precision)
         run = BatchedPrediction(
-            network, _batch_size(request, network, overlap, n_windows, progress), progress
+            network, _batch_size(request, model, network, overlap, n_windows, progress), progress
         )
         partial = stack.enter_context(atomic.staged_file(output, force=request.force))
         writer = stack.enter_context(
@@ -150,12 +160,6 @@ def predicted_rows(
 
 def _check_model(request: PredictRequest, model: TrainedModel) -> None:
     architecture = model.architecture
-    if architecture.coverage_channels:
-        raise InputError(
-            f"{request.load_model_path}: takes coverage of "
-            f"{architecture.coverage_channels // 2} track(s) beside the bases; predicting with "
-            "such a model is not possible yet. Take the model it was made from."
-        )
     if request.predict_phase and not architecture.has_phase:
         raise InputError(
             f"{request.load_model_path}: predicts no phase, so --predict-phase cannot be kept. "
@@ -171,10 +175,18 @@ def _check_model(request: PredictRequest, model: TrainedModel) -> None:
         )
 
 
-def _open_source(request: PredictRequest, stack: ExitStack, progress: Progress) -> Source:
+def _open_source(
+    request: PredictRequest,
+    wanted: CoverageWanted | None,
+    stack: ExitStack,
+    progress: Progress,
+) -> Source:
     if request.test_data is not None:
-        file = DataFile(request.test_data, labels=False)
-        return DataFileSource(file, single_rows=not request.overlap)
+        file = DataFile(
+            request.test_data, labels=False, coverage_prefix=wanted.prefix if wanted else None
+        )
+        coverage = wanted.found_in([file]) if wanted else None
+        return DataFileSource(file, single_rows=not request.overlap, coverage=coverage)
     assert request.fasta is not None
     progress.start(f"reading {request.fasta.name}", 1)
     try:
@@ -186,6 +198,7 @@ def _open_source(request: PredictRequest, stack: ExitStack, progress: Progress) 
 
 def _batch_size(
     request: PredictRequest,
+    model: TrainedModel,
     network: Predict,
     overlap: Overlap,
     n_windows: int,
@@ -193,7 +206,12 @@ def _batch_size(
 ) -> int:
     if request.val_test_batch_size is not None:
         return even_batch_size([n_windows], request.val_test_batch_size)
-    size = choose_batch_size(network, overlap.length - overlap.removed, n_windows)
+    size = choose_batch_size(
+        network,
+        overlap.length - overlap.removed,
+        n_windows,
+        coverage_channels=model.architecture.coverage_channels,
+    )
     progress.notice(f"{size} windows at once (--val-test-batch-size auto)")
     return size
 
@@ -211,6 +229,8 @@ def _attributes(
     }
     if request.fasta is not None:
         own["helixer_ft_species"] = request.genome_species
+    if model.coverage is not None:
+        own["helixer_ft_coverage"] = model.coverage.to_json()
     return own | helixer_attributes(
         model.file.config,
         n_bases_removed=overlap.removed,

@@ -36,6 +36,9 @@ class PredictRequest:
         Windows at once; None: as many as fit into memory.
     precision
         Of the computation.
+    coverage_prefix, coverage_norm
+        Of the coverage that a model takes which does not say so itself (Helixer's own); None: the
+        model's.
     predict_phase
         The model must predict phase (HybridModel.py's word).
     force
@@ -55,6 +58,8 @@ class PredictRequest:
     core_length: int | None = None
     val_test_batch_size: int | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    coverage_prefix: str | None = None
+    coverage_norm: str | None = None
     predict_phase: bool = False
     force: bool = False
     command_line: str = ""

@@ -10,6 +10,7 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile, Windows, row_shifts
+from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.preparation.fasta import Fasta
 from helixer_ft.preparation.windows import count_rows, rows_of, to_datasets
 
@@ -31,6 +32,8 @@ class Source(ABC):
         (rows,) how far each row is rotated to be as the network sees it.
     bases
         Bases of all rows, both strands, without padding.
+    coverage
+        What is read of coverage; None: nothing.
     """
 
     path: Path
@@ -38,6 +41,7 @@ class Source(ABC):
     ranges: list[int]
     shifts: np.ndarray
     bases: int
+    coverage: CoverageInput | None = None
 
     @property
     def n_rows(self) -> int:
@@ -47,6 +51,8 @@ class Source(ABC):
     @abstractmethod
     def read(self) -> Iterator[Windows]:
         """All rows in order, a few at a time, as the network sees them, without labels.
+
+        Coverage is as in the file: not normalised.
 
         Raises
         ------
@@ -64,6 +70,8 @@ class DataFileSource(Source):
         Opened with or without labels.
     single_rows
         Each row is a range of its own, in whatever order rows are.
+    coverage
+        What the network takes of the file's coverage, with whose prefix it was opened.
 
     Raises
     ------
@@ -71,8 +79,15 @@ class DataFileSource(Source):
         Rows of a strand of a sequence that are not in order; see `contiguous_ranges`.
     """
 
-    def __init__(self, file: DataFile, *, single_rows: bool = False) -> None:
+    def __init__(
+        self,
+        file: DataFile,
+        *,
+        single_rows: bool = False,
+        coverage: CoverageInput | None = None,
+    ) -> None:
         self._file = file
+        self.coverage = coverage
         self.path = file.path
         self.length = file.length
         self.ranges = [1] * file.n_rows if single_rows else contiguous_ranges(file)

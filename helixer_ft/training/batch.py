@@ -70,7 +70,11 @@ class Batch:
 
     def first(self, n: int) -> "Batch":
         """The first `n` subsequences."""
-        return self._with(lambda array: array[:n])
+        return self.part(0, n)
+
+    def part(self, start: int, stop: int) -> "Batch":
+        """Some of the subsequences that follow one another."""
+        return self._with(lambda array: array[start:stop])
 
     def filled(self, size: int) -> "Batch":
         """The batch with subsequences without bases and labels added, up to `size`."""

@@ -15,15 +15,13 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from conftest import random_rows, tiny_architecture, tiny_model
-from network.builders import nested_coverage, random_model
+from conftest import random_rows, tiny_model
 
 import helixer_ft
 from helixer_ft.cli import main, prediction_output
 from helixer_ft.formats.atomic import partial_path
 from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
-from helixer_ft.network.config_writer import render_config
 
 DATASETS = ["predictions", "predictions_phase"]
 
@@ -132,6 +130,7 @@ def test_json_and_quiet(work):
         "core_length": 67,
         "n_bases_removed": 0,
         "val_test_batch_size": 3,
+        "coverage": None,
     }
 
 
@@ -346,16 +345,6 @@ def test_no_data_file(work):
 def test_rows_shorter_than_a_step(work):
     write_data_file(work.data, random_rows(2, length=6), force=True)
     work.refused(parts=["the subsequences have 6 bases, fewer than the 9 bases"])
-
-
-def test_a_model_that_takes_coverage(work):
-    architecture = tiny_architecture()
-    config = nested_coverage(render_config(architecture))
-    from helixer_ft.network.config_reader import parse_config
-
-    model = random_model(parse_config(config, "x"), config=config)
-    write_model_file(work.model, model.file, force=True)
-    work.refused(parts=[f"{work.model}: takes coverage of 1 track(s)", "not possible yet"])
 
 
 def test_no_model(work):

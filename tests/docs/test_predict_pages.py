@@ -7,10 +7,14 @@ from pathlib import Path
 import h5py
 import pytest
 from click.testing import CliRunner
-from conftest import tiny_model
+from conftest import add_coverage, random_rows, tiny_model
 
 from helixer_ft.cli import main
+from helixer_ft.formats.coverage_h5 import Track
+from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.network.coverage import CoverageInput
+from helixer_ft.network.strategies import plan_freeze
 
 FORMATS = Path(__file__).parents[2] / "docs/formats.md"
 
@@ -28,17 +32,31 @@ def predicted(tmp_path_factory) -> tuple[dict, Path]:
     folder = tmp_path_factory.mktemp("predicted")
     write_model_file(folder / "m.h5", tiny_model().to_file({}))
     (folder / "g.fa").write_text(">a\n" + "ACGT" * 50 + "\n")
-    arguments = ["-l", folder / "m.h5", "--fasta", folder / "g.fa", "-p", folder / "p.h5"]
-    options = ["--subsequence-length", 90, "--json", "--val-test-batch-size", 2]
+    genome = ["-l", folder / "m.h5", "--fasta", folder / "g.fa", "--subsequence-length", 90]
+    return run(*genome, "-p", folder / "p.h5"), folder / "p.h5"
+
+
+def run(*arguments: object) -> dict:
+    options = ["--json", "--val-test-batch-size", 2]
     result = CliRunner().invoke(main, ["predict", *map(str, [*arguments, *options])])
     assert result.exit_code == 0, result.output
-    return json.loads(result.stdout), folder / "p.h5"
+    return json.loads(result.stdout)
 
 
-def test_datasets_and_attributes(predicted):
-    with h5py.File(predicted[1]) as file:
+def test_datasets_and_attributes(predicted, tmp_path):
+    coverage = CoverageInput("rnaseq", "log", (Track("leaf"),))
+    model = plan_freeze(tiny_model(), coverage=coverage).model
+    write_model_file(tmp_path / "m.h5", model.to_file({}))
+    write_data_file(tmp_path / "d.h5", random_rows(1))
+    add_coverage(tmp_path / "d.h5", "leaf")
+    outcome = run("-l", tmp_path / "m.h5", "-t", tmp_path / "d.h5", "-p", tmp_path / "c.h5")
+    assert outcome["coverage"] == coverage.to_dict()
+    with h5py.File(predicted[1]) as file, h5py.File(tmp_path / "c.h5") as other:
         found = {*file, *file.attrs}
-    assert found == set(first_column("Predictions file (`--prediction-output-path`)"))
+        assert set(other.attrs) - found == {"helixer_ft_coverage"}
+    assert found | {"helixer_ft_coverage"} == set(
+        first_column("Predictions file (`--prediction-output-path`)")
+    )
 
 
 def test_keys_of_the_json_output(predicted):

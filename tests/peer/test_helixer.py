@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import batch_of, random_rows, tiny_model
+from conftest import add_coverage, batch_of, random_rows, tiny_model
 
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.data_h5 import DataFile, write_data_file
@@ -207,6 +207,25 @@ def test_keras_2_loads_our_coverage_models(peer, shared, tmp_path, name, tracks,
     silent = x.copy()
     silent[..., 4:] = np.log(1.1)
     assert np.abs(ours(read, silent) - ours(read, x)).max() > 0.01
+
+
+def test_keras_2_predicts_with_coverage_what_predict_writes(peer, tmp_path):
+    """Keras on a written coverage model, and `predict --no-overlap`; a padded minus row too."""
+    plan = plan_freeze(tiny_model(), coverage=CoverageInput("rnaseq", "log", TRACKS))
+    path, data = tmp_path / "coverage.h5", tmp_path / "data.h5"
+    write_model_file(path, plan.model.to_file({}))
+    write_data_file(data, random_rows(3))
+    add_coverage(data, "leaf", "root")
+    predict(PredictRequest(path, tmp_path / "p.h5", test_data=data, overlap=False))
+    file = DataFile(data, coverage_prefix="rnaseq")
+    windows = file.read(range(6))
+    values = load_model(path).coverage.normalize(windows.coverage)
+    x = np.concatenate([windows.bases, values], axis=2).astype(np.float32)
+    expected = theirs(peer, path, x, tmp_path)
+    with h5py.File(tmp_path / "p.h5") as found:
+        for output, name in zip(expected, ("predictions", "predictions_phase"), strict=True):
+            rows = [np.roll(row, -shift, 0) for row, shift in zip(output, file.shifts, strict=True)]
+            assert found[name][()].astype(np.float64) == pytest.approx(np.stack(rows), abs=5e-4)
 
 
 @pytest.mark.parametrize("coverage", [None, CoverageInput("rnaseq", "log", TRACKS[:1])])

@@ -39,7 +39,9 @@ def device_memory() -> ProcessMemory:
 
 
 def forward_function(model: Any) -> Callable[[Batch], np.ndarray]:
-    """A Keras model compiled for inference, on the bases of batches of one size."""
+    """A Keras model compiled for inference, on batches of one size: their bases, and their coverage
+    where the model takes it.
+    """
     import keras
 
     if keras.backend.backend() == "jax":

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from helixer_ft.network.architecture import BASES
 from helixer_ft.training.batch import TABLE_SIZE, Batch
 from helixer_ft.training.engine.base import Engine, count_and_entropy, network_input
 from helixer_ft.training.loss import losses, pooled_weights
@@ -13,9 +14,12 @@ from helixer_ft.training.loss import losses, pooled_weights
 _CODES = tf.TensorSpec([None, None], tf.uint8)
 
 
-def _bases() -> dict[str, Any]:
-    """Bases as `Batch.input` has them."""
-    return {"codes": _CODES, "table": tf.TensorSpec([TABLE_SIZE, 4], tf.float32)}
+def _bases(coverage_channels: int) -> dict[str, Any]:
+    """Bases, and coverage where there is any, as `Batch.input` has them."""
+    given = {"codes": _CODES, "table": tf.TensorSpec([TABLE_SIZE, 4], tf.float32)}
+    if coverage_channels:
+        given["coverage"] = tf.TensorSpec([None, None, coverage_channels], tf.float16)
+    return given
 
 
 class TensorFlowEngine(Engine):
@@ -47,9 +51,7 @@ class TensorFlowEngine(Engine):
             self._compiled_gradients = tf.function(gradients, reduce_retracing=True)
             self._compiled_score = tf.function(score, reduce_retracing=True)
         else:
-            given = _bases()
-            if channels := self.architecture.coverage_channels:
-                given["coverage"] = tf.TensorSpec([None, None, channels], tf.float16)
+            given = _bases(self.architecture.coverage_channels)
             self._compiled_gradients = tf.function(gradients, [given, _CODES, _CODES])
             self._compiled_score = tf.function(score, [given, _CODES])
         self._compiled_apply = tf.function(apply)
@@ -69,7 +71,7 @@ class TensorFlowEngine(Engine):
 def forward(model: Any) -> Callable[[Batch], np.ndarray]:
     """See `forward_function`."""
 
-    @tf.function(input_signature=[_bases()])
+    @tf.function(input_signature=[_bases(model.input_shape[-1] - BASES)])
     def compiled(given: Any) -> Any:
         return model(network_input(given, 1), training=False)
 

@@ -1,0 +1,53 @@
+"""Which coverage a prediction takes: what the model says, and what is said for it."""
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats.coverage_names import DEFAULT_PREFIX
+from helixer_ft.inference.request import PredictRequest
+from helixer_ft.network.model import TrainedModel
+from helixer_ft.training.coverage import CoverageWanted
+
+
+def wanted_coverage(request: PredictRequest, model: TrainedModel) -> CoverageWanted | None:
+    """What coverage to read, by the request and the model; None: none.
+
+    Raises
+    ------
+    InputError
+        Options that contradict the model; a genome in FASTA, which has no coverage; a model that
+        does not say how coverage was normalised, where the request does not either.
+    """
+    path = request.load_model_path
+    n_tracks = model.architecture.coverage_channels // 2
+    prefix, normalization = request.coverage_prefix, request.coverage_norm
+    if not n_tracks:
+        for name, given in (("--coverage-prefix", prefix), ("--coverage-norm", normalization)):
+            if given is not None:
+                raise InputError(
+                    f"{name} is {given}, but {path} takes no coverage. Leave {name} out."
+                )
+        return None
+    if request.fasta is not None:
+        raise InputError(
+            f"{path}: takes coverage of {n_tracks} track(s) beside the bases, and a FASTA file has "
+            "none. Make a data file of the genome with helixer-ft prepare, add the tracks with "
+            "helixer-ft add-coverage --data, and predict on it with -t."
+        )
+    own = model.coverage
+    if own is None:
+        if normalization is None:
+            raise InputError(
+                f"{path}: takes coverage of {n_tracks} track(s), but does not say how it was "
+                "normalised (Helixer does not write it down). Say so with --coverage-norm; and "
+                f"with --coverage-prefix, where the tracks are not {DEFAULT_PREFIX}."
+            )
+        return CoverageWanted(prefix or DEFAULT_PREFIX, normalization, None)
+    for name, given, its in (
+        ("--coverage-prefix", prefix, own.prefix),
+        ("--coverage-norm", normalization, own.normalization),
+    ):
+        if given not in (None, its):
+            raise InputError(
+                f"{name} is {given}, but {path} was trained with {its}, and says so itself. Leave "
+                f"{name} out."
+            )
+    return CoverageWanted(own.prefix, own.normalization, own)

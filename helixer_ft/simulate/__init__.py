@@ -1,13 +1,12 @@
-"""Small simulated species with known genes: sequences, gene models, and Helixer's labels.
+"""Small simulated species with known genes: sequences and gene models, prepared for training.
 
 Everything follows from one seed. Two species share the logic of a gene but differ in codon
 usage, splice context, introns, UTRs and composition, so that a model trained on `SOURCE` has
 something to learn from `TARGET`. ``python -m helixer_ft.simulate --help`` writes one to disk.
 """
 
-from helixer_ft.simulate.files import SetSummary, write_species
+from helixer_ft.simulate.files import write_species
 from helixer_ft.simulate.genome import Gene, Genome, simulate
-from helixer_ft.simulate.labels import label_genome
 from helixer_ft.simulate.species import SOURCE, TARGET, Species
 
 __all__ = [
@@ -15,9 +14,7 @@ __all__ = [
     "TARGET",
     "Gene",
     "Genome",
-    "SetSummary",
     "Species",
-    "label_genome",
     "simulate",
     "write_species",
 ]

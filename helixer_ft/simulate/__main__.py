@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from helixer_ft.cli.base import Command
-from helixer_ft.errors import HelixerFtError
 from helixer_ft.metrics import GENIC_CLASSES
+from helixer_ft.preparation.report import SetReport
+from helixer_ft.preparation.request import POOL_SIZE
 from helixer_ft.simulate.files import (
     DEFAULT_SEQUENCE_LENGTH,
     DEFAULT_SEQUENCES,
     DEFAULT_SUBSEQUENCE_LENGTH,
     MINIMUM_SEQUENCES,
-    SetSummary,
     write_species,
 )
 from helixer_ft.simulate.genome import MINIMUM_SEQUENCE_LENGTH
-from helixer_ft.simulate.labels import POOL_SIZE, check_subsequence_length
 from helixer_ft.simulate.species import SOURCE, TARGET
 
 _SPECIES = {"source": SOURCE, "target": TARGET}
-
-
-def _subsequence_length(_ctx: click.Context, _param: click.Parameter, value: int) -> int:
-    try:
-        check_subsequence_length(value)
-    except HelixerFtError as error:
-        raise click.BadParameter(str(error)) from error
-    return value
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,9 +51,8 @@ def _subsequence_length(_ctx: click.Context, _param: click.Parameter, value: int
     type=int,
     default=DEFAULT_SUBSEQUENCE_LENGTH,
     show_default=True,
-    callback=_subsequence_length,
     help=f"Window length in bp; a multiple of {POOL_SIZE}, "
-    f"because Helixer pools {POOL_SIZE} bases per step.",
+    f"because Helixer's networks pool {POOL_SIZE} bases into one step.",
 )
 @click.option(
     "--sequences",
@@ -87,12 +78,12 @@ def main(
     sequence_length: int,
     force: bool,
 ) -> None:
-    """Simulate a small species with known genes, with labels as Helixer trains on.
+    """Simulate a small species with known genes, and prepare data of it.
 
     Beside them goes source_model.h5, a small trained model of the source species, to be tuned.
     """
     species = _SPECIES[species_name]
-    summaries = write_species(
+    sets = write_species(
         out_dir,
         species,
         seed,
@@ -102,16 +93,17 @@ def main(
         force=force,
     )
     click.echo(f"{species.name} (seed {seed}), written to {out_dir}")
-    click.echo(_table(summaries))
+    click.echo(_table(sets))
 
 
-def _table(summaries: dict[str, SetSummary]) -> str:
+def _table(sets: Mapping[str, SetReport]) -> str:
     """Return one line per data set, under a line of headings."""
     headings = ("set", "sequences", "genes", "windows", *GENIC_CLASSES)
     lines = ["".join(f"{heading:>12}" for heading in headings)]
-    for name, part in summaries.items():
-        cells: list[object] = [name, part.sequences, part.genes, part.windows]
-        cells += [f"{100 * fraction:.1f} %" for fraction in part.class_fractions]
+    for name, part in sets.items():
+        assert part.content is not None
+        cells: list[object] = [name, part.sequences, len(part.content.genes), part.subsequences]
+        cells += [f"{100 * fraction:.1f} %" for fraction in part.content.fractions]
         lines.append("".join(f"{cell:>12}" for cell in cells))
     return "\n".join(lines)
 

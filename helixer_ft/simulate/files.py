@@ -1,23 +1,19 @@
-"""Writes a simulated species to disk: FASTA, GFF3 and Helixer training data."""
+"""Writes a simulated species to disk: FASTA, GFF3 and the data prepared from them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-import numpy as np
+from tempfile import TemporaryDirectory
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.atomic import PARTIAL, check_folder, staged_folder, write_bytes
-from helixer_ft.formats.data_h5 import write_data_file
+from helixer_ft.preparation.prepare import prepare
+from helixer_ft.preparation.report import SetReport
+from helixer_ft.preparation.request import PrepareRequest, check_length
+from helixer_ft.preparation.samples import Sample
 from helixer_ft.simulate.genome import Gene, Genome, simulate
-from helixer_ft.simulate.labels import (
-    Array,
-    cds_phases,
-    check_subsequence_length,
-    label_genome,
-)
 from helixer_ft.simulate.species import Species
 
 DEFAULT_SUBSEQUENCE_LENGTH = 2700
@@ -30,32 +26,8 @@ MINIMUM_SEQUENCES = 3
 GENOME_FILE, GENES_FILE, MODEL_FILE = "genome.fa", "genes.gff3", "source_model.h5"
 SOURCE_MODEL = Path(__file__).with_name("source_model.h5")
 """The shipped model; `helixer_ft.simulate.pretrain` makes it."""
-DATA_FILES = {
-    "training": "training_data.h5",
-    "validation": "validation_data.h5",
-    "test": "test_data.h5",
-}
 
 _FASTA_WIDTH = 80
-
-
-@dataclass(frozen=True)
-class SetSummary:
-    """What one data file holds.
-
-    Attributes
-    ----------
-    sequences, genes : int
-    windows : int
-        Rows, both strands together.
-    class_fractions : tuple of float
-        Fractions of intergenic, UTR, CDS and intron among the bases of both strands.
-    """
-
-    sequences: int
-    genes: int
-    windows: int
-    class_fractions: tuple[float, float, float, float]
 
 
 def write_species(
@@ -68,12 +40,13 @@ def write_species(
     sequence_length: int = DEFAULT_SEQUENCE_LENGTH,
     with_model: bool = True,
     force: bool = False,
-) -> dict[str, SetSummary]:
+) -> Mapping[str, SetReport]:
     """Simulate a species and write everything about it to a folder.
 
-    Writes ``genome.fa``, ``genes.gff3``, and ``training_data.h5``, ``validation_data.h5`` and
-    ``test_data.h5``, which share no sequence. The files appear together once all are complete.
-    Beside them goes ``source_model.h5``, a small model trained on `SOURCE`, to be tuned.
+    Writes ``genome.fa``, ``genes.gff3``, and the data that `prepare` makes of them:
+    ``training_data.h5``, ``validation_data.h5`` and ``test_data.h5``, which share no sequence.
+    Beside them goes ``source_model.h5``, a small model trained on `SOURCE`, to be tuned. The files
+    appear together once all are complete.
 
     Parameters
     ----------
@@ -97,7 +70,7 @@ def write_species(
 
     Returns
     -------
-    dict of str to SetSummary
+    mapping of str to SetReport
         Of ``"training"``, ``"validation"`` and ``"test"``.
 
     Raises
@@ -108,7 +81,7 @@ def write_species(
     HelixerFtError
         If writing fails; `out_dir` is then as it was.
     """
-    check_subsequence_length(subsequence_length)
+    check_length(subsequence_length)
     if n_sequences < MINIMUM_SEQUENCES:
         raise InputError(
             f"at least {MINIMUM_SEQUENCES} sequences are needed, one each for training, "
@@ -117,30 +90,32 @@ def write_species(
     out_dir = Path(out_dir)
     _check_out_dir(out_dir, force)
     genome = simulate(species, n_sequences, sequence_length, seed)
-    sets = split(genome)
-    summaries = {}
     with staged_folder(out_dir) as folder:
-        write_bytes(folder / GENOME_FILE, to_fasta(genome))
-        write_bytes(folder / GENES_FILE, to_gff3(genome))
-        for name, part in sets.items():
-            datasets = label_genome(part, subsequence_length)
-            write_data_file(folder / DATA_FILES[name], datasets)
-            summaries[name] = _summarise(part, datasets)
+        fasta, gff3 = folder / GENOME_FILE, folder / GENES_FILE
+        write_bytes(fasta, to_fasta(genome))
+        write_bytes(gff3, to_gff3(genome))
+        with TemporaryDirectory(dir=folder) as prepared:
+            validation, test = held_out(genome)
+            request = PrepareRequest(
+                (Sample(species.name, fasta, gff3),),
+                Path(prepared),
+                subsequence_length=subsequence_length,
+                validation_seqids=validation,
+                test_seqids=test,
+            )
+            sets = prepare(request).sets
+            for path in Path(prepared).glob("*.h5"):
+                os.replace(path, folder / path.name)
         if with_model:
             write_bytes(folder / MODEL_FILE, SOURCE_MODEL.read_bytes())
-    return summaries
+    return sets
 
 
-def split(genome: Genome) -> dict[str, Genome]:
-    """Split a genome by whole sequences: first training, then validation, last test."""
-    seqids = list(genome.sequences)
-    held_out = max(1, len(seqids) // 6)
-    first, second = len(seqids) - 2 * held_out, len(seqids) - held_out
-    return {
-        "training": genome.subset(seqids[:first]),
-        "validation": genome.subset(seqids[first:second]),
-        "test": genome.subset(seqids[second:]),
-    }
+def held_out(genome: Genome) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the validation and of the test sequences: the last ones."""
+    seqids = tuple(genome.sequences)
+    share = max(1, len(seqids) // 6)
+    return seqids[-2 * share : -share], seqids[-share:]
 
 
 def to_fasta(genome: Genome) -> bytes:
@@ -159,6 +134,17 @@ def to_gff3(genome: Genome) -> bytes:
     for gene in genome.genes:
         lines += _gff3_lines(gene)
     return ("\n".join(lines) + "\n").encode("ascii")
+
+
+def _cds_phases(gene: Gene) -> tuple[int, ...]:
+    """Return the phase of the 5'-most base of each CDS piece, in the order of ``gene.cds``."""
+    pieces = gene.cds if gene.strand == "+" else gene.cds[::-1]
+    phases = []
+    before = 0
+    for start, end in pieces:
+        phases.append(-before % 3)
+        before += end - start
+    return tuple(phases if gene.strand == "+" else reversed(phases))
 
 
 def _gff3_lines(gene: Gene) -> Iterator[str]:
@@ -181,23 +167,11 @@ def _gff3_lines(gene: Gene) -> Iterator[str]:
             parts.append((start, min(end, cds_start), left_kind, left_kind, "."))
         if end > cds_end:
             parts.append((max(start, cds_end), end, right_kind, right_kind, "."))
-    for (start, end), phase in zip(gene.cds, cds_phases(gene), strict=True):
+    for (start, end), phase in zip(gene.cds, _cds_phases(gene), strict=True):
         parts.append((start, end, "CDS", "CDS", str(phase)))
     order = {"exon": 0, left_kind: 1, "CDS": 2, right_kind: 3}
     for start, end, kind, suffix, column in sorted(parts, key=lambda p: (p[0], order[p[2]])):
         yield line(kind, start, end, f"ID={transcript}.{suffix};Parent={transcript}", column)
-
-
-def _summarise(genome: Genome, datasets: dict[str, Array]) -> SetSummary:
-    """Count what one data file holds."""
-    counts = datasets["y"].sum(axis=(0, 1), dtype=np.int64)
-    fractions = (counts / counts.sum()).tolist()
-    return SetSummary(
-        sequences=len(genome.sequences),
-        genes=len(genome.genes),
-        windows=len(datasets["y"]),
-        class_fractions=(fractions[0], fractions[1], fractions[2], fractions[3]),
-    )
 
 
 def _check_out_dir(out_dir: Path, force: bool) -> None:

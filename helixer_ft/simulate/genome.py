@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,16 +70,6 @@ class Genome:
     species: str
     sequences: dict[str, str]
     genes: tuple[Gene, ...]
-
-    def subset(self, seqids: Iterable[str]) -> Genome:
-        """Return the genome of the named sequences only, in the order given."""
-        names = list(seqids)
-        by_name: dict[str, list[Gene]] = {name: [] for name in names}
-        for gene in self.genes:
-            if gene.seqid in by_name:
-                by_name[gene.seqid].append(gene)
-        sequences = {name: self.sequences[name] for name in names}
-        return Genome(self.species, sequences, tuple(g for name in names for g in by_name[name]))
 
 
 def reverse_complement(sequence: str) -> str:

@@ -17,8 +17,8 @@ from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample
 from helixer_ft.simulate.files import to_fasta, to_gff3
 from helixer_ft.simulate.genome import Genome, simulate
-from helixer_ft.simulate.labels import label_genome
 from helixer_ft.simulate.species import SOURCE, TARGET
+from tests.simulate.reference_rows import expected_rows, expected_strand
 
 LENGTH = 1350
 
@@ -72,7 +72,7 @@ def test_one_file_is_what_the_simulation_says(genome, tmp_path):
     sample = write_genome(tmp_path, genome)
     result = prepare(request(sample, tmp_path / "data", split=False))
     assert sorted(os.listdir(tmp_path / "data")) == ["A.h5", "A.masked.tsv", "prepare.json"]
-    expected = label_genome(genome, LENGTH)
+    expected = expected_rows(genome, LENGTH)
     assert not expected["is_annotated"].all()
     found = datasets(tmp_path / "data" / "A.h5")
     assert set(found) == set(expected)
@@ -87,7 +87,7 @@ def test_one_file_is_what_the_simulation_says(genome, tmp_path):
 
 def test_sets_hold_whole_sequences_in_the_order_of_helixer(genome, prepared):
     _, result, folder = prepared
-    expected = label_genome(genome, LENGTH)
+    expected = expected_rows(genome, LENGTH)
     seen = []
     for name in ("training", "validation", "test"):
         found = datasets(folder / f"{name}_data.h5")
@@ -162,12 +162,11 @@ def test_a_dry_run_says_the_same_and_writes_nothing(prepared, tmp_path):
 
 
 def test_blocks_of_one_sequence(tmp_path):
-    genome = simulate(TARGET, 3, 120_000, seed=2)
-    genome = genome.subset(["chr01"])
+    genome = simulate(TARGET, 1, 120_000, seed=2)
     sample = write_genome(tmp_path, genome)
     result = prepare(request(sample, tmp_path / "data"))
     assert any("cut at intergenic gaps into blocks" in text for text in result.notices)
-    whole = label_genome(genome, len(genome.sequences["chr01"]) // 9 * 9 + 9)
+    whole = {strand: expected_strand(genome, "chr01", strand) for strand in "+-"}
     rows = table(tmp_path / "data" / "split.tsv")
     assert rows[0]["start"] == "1"
     assert rows[-1]["end"] == str(len(genome.sequences["chr01"]))
@@ -185,7 +184,7 @@ def test_blocks_of_one_sequence(tmp_path):
             own = slice(start, end) if start < end else slice(n - start, n - end)
             size = abs(end - start)
             for key in ("X", "y", "phases", "transitions", "gene_lengths"):
-                row = whole[key][0 if start < end else 1][own]
+                row = whole["+" if start < end else "-"][key][own]
                 np.testing.assert_array_equal(found[key][i, :size], row, err_msg=key)
                 assert not found[key][i, size:].any()
     gaps = [row for row in rows if row["set"] == "left out"]
@@ -225,7 +224,7 @@ def test_without_annotation_there_are_bases_in_the_order_of_the_fasta(tmp_path):
     found = datasets(tmp_path / "data" / "A.h5")
     assert set(found) == {"X", "seqids", "species", "start_ends"}
     assert list(dict.fromkeys(found["seqids"].tolist())) == [name.encode() for name in names]
-    expected = label_genome(genome, LENGTH)
+    expected = expected_rows(genome, LENGTH)
     for name in names:
         own, theirs = (d["seqids"] == name.encode() for d in (found, expected))
         np.testing.assert_array_equal(found["X"][own], expected["X"][theirs])

@@ -14,11 +14,14 @@ import pytest
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.network.model import load_model
+from helixer_ft.preparation.prepare import prepare
+from helixer_ft.preparation.request import PrepareRequest
+from helixer_ft.preparation.samples import Sample
 from helixer_ft.simulate import files
-from helixer_ft.simulate.files import split, to_fasta, to_gff3, write_species
+from helixer_ft.simulate.files import held_out, to_fasta, to_gff3, write_species
 from helixer_ft.simulate.genome import Gene, Genome, simulate
-from helixer_ft.simulate.labels import label_genome
-from helixer_ft.simulate.species import SOURCE, TARGET
+from helixer_ft.simulate.species import SOURCE, STOP_CODONS, TARGET
+from tests.simulate.reference_rows import expected_rows
 
 NAMES = [
     "genes.gff3",
@@ -99,37 +102,77 @@ def test_fasta_and_gff3_give_the_genome_back(species):
     assert max(map(len, to_fasta(genome).splitlines())) == 80
 
 
-def test_split_is_by_whole_sequences():
-    genome = simulate(SOURCE, 12, 10_000, seed=0)
-    parts = split(genome)
-    assert [len(part.sequences) for part in parts.values()] == [8, 2, 2]
-    assert [s for part in parts.values() for s in part.sequences] == list(genome.sequences)
-    assert sum((part.genes for part in parts.values()), ()) == genome.genes
-    few = split(genome.subset(["chr01", "chr02", "chr03"]))
-    assert [list(part.sequences) for part in few.values()] == [["chr01"], ["chr02"], ["chr03"]]
+def datasets(path):
+    with h5py.File(path) as file:
+        return {name: dataset[:] for name, dataset in file["data"].items()}
+
+
+def test_a_sixth_of_the_sequences_each_is_held_out():
+    twelve, three = (simulate(SOURCE, n, 10_000, seed=0) for n in (12, 3))
+    assert held_out(twelve) == (("chr09", "chr10"), ("chr11", "chr12"))
+    assert held_out(three) == (("chr02",), ("chr03",))
 
 
 def test_written_files_hold_what_was_simulated(tmp_path):
     out = tmp_path / "deep" / "out"
-    summaries = write_species(out, TARGET, 7, **SMALL)
+    sets = write_species(out, TARGET, 7, **{**SMALL, "n_sequences": 5})
     assert sorted(digests(out)) == NAMES
     assert os.listdir(out.parent) == ["out"]
-    genome = simulate(TARGET, 3, 10_000, seed=7)
+    genome = simulate(TARGET, 5, 10_000, seed=7)
     assert parse_gff3((out / "genes.gff3").read_text()) == genome.genes
     assert parse_fasta((out / "genome.fa").read_text()) == genome.sequences
-    for name, part in split(genome).items():
-        expected = label_genome(part, 1008)
-        with h5py.File(out / f"{name}_data.h5") as file:
-            assert set(file["data"]) == set(expected)
-            for key, array in expected.items():
-                assert file["data"][key].dtype == array.dtype
-                np.testing.assert_array_equal(file["data"][key][:], array)
-        summary = summaries[name]
-        assert (summary.sequences, summary.genes) == (1, len(part.genes))
-        assert summary.windows == len(expected["X"])
-        classes = expected["y"][expected["sample_weights"] == 1].argmax(axis=-1)
-        shares = np.bincount(classes, minlength=4) / classes.size
-        assert summary.class_fractions == pytest.approx(shares.tolist())
+    everything = expected_rows(genome, 1008)
+    members = {"training": ["chr01", "chr02", "chr03"], "validation": ["chr04"], "test": ["chr05"]}
+    assert set(sets) == set(members)
+    for name, seqids in members.items():
+        own = np.isin(everything["seqids"].astype(str), seqids)
+        found = datasets(out / f"{name}_data.h5")
+        assert set(found) == set(everything)
+        for key, array in everything.items():
+            assert found[key].dtype == array.dtype
+            np.testing.assert_array_equal(found[key], array[own], err_msg=key)
+        content = sets[name].content
+        assert (sets[name].sequences, sets[name].subsequences) == (len(seqids), own.sum())
+        assert len(content.genes) == sum(gene.seqid in seqids for gene in genome.genes)
+        counts = everything["y"][own].sum(axis=(0, 1), dtype=int)
+        assert content.valid_bases.tolist() == content.bases.tolist() == counts.tolist()
+
+
+def strands_of(rows):
+    """Yield (bases, genic classes, phases) of every strand, put together from its windows."""
+    plus = rows["start_ends"][:, 0] < rows["start_ends"][:, 1]
+    for seqid in np.unique(rows["seqids"]):
+        for strand in (True, False):
+            own = (rows["seqids"] == seqid) & (plus == strand)
+            real = rows["sample_weights"][own] == 1
+            x, y, phases = (rows[name][own][real].argmax(axis=1) for name in ("X", "y", "phases"))
+            yield np.array([*"CATG"])[x], y, phases - 1
+
+
+def test_coding_sequences_translate_from_the_labels_alone(tmp_path):
+    write_species(tmp_path, TARGET, 8, subsequence_length=2016, n_sequences=3)
+    n_genes = 0
+    for name in ("training", "validation", "test"):
+        for letters, classes, phases in strands_of(datasets(tmp_path / f"{name}_data.h5")):
+            assert ((phases >= 0) == (classes == 2)).all()
+            # A gene is a run of bases that are not intergenic; its codons start at phase 0.
+            codons, codon, in_gene = [], "", False
+            for letter, label, phase in zip(letters, classes, phases, strict=True):
+                if label == 2:
+                    assert phase == -len(codon) % 3
+                    codon += letter
+                    if len(codon) == 3:
+                        codons.append(codon)
+                        codon = ""
+                if in_gene and label == 0:
+                    assert codon == ""
+                    assert codons[0] == "ATG"
+                    assert codons[-1] in STOP_CODONS
+                    assert not set(codons[:-1]) & set(STOP_CODONS)
+                    codons = []
+                    n_genes += 1
+                in_gene = label != 0
+    assert n_genes == (tmp_path / "genes.gff3").read_text().count("\tgene\t") > 20
 
 
 def test_the_package_reads_its_data_files_with_padding_first_on_minus(tmp_path):
@@ -198,14 +241,15 @@ def test_failure_half_way_leaves_nothing_behind(tmp_path, monkeypatch, existing,
     if existing:
         write_species(out, SOURCE, 0, **SMALL)
         before = digests(out)
-    write = files.write_data_file
+    write = files.write_bytes
 
-    def fail(path, datasets, **keywords):
-        if path.name == "test_data.h5":
+    def fail(path, data):
+        if path.name == "source_model.h5":
+            assert sorted(os.listdir(path.parent)) == sorted(set(NAMES) - {path.name})
             raise error
-        write(path, datasets, **keywords)
+        write(path, data)
 
-    monkeypatch.setattr(files, "write_data_file", fail)
+    monkeypatch.setattr(files, "write_bytes", fail)
     expected = HelixerFtError if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
         write_species(out, TARGET, 1, force=True, **SMALL)
@@ -248,7 +292,9 @@ def test_helixers_own_tools_make_the_same_data_of_the_fasta_and_gff3(tmp_path, s
         subprocess.run(
             [peer / "bin" / script, *arguments], cwd=tmp_path, check=True, capture_output=True
         )
-    ours = label_genome(genome, 2700)
+    sample = Sample(genome.species, tmp_path / "g.fa", tmp_path / "g.gff3")
+    prepare(PrepareRequest((sample,), tmp_path / "ours", subsequence_length=2700, split=False))
+    ours = datasets(tmp_path / "ours" / f"{genome.species}.h5")
     assert not ours["is_annotated"].all()
     with h5py.File(tmp_path / "g.h5") as file:
         assert set(file["data"]) == set(ours)

@@ -56,7 +56,10 @@ def test_options_take_effect(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--subsequence-length", "1000"], "multiple of 9, because Helixer pools 9 bases"),
+        (
+            ["--subsequence-length", "1000"],
+            "multiple of 9, because Helixer's networks pool",
+        ),
         (["--subsequence-length", "0"], "multiple of 9"),
         (["--subsequence-length", "nine"], "nine"),
         (["--seed", "-1"], "--seed"),
@@ -96,6 +99,14 @@ def test_as_a_module_without_a_traceback(tmp_path):
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
     assert "is not a folder" in result.stderr
+
+
+def test_needs_no_keras():
+    code = "import sys, helixer_ft.simulate.__main__ as m; print('keras' in sys.modules, m.main)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.startswith("False <Command")
 
 
 def test_defaults_make_a_useful_quick_start(tmp_path):

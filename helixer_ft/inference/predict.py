@@ -21,6 +21,12 @@ from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.predictions_h5 import PredictionsWriter, helixer_attributes, pack
 from helixer_ft.inference.batches import window_batches
 from helixer_ft.inference.coverage import wanted_coverage
+from helixer_ft.inference.gff3 import (
+    GeneModels,
+    find_helixerpost,
+    scratch_folder,
+    write_gene_models,
+)
 from helixer_ft.inference.network import (
     BatchedPrediction,
     Predict,
@@ -28,7 +34,7 @@ from helixer_ft.inference.network import (
     prediction_function,
 )
 from helixer_ft.inference.overlap import average_windows
-from helixer_ft.inference.request import PredictRequest
+from helixer_ft.inference.request import DEFAULT_OUTPUT, PredictRequest
 from helixer_ft.inference.source import DataFileSource, FastaSource, Source
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.coverage import track_list
@@ -59,7 +65,9 @@ class Prediction:
     batch_size
         Windows at once.
     seconds
-        Of the whole run.
+        Of the whole run, gene models aside.
+    genes
+        Gene models, where they were asked for.
     """
 
     request: PredictRequest
@@ -70,6 +78,7 @@ class Prediction:
     bases: int
     batch_size: int
     seconds: float
+    genes: GeneModels | None = None
 
     @property
     def rate(self) -> float:
@@ -78,19 +87,22 @@ class Prediction:
 
 
 def predict(request: PredictRequest, progress: Progress | None = None) -> Prediction:
-    """Predict, and write the file; it appears once it is complete.
+    """Predict, and write predictions, gene models or both; a file appears once it is complete.
 
     Raises
     ------
     InputError
         Files or options that cannot be used.
     HelixerFtError
-        Writing failed; what stood at the output before stands there still.
+        Writing failed; what stood at the output before stands there still. HelixerPost failed:
+        predictions that are kept are complete.
     """
     started = time.perf_counter()
     progress = progress or Progress()
-    output = request.prediction_output_path
-    atomic.check_writable(output, force=request.force)
+    for path in (request.prediction_output_path, request.gff3_out):
+        if path is not None:
+            atomic.check_writable(path, force=request.force)
+    helixerpost = find_helixerpost() if request.gff3_out is not None else None
     model = load_model(request.load_model_path)
     _check_model(request, model)
     coverage = wanted_coverage(request, model)
@@ -104,6 +116,8 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
                 f"coverage: {track_list(source.coverage.tracks)}; prefix "
                 f"{source.coverage.prefix}, normalisation {source.coverage.normalization}"
             )
+        if helixerpost is not None:
+            source.check_whole()
         overlap = request.windows(source.length, model.architecture.pool_size)
         if overlap.removed:
             progress.notice(
@@ -116,8 +130,13 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
         run = BatchedPrediction(
             network, _batch_size(request, model, network, overlap, n_windows, progress), progress
         )
-        partial = stack.enter_context(atomic.staged_file(output, force=request.force))
-        writer = stack.enter_context(
+        output, scratch = request.prediction_output_path, None
+        if request.gff3_out is not None:
+            scratch = stack.enter_context(scratch_folder(request.gff3_out))
+            output = output or scratch / DEFAULT_OUTPUT
+        assert output is not None
+        with (
+            atomic.staged_file(output, force=request.force) as partial,
             PredictionsWriter(
                 partial,
                 source.n_rows,
@@ -125,9 +144,21 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
                 len(model.architecture.outputs),
                 _attributes(request, model, source, overlap),
                 shown=output,
+            ) as writer,
+        ):
+            _write(source, overlap, run, writer, progress)
+        seconds = time.perf_counter() - started
+        genes = None
+        if helixerpost is not None and request.gff3_out is not None and scratch is not None:
+            progress.notice(f"making gene models: {helixerpost.name}")
+            genes = write_gene_models(
+                helixerpost,
+                source.data_file(scratch),
+                output,
+                request.gff3_out,
+                request.helixerpost,
+                force=request.force,
             )
-        )
-        _write(source, overlap, run, writer, progress)
     return Prediction(
         request=request,
         model=model,
@@ -136,7 +167,8 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
         windows=n_windows,
         bases=source.bases,
         batch_size=run.batch_size,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
+        genes=genes,
     )
 
 
@@ -165,6 +197,11 @@ def _check_model(request: PredictRequest, model: TrainedModel) -> None:
             f"{request.load_model_path}: predicts no phase, so --predict-phase cannot be kept. "
             "Leave it out."
         )
+    if request.gff3_out is not None and not architecture.has_phase:
+        raise InputError(
+            f"{request.load_model_path}: predicts no phase, without which HelixerPost makes no "
+            "gene models. Take a model that does, or leave --gff3-out out."
+        )
     length, pool = request.genome_length, architecture.pool_size
     if request.fasta is not None and length % pool:
         below = length // pool * pool
@@ -190,10 +227,10 @@ def _open_source(
     assert request.fasta is not None
     progress.start(f"reading {request.fasta.name}", 1)
     try:
-        fasta = open_fasta(request.fasta, scratch=request.prediction_output_path.parent)
+        fasta = open_fasta(request.fasta, scratch=request.output_folder)
     finally:
         progress.finish()
-    return FastaSource(stack.enter_context(fasta), request.genome_length)
+    return FastaSource(stack.enter_context(fasta), request.genome_length, request.genome_species)
 
 
 def _batch_size(

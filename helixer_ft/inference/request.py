@@ -1,6 +1,6 @@
 """What a prediction is asked to do; defaults live here alone, command line and docs read them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,13 +15,51 @@ DEFAULT_OUTPUT = "predictions.h5"
 
 
 @dataclass(frozen=True)
+class HelixerPostSettings:
+    """What HelixerPost is given, in its order; Helixer.py's defaults.
+
+    Attributes
+    ----------
+    window_size
+        Of the window that slides over the genic score, in bp.
+    edge_threshold
+        Genic score of a window, 0 to 1, at which a candidate region begins and ends.
+    peak_threshold
+        Genic score that a window of a candidate region must reach.
+    min_coding_length
+        Genes with a shorter coding sequence, in bp, are left out.
+    """
+
+    window_size: int = 100
+    edge_threshold: float = 0.1
+    peak_threshold: float = 0.8
+    min_coding_length: int = 60
+
+    def __post_init__(self) -> None:
+        for name, least in (("window_size", 1), ("min_coding_length", 0)):
+            if getattr(self, name) < least:
+                raise InputError(
+                    f"--{name.replace('_', '-')} is {getattr(self, name)}, expected a whole number "
+                    f"of at least {least}."
+                )
+        for name in ("edge_threshold", "peak_threshold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(
+                    f"--{name.replace('_', '-')} is {getattr(self, name)}, expected a score "
+                    "between 0 and 1."
+                )
+
+
+@dataclass(frozen=True)
 class PredictRequest:
     """One run of `predict`.
 
     Attributes
     ----------
-    load_model_path, prediction_output_path
-        Model, and file to write.
+    load_model_path
+        The model.
+    prediction_output_path
+        File to write; None: predictions are not kept, but for gene models.
     test_data, fasta
         What is predicted on: a data file or a genome; one of the two.
     species
@@ -39,16 +77,20 @@ class PredictRequest:
     coverage_prefix, coverage_norm
         Of the coverage that a model takes which does not say so itself (Helixer's own); None: the
         model's.
+    gff3_out
+        File to write gene models to, which HelixerPost makes of the predictions; None: none.
+    helixerpost
+        What HelixerPost is given.
     predict_phase
         The model must predict phase (HybridModel.py's word).
     force
-        Overwrite the output.
+        Overwrite what is written.
     command_line
         As it was typed, for the record.
     """
 
     load_model_path: Path
-    prediction_output_path: Path = Path(DEFAULT_OUTPUT)
+    prediction_output_path: Path | None = Path(DEFAULT_OUTPUT)
     test_data: Path | None = None
     fasta: Path | None = None
     species: str | None = None
@@ -60,6 +102,8 @@ class PredictRequest:
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     coverage_prefix: str | None = None
     coverage_norm: str | None = None
+    gff3_out: Path | None = None
+    helixerpost: HelixerPostSettings = field(default_factory=HelixerPostSettings)
     predict_phase: bool = False
     force: bool = False
     command_line: str = ""
@@ -93,12 +137,28 @@ class PredictRequest:
             raise InputError(
                 f"--precision is {self.precision}, expected one of {', '.join(PRECISIONS)}."
             )
+        outputs = {
+            "--prediction-output-path": self.prediction_output_path,
+            "--gff3-out": self.gff3_out,
+        }
+        given = {name: path.resolve() for name, path in outputs.items() if path is not None}
+        if not given:
+            raise InputError("there is nothing to write. Give --prediction-output-path.")
+        if len(set(given.values())) < len(given):
+            raise InputError(f"{self.gff3_out}: is given twice. Give --gff3-out another path.")
         for path in (self.load_model_path, self.test_data, self.fasta):
-            if path is not None and path.resolve() == self.prediction_output_path.resolve():
-                raise InputError(
-                    f"{path}: is read, and never overwritten. Give another "
-                    "--prediction-output-path."
-                )
+            for name, output in given.items():
+                if path is not None and path.resolve() == output:
+                    raise InputError(
+                        f"{path}: is read, and never overwritten. Give another {name}."
+                    )
+
+    @property
+    def output_folder(self) -> Path:
+        """Where there is room for what is written."""
+        path = self.prediction_output_path or self.gff3_out
+        assert path is not None
+        return path.parent
 
     @property
     def genome_length(self) -> int:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,10 @@ from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile, Windows, row_shifts
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.preparation.fasta import Fasta
+from helixer_ft.preparation.parallel import ahead
+from helixer_ft.preparation.request import default_threads
 from helixer_ft.preparation.windows import count_rows, rows_of, to_datasets
+from helixer_ft.preparation.writer import DataWriter, pack
 
 _ROWS_AT_ONCE = 8
 
@@ -60,6 +64,26 @@ class Source(ABC):
             Damaged data.
         """
 
+    @abstractmethod
+    def check_whole(self) -> None:
+        """Refuse rows of which HelixerPost cannot make gene models.
+
+        Raises
+        ------
+        InputError
+            Several species, or a sequence of which a part or a strand is missing.
+        """
+
+    @abstractmethod
+    def data_file(self, scratch: Path) -> Path:
+        """A data file with these rows; where there is none yet it is written to a folder.
+
+        Raises
+        ------
+        HelixerFtError
+            The disk is full.
+        """
+
 
 class DataFileSource(Source):
     """The rows of a data file.
@@ -98,6 +122,12 @@ class DataFileSource(Source):
         for start in range(0, self.n_rows, _ROWS_AT_ONCE):
             yield self._file.read(range(start, min(start + _ROWS_AT_ONCE, self.n_rows)))
 
+    def check_whole(self) -> None:
+        check_whole(self._file)
+
+    def data_file(self, scratch: Path) -> Path:
+        return self.path
+
 
 class FastaSource(Source):
     """The rows that `helixer-ft prepare` without annotation would write, and Helixer's fasta2h5.
@@ -105,8 +135,9 @@ class FastaSource(Source):
     One sequence is in memory at a time, one byte per base.
     """
 
-    def __init__(self, fasta: Fasta, length: int) -> None:
+    def __init__(self, fasta: Fasta, length: int, species: str) -> None:
         self._fasta = fasta
+        self._species = species
         self.path = fasta.path
         self.length = length
         rows = np.array([count_rows(n, length) // 2 for n in fasta.lengths.values()])
@@ -124,6 +155,22 @@ class FastaSource(Source):
                     if shift:
                         x[row] = np.roll(x[row], shift, axis=0)
                 yield Windows(x)
+
+    def check_whole(self) -> None:
+        """Sequences of a FASTA file are whole."""
+
+    def data_file(self, scratch: Path) -> Path:
+        path = scratch / "genome.h5"
+        threads = default_threads()
+        with (
+            DataWriter(path, self.n_rows, self.length, labels=False) as writer,
+            ThreadPoolExecutor(threads, "compress") as pool,
+        ):
+            for name in self._fasta.lengths:
+                rows = rows_of(self._fasta.read(name), None, self.length)
+                for _, packed in ahead(pool, pack, rows, budget=2 * threads):
+                    writer.append(packed, name, self._species, is_annotated=False)
+        return path
 
 
 @dataclass
@@ -181,6 +228,39 @@ def contiguous_ranges(file: DataFile) -> list[int]:
                     "them. Make the file anew, or predict with --no-overlap."
                 )
     return sizes
+
+
+def check_whole(file: DataFile) -> None:
+    """Refuse a data file of which HelixerPost cannot make gene models.
+
+    Of each sequence it needs the plus strand's rows, from 0 on, then the minus strand's.
+
+    Raises
+    ------
+    InputError
+        Several species, or a sequence of which a part or a strand is missing.
+    """
+    if len(species := sorted(set(file.species))) > 1:
+        raise InputError(
+            f"{file.path}: has rows of {len(species)} species ({', '.join(species[:3])}, ...), "
+            "expected one: HelixerPost makes gene models of one genome at a time. Make a data file "
+            "for each, or leave --gff3-out out."
+        )
+    names = np.array(file.seqids)
+    firsts = np.flatnonzero(np.append(True, names[1:] != names[:-1]))
+    whole = np.unique(names[firsts]).size == firsts.size
+    for first, end in zip(firsts, [*firsts[1:], file.n_rows], strict=True):
+        found = file.start_ends[first:end]
+        starts = np.arange(len(found) // 2) * file.length
+        plus = np.stack([starts, np.minimum(starts + file.length, found.max())], axis=1)
+        if not whole or not np.array_equal(found, np.concatenate([plus, plus[::-1, ::-1]])):
+            raise InputError(
+                f"{file.path}: sequence '{names[first]}' is not there as a whole (rows "
+                f"{first}-{end - 1}), expected its plus strand from 0 to its end, then its minus "
+                "strand: HelixerPost makes gene models of whole sequences, not of blocks of them. "
+                "Predict on the genome with --fasta, or on what helixer-ft prepare makes of it "
+                "without --gff3 or with --no-split; or leave --gff3-out out."
+            )
 
 
 def _fills(file: DataFile, start_ends: list[list[int]], row: int) -> bool:

@@ -131,7 +131,17 @@ def test_json_and_quiet(work):
         "n_bases_removed": 0,
         "val_test_batch_size": 3,
         "coverage": None,
+        "genes": None,
     }
+
+
+def test_the_output_without_a_name(work, monkeypatch):
+    monkeypatch.chdir(work.folder)
+    arguments = ["-l", work.model, "-t", work.data, "--val-test-batch-size", 4]
+    result = CliRunner().invoke(main, ["predict", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    with h5py.File(work.folder / "predictions.h5") as file:
+        assert sorted(file) == DATASETS
 
 
 def test_a_genome_is_predicted_as_its_data_file(work):

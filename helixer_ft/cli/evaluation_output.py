@@ -51,6 +51,7 @@ class EvaluationPrinter(PredictionPrinter):
             self._table(_distance_table(part))
             for curve in range(len(CURVES) if verbose else 1):
                 self._table(_calibration_table(part, curve))
+        self.out.print()
         self.notice(_CALIBRATION_NOTE)
         if evaluation.request.csv is not None:
             self.out.print(f"Written: {evaluation.request.csv}", markup=False)
@@ -64,6 +65,7 @@ class EvaluationPrinter(PredictionPrinter):
 
     def _table(self, table: Table) -> None:
         """Print a table in its own width, also where that is more than the terminal's."""
+        self.out.print()
         self.out.print(table.title, markup=False, style="table.title")
         table.title = None
         Console(file=self.out.file, highlight=False, width=_WIDEST).print(table)

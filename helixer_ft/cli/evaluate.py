@@ -135,9 +135,14 @@ def command(**options: Any) -> None:
 
     from helixer_ft.cli.evaluation_output import EvaluationPrinter
     from helixer_ft.evaluation.evaluate import evaluate
+    from helixer_ft.evaluation.table import write_csv
 
     printer = EvaluationPrinter(quiet=options["quiet"], as_json=options["as_json"])
     if options["workers"] is not None:
         printer.notice("--workers has no meaning here: data are read ahead in one thread")
     printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
-    printer.evaluation(evaluate(request, printer), verbose=options["verbose"])
+    evaluation = evaluate(request, printer)
+    printer.evaluation(evaluation, verbose=options["verbose"])
+    if request.csv is not None:  # last: where that fails, the result is on the screen
+        write_csv(evaluation, request.csv, force=request.force)
+        printer.notice(f"written: {request.csv}")

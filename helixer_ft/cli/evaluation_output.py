@@ -53,8 +53,6 @@ class EvaluationPrinter(PredictionPrinter):
                 self._table(_calibration_table(part, curve))
         self.out.print()
         self.notice(_CALIBRATION_NOTE)
-        if evaluation.request.csv is not None:
-            self.out.print(f"Written: {evaluation.request.csv}", markup=False)
         self.out.print(
             f"Scored: {evaluation.rows:,} rows, {len(overall.models)} model(s); "
             f"{duration_text(evaluation.seconds)}",

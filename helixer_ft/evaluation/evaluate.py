@@ -13,7 +13,6 @@ from helixer_ft.errors import InputError
 from helixer_ft.evaluation.outcome import Evaluation, ModelScore, Part
 from helixer_ft.evaluation.request import EvaluateRequest
 from helixer_ft.evaluation.scoring import ScoredRows, score_model, windows_of
-from helixer_ft.evaluation.table import write_csv
 from helixer_ft.evaluation.tally import Tally, empty_tally, scored_bases
 from helixer_ft.formats import atomic
 from helixer_ft.metrics import PHASE_CLASSES, Interval, PairedBootstrap, f1_scores
@@ -27,12 +26,12 @@ _ROWS_AT_ONCE = 8
 def evaluate(request: EvaluateRequest, progress: Progress | None = None) -> Evaluation:
     """Score every model on every row of the data, and compare them with the first.
 
+    That `request.csv` can be written is checked; writing it is left to `write_csv`.
+
     Raises
     ------
     InputError
         Models, files or options that cannot be used.
-    HelixerFtError
-        The table could not be written.
     """
     started = time.monotonic()
     progress = progress or Progress()
@@ -57,7 +56,7 @@ def evaluate(request: EvaluateRequest, progress: Progress | None = None) -> Eval
     compare = _Comparer(models, scored, first, request.seed)
     numbers = range(len(request.test_data))
     species = sorted({name for _, name in scored[0].tallies})
-    evaluation = Evaluation(
+    return Evaluation(
         request=request,
         models=models,
         overall=compare.part("all data"),
@@ -66,9 +65,6 @@ def evaluate(request: EvaluateRequest, progress: Progress | None = None) -> Eval
         rows=len(first),
         seconds=time.monotonic() - started,
     )
-    if request.csv is not None:
-        write_csv(evaluation, request.csv, force=request.force)
-    return evaluation
 
 
 class _Comparer:

@@ -40,7 +40,7 @@ def evaluation_dict(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def write_csv(evaluation: Evaluation, path: Path, *, force: bool) -> None:
-    """One number a line.
+    """Write every number, one a line.
 
     Raises
     ------

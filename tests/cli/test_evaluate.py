@@ -14,7 +14,9 @@ from conftest import add_coverage, random_rows, tiny_architecture, tiny_model
 from network.builders import nested_coverage, random_model
 
 from helixer_ft.cli import main, prediction_output
+from helixer_ft.errors import HelixerFtError
 from helixer_ft.evaluation.table import COLUMNS
+from helixer_ft.formats import atomic
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
@@ -182,7 +184,7 @@ def test_several_files_and_verbose(work, test_path):
 
 def test_csv(work):
     result = work.run("--csv", work.csv)
-    assert f"Written: {work.csv}" in result.stdout
+    assert f"Note: written: {work.csv}" in result.stderr
     with open(work.csv, newline="") as file:
         lines = list(csv.DictReader(file))
     assert tuple(lines[0]) == COLUMNS
@@ -214,6 +216,18 @@ def test_force(work):
     work.refused("--csv", work.csv, parts=[f"{work.csv}: exists already and is not overwritten"])
     assert work.run("--csv", work.csv, "--force").exit_code == 0
     assert work.csv.read_text().startswith("model,path,")
+
+
+def test_a_full_disk_leaves_the_tables_on_the_screen(work, monkeypatch):
+    def full(path, *_arguments, **_options):
+        raise HelixerFtError(f"{path}: could not be written (no space left).")
+
+    monkeypatch.setattr(atomic, "write_text", full)
+    result = work.run("--csv", work.csv)
+    assert result.exit_code == 1
+    assert f"Error: {work.csv}: could not be written" in result.stderr
+    assert "Model 2 against model 1: " in result.stdout
+    assert not work.csv.exists()
 
 
 def test_overlap_options_change_the_result(work):

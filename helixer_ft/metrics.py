@@ -3,8 +3,9 @@
 Confusion matrices are 4 x 4 counts of bases, rows the reference, columns the prediction.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,6 +13,8 @@ GENIC_CLASSES = ("intergenic", "UTR", "CDS", "intron")
 PHASE_CLASSES = ("none", "phase 0", "phase 1", "phase 2")
 MIN_BLOCKS = 20
 """Fewer genome blocks than this tell nothing about how far a difference can be trusted."""
+_DRAWN_AT_ONCE = 2**22
+"""Numbers of a bootstrap that are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -42,31 +45,150 @@ class Interval:
         return "not better" if self.high <= 0 else "cannot tell"
 
 
+@dataclass(frozen=True)
+class Confusion:
+    """Confusion counts of a model, window by window, and the scores that follow from them.
+
+    Attributes
+    ----------
+    counts
+        (windows, outputs, 4, 4) bases per reference and predicted class; outputs are genic and,
+        where the model predicts it, phase.
+    """
+
+    counts: np.ndarray
+
+    @property
+    def genic_counts(self) -> np.ndarray:
+        """(windows, 4, 4) of the genic classes."""
+        return self.counts[:, 0]
+
+    @cached_property
+    def genic_matrix(self) -> np.ndarray:
+        """(4, 4) confusion matrix of the genic classes."""
+        return self.genic_counts.sum(axis=0)
+
+    @cached_property
+    def phase_matrix(self) -> np.ndarray | None:
+        """(4, 4) confusion matrix of the phases, None without phase."""
+        return self.counts[:, 1].sum(axis=0) if self.counts.shape[1] > 1 else None
+
+    @cached_property
+    def genic(self) -> dict[str, Score]:
+        """Scores per genic class and Helixer's composite scores."""
+        return scores(self.genic_matrix)
+
+    @cached_property
+    def phase(self) -> dict[str, Score]:
+        """Scores per phase; empty without phase."""
+        return {} if self.phase_matrix is None else scores(self.phase_matrix, PHASE_CLASSES)
+
+    @property
+    def genic_f1(self) -> float:
+        """The score that selects models."""
+        return float(genic_f1(self.genic_matrix))
+
+
 def scores(matrix: np.ndarray, classes: Sequence[str] = GENIC_CLASSES) -> dict[str, Score]:
     """Scores per class; for the genic classes also Helixer's composite scores.
 
     `legacy_cds` merges CDS with intron and intergenic with UTR; `sub_genic` sums the counts of CDS
     and intron, `genic` those of UTR, CDS and intron. F1 = 2TP / (2TP + FP + FN), 0 where undefined.
     """
-    matrix = np.asarray(matrix, dtype=np.int64)
-    hits = np.diag(matrix)
-    wrong = matrix.sum(axis=0) - hits
-    missed = matrix.sum(axis=1) - hits
-    result = {name: _score(hits[i], wrong[i], missed[i]) for i, name in enumerate(classes)}
-    if tuple(classes) == GENIC_CLASSES:
-        coding = matrix[2:, 2:].sum()
-        result["legacy_cds"] = _score(coding, matrix[:2, 2:].sum(), matrix[2:, :2].sum())
-        for name, first in (("sub_genic", 2), ("genic", 1)):
-            result[name] = _score(hits[first:].sum(), wrong[first:].sum(), missed[first:].sum())
-    return result
+    return {
+        name: Score(
+            precision=float(_ratio(hits, hits + wrong)),
+            recall=float(_ratio(hits, hits + missed)),
+            f1=float(_ratio(2 * hits, 2 * hits + wrong + missed)),
+        )
+        for name, (hits, wrong, missed) in _tallies(np.asarray(matrix, np.int64), classes).items()
+    }
+
+
+def f1_scores(
+    matrices: np.ndarray, classes: Sequence[str] = GENIC_CLASSES
+) -> dict[str, np.ndarray]:
+    """F1 alone, named as `scores` names them, of matrices `(..., 4, 4)`; 0 where undefined."""
+    return {
+        name: _ratio(2 * hits, 2 * hits + wrong + missed)
+        for name, (hits, wrong, missed) in _tallies(matrices, classes).items()
+    }
 
 
 def genic_f1(matrix: np.ndarray) -> np.ndarray:
     """Genic F1 of one matrix `(4, 4)` or of many `(..., 4, 4)`; 0 where undefined."""
-    matrix = np.asarray(matrix, dtype=np.float64)
-    hits = matrix[..., range(1, 4), range(1, 4)].sum(axis=-1)
-    both = matrix[..., :, 1:].sum(axis=(-2, -1)) + matrix[..., 1:, :].sum(axis=(-2, -1))
-    return np.divide(2 * hits, both, out=np.zeros_like(both), where=both > 0)
+    return f1_scores(np.asarray(matrix, dtype=np.float64))["genic"]
+
+
+def accuracy(matrix: np.ndarray) -> np.ndarray:
+    """Share of the bases that are predicted right, of matrices `(..., 4, 4)`; 0 without bases."""
+    matrix = np.asarray(matrix)
+    return _ratio(np.trace(matrix, axis1=-2, axis2=-1), matrix.sum(axis=(-2, -1)))
+
+
+class PairedBootstrap:
+    """Genome blocks resampled, drawn alike for all models (Efron & Tibshirani 1993).
+
+    Parameters
+    ----------
+    counts
+        Per model (windows, ..., 4, 4), on the same windows.
+    blocks
+        Per window the block it belongs to; both strands of a region share one. Blocks without any
+        base that counts are left out.
+    seed, resamples
+        Of the bootstrap.
+    """
+
+    def __init__(
+        self,
+        counts: Sequence[np.ndarray],
+        blocks: Sequence[Hashable],
+        *,
+        seed: int = 0,
+        resamples: int = 2000,
+    ) -> None:
+        models, shape = len(counts), counts[0].shape[1:]
+        index = {block: i for i, block in enumerate(dict.fromkeys(blocks))}
+        member = np.array([index[block] for block in blocks], dtype=np.int64)
+        sums = np.zeros((models, len(index), int(np.prod(shape))))
+        for total, of_model in zip(sums, counts, strict=True):
+            np.add.at(total, member, of_model.reshape(len(member), -1))
+        sums = sums[:, sums.any(axis=(0, 2))]
+        self.blocks = n = sums.shape[1]
+        """Genome blocks that count."""
+        self._total = sums.sum(axis=1).reshape(models, *shape)
+        resampled = np.zeros((models, resamples, sums.shape[2]))
+        generator = np.random.default_rng(seed)
+        at_once = max(1, _DRAWN_AT_ONCE // max(1, n))
+        for start in range(0, resamples if n else 0, at_once):
+            size = min(at_once, resamples - start)
+            drawn = generator.multinomial(n, np.full(n, 1 / n), size=size).astype(np.float64)
+            resampled[:, start : start + size] = drawn @ sums
+        self._resampled = resampled.reshape(models, resamples, *shape)
+
+    def differences(
+        self,
+        model: int,
+        scores: Callable[[np.ndarray], dict[str, np.ndarray]],
+        baseline: int = 0,
+    ) -> dict[str, Interval]:
+        """Differences in scores, each with its 95 % percentile interval.
+
+        Parameters
+        ----------
+        model, baseline
+            Which models: a difference is the first minus the second.
+        scores
+            Counts `(n, ..., 4, 4)` -> name -> `(n,)`.
+        """
+        one, other = scores(self._resampled[model]), scores(self._resampled[baseline])
+        total = scores(self._total[[model, baseline]])
+        result = {}
+        for name, (after, before) in total.items():
+            low, high = np.percentile(one[name] - other[name], [2.5, 97.5]).tolist()
+            result[name] = Interval(float(after - before), low, high, self.blocks)
+        return result
 
 
 def paired_bootstrap(
@@ -77,34 +199,35 @@ def paired_bootstrap(
     seed: int = 0,
     resamples: int = 2000,
 ) -> Interval:
-    """Difference in genic F1 with a 95 % percentile interval from resampled genome blocks.
-
-    Parameters
-    ----------
-    baseline, tuned
-        (windows, 4, 4) counts of the two models on the same windows.
-    blocks
-        Per window the block it belongs to; both strands of a region share one.
-    seed, resamples
-        Of the bootstrap (Efron & Tibshirani 1993, percentile interval).
+    """Difference in genic F1, tuned minus baseline, of counts `(windows, 4, 4)` on the same
+    windows; see `PairedBootstrap`.
     """
-    index = {block: i for i, block in enumerate(dict.fromkeys(blocks))}
-    member = np.array([index[block] for block in blocks], dtype=np.int64)
-    sums = np.zeros((2, len(index), 4, 4))
-    for total, counts in zip(sums, (baseline, tuned), strict=True):
-        np.add.at(total, member, counts)
-    draws = np.random.default_rng(seed).multinomial(
-        len(index), np.full(len(index), 1 / len(index)), size=resamples
-    )
-    resampled = genic_f1(np.einsum("rb,mbij->mrij", draws, sums))
-    low, high = np.percentile(resampled[1] - resampled[0], [2.5, 97.5])
-    before, after = genic_f1(sums.sum(axis=1))
-    return Interval(float(after - before), float(low), float(high), len(index))
+    drawn = PairedBootstrap([baseline, tuned], blocks, seed=seed, resamples=resamples)
+    return drawn.differences(1, f1_scores)["genic"]
 
 
-def _score(hits: float, wrong: float, missed: float) -> Score:
-    return Score(
-        precision=float(hits / (hits + wrong)) if hits + wrong else 0.0,
-        recall=float(hits / (hits + missed)) if hits + missed else 0.0,
-        f1=float(2 * hits / (2 * hits + wrong + missed)) if 2 * hits + wrong + missed else 0.0,
-    )
+def _tallies(
+    matrices: np.ndarray, classes: Sequence[str]
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """TP, FP and FN, each `(...)`, per class and for the composite scores."""
+    hits = np.diagonal(matrices, axis1=-2, axis2=-1)
+    wrong = matrices.sum(axis=-2) - hits
+    missed = matrices.sum(axis=-1) - hits
+    result = {name: (hits[..., i], wrong[..., i], missed[..., i]) for i, name in enumerate(classes)}
+    if tuple(classes) == GENIC_CLASSES:
+        coding, other = slice(2, None), slice(None, 2)
+        result["legacy_cds"] = (
+            matrices[..., coding, coding].sum(axis=(-2, -1)),
+            matrices[..., other, coding].sum(axis=(-2, -1)),
+            matrices[..., coding, other].sum(axis=(-2, -1)),
+        )
+        for name, first in (("sub_genic", 2), ("genic", 1)):
+            hits_, wrong_, missed_ = (part[..., first:].sum(-1) for part in (hits, wrong, missed))
+            result[name] = (hits_, wrong_, missed_)
+    return result
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part / whole`, 0 where there is nothing."""
+    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    return np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)

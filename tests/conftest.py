@@ -147,6 +147,26 @@ def batch_of(windows: Windows) -> Batch:
     return Batch(pack(windows, table), table.padded())
 
 
+_networks: dict[tuple, Callable] = {}
+
+
+@pytest.fixture
+def compiled_once(monkeypatch) -> None:
+    """Networks that `evaluate` compiles are kept: the same one is compiled once in a session."""
+    from helixer_ft.evaluation import scoring
+
+    compile_network = scoring.prediction_function
+
+    def kept(model: TrainedModel, precision: str = "float32") -> Callable:
+        arrays = (array.tobytes() for layer in model.weights.values() for array in layer)
+        key = (model.architecture, precision, *arrays)
+        if key not in _networks:
+            _networks[key] = compile_network(model, precision)
+        return _networks[key]
+
+    monkeypatch.setattr(scoring, "prediction_function", kept)
+
+
 @pytest.fixture
 def model_path(tmp_path: Path) -> Path:
     """A tiny trained model on disk."""

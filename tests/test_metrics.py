@@ -5,7 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from helixer_ft.metrics import PHASE_CLASSES, Interval, genic_f1, paired_bootstrap, scores
+from helixer_ft import metrics
+from helixer_ft.metrics import (
+    GENIC_CLASSES,
+    PHASE_CLASSES,
+    Interval,
+    PairedBootstrap,
+    accuracy,
+    f1_scores,
+    genic_f1,
+    paired_bootstrap,
+    scores,
+)
 
 MATRIX = np.array([[50, 3, 2, 5], [4, 20, 6, 0], [1, 2, 60, 7], [9, 0, 8, 30]])
 
@@ -35,6 +46,20 @@ def test_scores_are_zero_where_undefined():
 def test_genic_f1_agrees_with_scores_and_broadcasts():
     many = np.stack([MATRIX, MATRIX.T * 2, np.zeros((4, 4))])
     assert genic_f1(many) == pytest.approx([scores(m)["genic"].f1 for m in many])
+
+
+@pytest.mark.parametrize("classes", [GENIC_CLASSES, PHASE_CLASSES])
+def test_f1_of_many_matrices_is_that_of_each(classes):
+    many = np.random.default_rng(0).integers(0, 50, (2, 3, 4, 4))
+    many[1, 2] = 0
+    found = f1_scores(many, classes)
+    for place in np.ndindex(2, 3):
+        expected = {name: score.f1 for name, score in scores(many[place], classes).items()}
+        assert {name: f1[place] for name, f1 in found.items()} == pytest.approx(expected)
+
+
+def test_accuracy():
+    assert accuracy(np.stack([MATRIX, 0 * MATRIX])) == pytest.approx([160 / 207, 0])
 
 
 def test_scores_equal_helixers(shared):
@@ -111,3 +136,33 @@ def test_bootstrap_follows_its_seed():
     one, same, other = (paired_bootstrap(*counts, range(30), seed=s) for s in (1, 1, 2))
     assert one == same
     assert one != other
+
+
+def test_bootstrap_of_every_score_and_model():
+    generator = np.random.default_rng(2)
+    counts = generator.integers(0, 9, (3, 30, 4, 4))
+    drawn = PairedBootstrap(counts, range(30))
+    for number in (1, 2):
+        found = drawn.differences(number, f1_scores)
+        assert found["genic"] == paired_bootstrap(counts[0], counts[number], range(30))
+        for name, interval in found.items():
+            after, before = (f1_scores(counts[i].sum(axis=0))[name] for i in (number, 0))
+            assert interval.difference == pytest.approx(after - before)
+            assert interval.low < interval.difference < interval.high
+    one, other = (drawn.differences(1, f1_scores, baseline=i)["CDS"] for i in (0, 2))
+    assert one != other
+
+
+def test_bootstrap_in_little_memory_is_the_same(monkeypatch):
+    counts = np.random.default_rng(3).integers(0, 9, (2, 30, 4, 4))
+    expected = paired_bootstrap(*counts, range(30))
+    monkeypatch.setattr(metrics, "_DRAWN_AT_ONCE", 30 * 7)
+    found = paired_bootstrap(*counts, range(30))
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_blocks_without_a_base_that_counts_are_no_blocks():
+    counts = np.concatenate([_windows(30, 10, 5), np.zeros((30, 4, 4), int)])
+    assert paired_bootstrap(counts, counts, range(60)).blocks == 30
+    nothing = paired_bootstrap(0 * counts, 0 * counts, range(60))
+    assert (nothing.blocks, nothing.difference, nothing.verdict) == (0, 0, "cannot tell")

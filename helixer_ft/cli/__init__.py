@@ -12,6 +12,7 @@ COMMANDS = {
     "add-coverage": "Add coverage tracks (BAM, CRAM, bigWig) to such data.",
     "whole": "Fine-tune every layer of a trained model.",
     "freeze": "Keep the trained body fixed, train new final layer(s).",
+    "evaluate": "Score trained models on labelled data, base by base.",
     "predict": "Predict genes base by base, on a data file or a genome.",
     "evaluate-genes": "Score predicted GFF3 against a reference, gene by gene.",
     "inspect": "Say what a model, a data file or a predictions file holds.",

@@ -64,6 +64,23 @@ class WeightList(click.ParamType):
         return weights
 
 
+class BatchSize(click.ParamType):
+    """A whole number, or `auto`."""
+
+    name = "auto|N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """The number, or "auto"; click reports what is neither."""
+        if value == "auto":
+            return "auto"
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor auto.", param, ctx)
+
+
 def _load_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
     """Make the values of a run's config.toml the defaults of this command."""
     if path is None:

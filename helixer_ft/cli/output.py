@@ -158,7 +158,7 @@ class Printer(TrainingProgress):
             self.out.print(_coverage_table(outcome, outcome.coverage))
         if verbose:
             for name, matrix, classes in _matrices(outcome):
-                self.out.print(_matrix_table(name, matrix, classes))
+                self.out.print(matrix_table(name, matrix, classes))
         for text in outcome.warnings:
             self.warning(text)
         path = outcome.prepared.request.save_model_path
@@ -403,10 +403,14 @@ def _matrices(
     return result
 
 
-def _matrix_table(name: str, matrix: "np.ndarray", classes: Sequence[str]) -> Table:
+def matrix_table(
+    name: str, matrix: "np.ndarray", classes: Sequence[str], *, shares: bool = False
+) -> Table:
+    """A confusion matrix; with `shares` also each count's share of its row."""
     table = plain_table(name, "reference \\ predicted", *classes)
     for label, row in zip(classes, matrix.tolist(), strict=True):
-        table.add_row(label, *(f"{count:,}" for count in row))
+        total = sum(row) or 1
+        table.add_row(label, *(f"{n:,} ({n / total:.1%})" if shares else f"{n:,}" for n in row))
     return table
 
 

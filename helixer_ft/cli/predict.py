@@ -8,7 +8,7 @@ import click
 
 from helixer_ft.backend import select_backend
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.options import command_line
+from helixer_ft.cli.options import BatchSize, command_line
 from helixer_ft.cli.types import LINEAGE_HELP, ModelPath
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_names import DEFAULT_PREFIX, NORMALIZATIONS
@@ -21,23 +21,6 @@ from helixer_ft.inference.request import (
 from helixer_ft.training.settings import PRECISIONS
 
 _FILE = click.Path(path_type=Path)
-
-
-class BatchSize(click.ParamType):
-    """A whole number, or `auto`."""
-
-    name = "auto|N"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | str:
-        """The number, or "auto"; click reports what is neither."""
-        if value == "auto":
-            return "auto"
-        try:
-            return int(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a whole number nor auto.", param, ctx)
 
 
 @click.command(

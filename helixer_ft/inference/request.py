@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from helixer_ft.errors import InputError
-from helixer_ft.inference.windows import Overlap
+from helixer_ft.inference.windows import Overlap, choose_windows
 from helixer_ft.preparation.samples import check_species, species_of
 from helixer_ft.training.settings import PRECISIONS
 
@@ -172,43 +172,11 @@ class PredictRequest:
         return self.species or species_of(self.fasta)
 
     def windows(self, length: int, pool_size: int) -> Overlap:
-        """How windows overlap where rows have `length` bases.
-
-        Raises
-        ------
-        InputError
-            An offset or core that does not go with this length; a length that the network cannot
-            pool.
-        """
-        if length < pool_size:
-            raise InputError(
-                f"the subsequences have {length} bases, fewer than the {pool_size} bases that the "
-                "model pools into one step. Make longer ones."
-            )
-        removed = length % pool_size
-        if not self.overlap:
-            return Overlap(length, length, length, removed)
-        offset = self.overlap_offset or max(1, length // 2)
-        core = self.core_length or max(1, length * 3 // 4)
-        if core > length:
-            raise InputError(
-                f"--core-length is {core}, expected at most the subsequence length, {length}."
-            )
-        if offset > core:
-            raise InputError(
-                f"the overlap offset is {offset} and the core length {core}, expected an offset of "
-                "at most the core: bases between two cores would not be predicted. Give a smaller "
-                "--overlap-offset or a larger --core-length."
-            )
-        if self.overlap_offset is not None and length % offset:
-            raise InputError(
-                f"--overlap-offset is {offset}, expected a divisor of the subsequence length, "
-                f"{length}, so that every base is predicted equally often. Take "
-                f"{_divisor(length, offset)}."
-            )
-        return Overlap(length, offset, core, removed)
-
-
-def _divisor(length: int, near: int) -> int:
-    """The largest divisor of a length that is at most `near`."""
-    return next(n for n in range(near, 0, -1) if length % n == 0)
+        """How windows overlap where rows have `length` bases; see `choose_windows`."""
+        return choose_windows(
+            length,
+            pool_size,
+            overlap=self.overlap,
+            overlap_offset=self.overlap_offset,
+            core_length=self.core_length,
+        )

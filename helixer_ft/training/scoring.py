@@ -1,11 +1,10 @@
 """Scores of a network on a dataset: confusion counts window by window, and the mean loss."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from helixer_ft.metrics import PHASE_CLASSES, Score, genic_f1, scores
+from helixer_ft.metrics import Confusion
 from helixer_ft.progress import Progress
 from helixer_ft.training.dataset import Dataset, batches, read_ahead
 from helixer_ft.training.engine import Engine
@@ -13,53 +12,22 @@ from helixer_ft.training.loss import GENIC_SHARE
 
 
 @dataclass(frozen=True)
-class DatasetScore:
+class DatasetScore(Confusion):
     """What a network makes of a dataset.
 
     Attributes
     ----------
     counts
-        (windows, outputs, 4, 4) bases per reference and predicted class.
+        See `Confusion`.
     loss
         Mean cross-entropy over valid bases, unweighted: 0.8 genic + 0.2 phase.
     """
 
-    counts: np.ndarray
     loss: float
-
-    @property
-    def genic_counts(self) -> np.ndarray:
-        """(windows, 4, 4) of the genic classes."""
-        return self.counts[:, 0]
-
-    @cached_property
-    def genic_matrix(self) -> np.ndarray:
-        """(4, 4) confusion matrix of the genic classes."""
-        return self.genic_counts.sum(axis=0)
-
-    @cached_property
-    def phase_matrix(self) -> np.ndarray | None:
-        """(4, 4) confusion matrix of the phases, None without phase."""
-        return self.counts[:, 1].sum(axis=0) if self.counts.shape[1] > 1 else None
-
-    @cached_property
-    def genic(self) -> dict[str, Score]:
-        """Scores per genic class and Helixer's composite scores."""
-        return scores(self.genic_matrix)
-
-    @cached_property
-    def phase(self) -> dict[str, Score]:
-        """Scores per phase; empty without phase."""
-        return {} if self.phase_matrix is None else scores(self.phase_matrix, PHASE_CLASSES)
 
     def summed(self) -> "DatasetScore":
         """The same score without its windows, a few numbers however large the dataset."""
         return DatasetScore(self.counts.sum(axis=0, keepdims=True), self.loss)
-
-    @property
-    def genic_f1(self) -> float:
-        """The score that selects models."""
-        return float(genic_f1(self.genic_matrix))
 
 
 def score_dataset(

@@ -1,0 +1,1 @@
+"""Scores of trained models on labelled data, side by side."""

@@ -1,0 +1,81 @@
+"""What an evaluation is asked to do; defaults live here alone, command line and docs read them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from helixer_ft.errors import InputError
+from helixer_ft.training.settings import PRECISIONS
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """One run of `evaluate`.
+
+    Attributes
+    ----------
+    load_model_paths
+        The models; the others are compared with the first.
+    test_data
+        Labelled data files, all of one subsequence length.
+    overlap
+        Predict in overlapping windows, and score the averages.
+    overlap_offset, core_length
+        In bp; None: 1/2 and 3/4 of the subsequence length.
+    val_test_batch_size
+        Windows at once; None: as many as fit into memory.
+    precision
+        Of the computation.
+    predict_phase
+        Every model must predict phase (HybridModel.py's word).
+    csv
+        Where the numbers are written as a table too.
+    force
+        Overwrite that table.
+    seed
+        Of the bootstrap.
+    """
+
+    load_model_paths: tuple[Path, ...]
+    test_data: tuple[Path, ...]
+    overlap: bool = False
+    overlap_offset: int | None = None
+    core_length: int | None = None
+    val_test_batch_size: int | None = None
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    predict_phase: bool = False
+    csv: Path | None = None
+    force: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, paths, remedy in (
+            ("--load-model-path", self.load_model_paths, "a trained model (-l), or several"),
+            ("--test-data", self.test_data, "a labelled data file (-t), or several"),
+        ):
+            if not paths:
+                raise InputError(f"there is no {name}, expected {remedy}.")
+        for i, path in enumerate(self.test_data):
+            if path.resolve() in [other.resolve() for other in self.test_data[:i]]:
+                raise InputError(
+                    f"{path}: is given twice as --test-data; its bases would count twice. Give it "
+                    "once."
+                )
+        for name in ("overlap_offset", "core_length", "val_test_batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(
+                    f"--{name.replace('_', '-')} is {value}, expected a whole number of at least 1."
+                )
+        if not self.overlap and (self.overlap_offset or self.core_length):
+            raise InputError(
+                "--overlap-offset and --core-length act with --overlap only. Add --overlap, or "
+                "leave them out."
+            )
+        if self.precision not in PRECISIONS:
+            raise InputError(
+                f"--precision is {self.precision}, expected one of {', '.join(PRECISIONS)}."
+            )
+        for path in (*self.load_model_paths, *self.test_data):
+            if self.csv is not None and path.resolve() == self.csv.resolve():
+                raise InputError(f"{path}: is read, and never overwritten. Give another --csv.")

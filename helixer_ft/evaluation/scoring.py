@@ -1,0 +1,194 @@
+"""One model on labelled data, streaming: what is kept of a row is what is counted of it.
+
+Rows are read in one thread, the network runs in another, and the caller's counts.
+"""
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from helixer_ft.evaluation.request import EvaluateRequest
+from helixer_ft.evaluation.tally import Tally, empty_tally, scored_bases, tally_row
+from helixer_ft.formats.data_h5 import DataFile
+from helixer_ft.inference.network import BatchedPrediction, choose_batch_size, prediction_function
+from helixer_ft.inference.predict import predicted_rows
+from helixer_ft.inference.source import DataFileSource
+from helixer_ft.inference.windows import Overlap, choose_windows
+from helixer_ft.metrics import GENIC_CLASSES
+from helixer_ft.network.model import TrainedModel
+from helixer_ft.progress import Progress
+from helixer_ft.training.batch import Batch
+from helixer_ft.training.dataset import Dataset, batches, read_ahead
+from helixer_ft.training.features import even_batch_size
+
+_ROWS_AT_ONCE = 8
+MAX_OUTPUTS = 2
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """What a model makes of all rows.
+
+    Attributes
+    ----------
+    tallies
+        Per file (its number) and species.
+    counts
+        (rows, 2, 4, 4) int32 confusion counts per row; those of the phase are 0 without. All that
+        is kept per row.
+    """
+
+    tallies: dict[tuple[int, str], Tally]
+    counts: np.ndarray
+
+
+def windows_of(request: EvaluateRequest, length: int, pool_size: int) -> Overlap:
+    """The windows of a network; see `choose_windows`."""
+    return choose_windows(
+        length,
+        pool_size,
+        overlap=request.overlap,
+        overlap_offset=request.overlap_offset,
+        core_length=request.core_length,
+    )
+
+
+def score_model(
+    model: TrainedModel,
+    dataset: Dataset,
+    request: EvaluateRequest,
+    pool_sizes: set[int],
+    task: str,
+    progress: Progress,
+) -> ScoredRows:
+    """Score a model on every row.
+
+    Parameters
+    ----------
+    model
+        The network; its coverage is known, where it takes any.
+    dataset
+        All rows of all files, in order and in full length, with the model's coverage.
+    request
+        Windows, batch size, precision.
+    pool_sizes
+        Of all models that are compared: a base counts that is in a valid step of each.
+    task, progress
+        Name of the task, and who is told how it goes on.
+
+    Raises
+    ------
+    InputError
+        Damaged data.
+    """
+    overlap = windows_of(request, dataset.length, model.architecture.pool_size)
+    files = dataset.source.files
+    sources = [
+        DataFileSource(_unlabelled(file), single_rows=not request.overlap, coverage=model.coverage)
+        for file in files
+    ]
+    n_windows = [sum(map(overlap.count, source.ranges)) for source in sources]
+    run = _network(model, request, overlap, n_windows, progress)
+    outputs = len(model.architecture.outputs)
+    tallies: dict[tuple[int, str], Tally] = {}
+    counts = np.zeros((len(dataset), MAX_OUTPUTS, *2 * (len(GENIC_CLASSES),)), np.int32)
+    meter = _Meter(sources)
+    progress.start(task, len(dataset))
+    done = 0
+    try:
+        for number, (file, source) in enumerate(zip(files, sources, strict=True)):
+            rows = dataset.subset(np.flatnonzero(dataset.source.rows[:, 0] == number))
+            predict = _averaged if request.overlap else _plain
+            row = 0
+            with closing(predict(rows, source, overlap, run)) as predictions:
+                for labelled, probabilities in predictions:
+                    scored = scored_bases(labelled.labels, sorted(pool_sizes))
+                    for values, labels, transitions, here in zip(
+                        probabilities, labelled.labels, labelled.transitions, scored, strict=True
+                    ):
+                        start, end = file.start_ends[row]
+                        found = tally_row(
+                            values, labels, transitions, here, minus=bool(start > end)
+                        )
+                        key = number, file.species[row]
+                        tallies[key] = tallies.get(key, empty_tally(outputs)) + found
+                        counts[done, :outputs] = found.confusion
+                        row, done = row + 1, done + 1
+                        progress.advance(note=meter.rate(done))
+    finally:
+        progress.finish()
+    return ScoredRows(tallies, counts)
+
+
+class _Meter:
+    """Mb of both strands per second."""
+
+    def __init__(self, sources: list[DataFileSource]) -> None:
+        bases = sum(source.bases for source in sources)
+        self._per_row = bases / sum(source.n_rows for source in sources)
+        self._started = time.perf_counter()
+
+    def rate(self, rows: int) -> str:
+        seconds = time.perf_counter() - self._started
+        return f"{rows * self._per_row / seconds / 1e6:.3f} Mb/s"
+
+
+def _network(
+    model: TrainedModel,
+    request: EvaluateRequest,
+    overlap: Overlap,
+    n_windows: list[int],
+    progress: Progress,
+) -> BatchedPrediction:
+    network = prediction_function(model, request.precision)
+    if request.val_test_batch_size is not None:
+        size = even_batch_size(n_windows, request.val_test_batch_size)
+    else:
+        size = choose_batch_size(
+            network,
+            overlap.length - overlap.removed,
+            max(n_windows),
+            coverage_channels=model.architecture.coverage_channels,
+        )
+        progress.notice(f"{size} windows at once (--val-test-batch-size auto)")
+    return BatchedPrediction(network, size, progress)
+
+
+def _plain(
+    rows: Dataset, source: DataFileSource, overlap: Overlap, run: BatchedPrediction
+) -> Generator[tuple[Batch, np.ndarray], None, None]:
+    """Batches, and what is predicted of their rows, each a window: (n, outputs, length, 4)."""
+    used = overlap.length - overlap.removed
+
+    def predict(batch: Batch) -> tuple[Batch, np.ndarray]:
+        coverage = None if batch.coverage is None else batch.coverage[:, :used]
+        return batch, run(replace(batch, rows=batch.rows[:, :, :used], coverage=coverage))
+
+    with (
+        closing(read_ahead(rows.read, batches(len(rows), run.batch_size))) as read,
+        closing(read_ahead(predict, read)) as predicted,
+    ):
+        yield from predicted
+
+
+def _averaged(
+    rows: Dataset, source: DataFileSource, overlap: Overlap, run: BatchedPrediction
+) -> Generator[tuple[Batch, np.ndarray], None, None]:
+    """The same with the averages of overlapping windows."""
+    shifts = iter(source.shifts.tolist())
+    labelled = rows.without_coverage()
+    with (
+        closing(read_ahead(labelled.read, batches(len(rows), _ROWS_AT_ONCE))) as read,
+        closing(predicted_rows(source, overlap, run, run.batch_size)) as predicted,
+    ):
+        for batch in read:
+            rolled = [np.roll(next(predicted), next(shifts), axis=1) for _ in range(len(batch))]
+            yield batch, np.stack(rolled)
+
+
+def _unlabelled(file: DataFile) -> DataFile:
+    """The same file, of which no labels are read."""
+    return DataFile(file.path, labels=False, coverage_prefix=file.coverage_prefix)

@@ -150,7 +150,7 @@ def test_the_four_commands_of_the_page(tmp_path, monkeypatch):
     block = re.search(r"```bash\n(.*?)```", page, re.S)
     commands = [shlex.split(line)[1:] for line in block[1].splitlines()]
     assert [command[0] for command in commands] == ["prepare", "add-coverage", "freeze", "predict"]
-    genome = simulate(TARGET, 4, 20_000, seed=1)
+    genome = simulate(TARGET, 3, 15_000, seed=1)
     Path("genome.fa").write_bytes(to_fasta(genome))
     Path("genes.gff3").write_bytes(to_gff3(genome))
     write_reads(Path("leaf.bam"), genome, 1)

@@ -47,7 +47,7 @@ def evaluated(tmp_path_factory) -> tuple[dict, list[str]]:
 def test_keys_of_the_json_output(evaluated):
     outcome, _ = evaluated
     assert list(outcome) == first_column("`evaluate --json`")
-    words = set(re.findall(r"`([^`]+)`", section("`evaluate --json`")))
+    words = set(re.findall(r"`([^`]+)`", " ".join(section("`evaluate --json`").split())))
     model = outcome["models"][1]
     classes = {"intergenic", "UTR", "CDS", "intron"}
     named = {*model, *model["genic"], *model["genic"]["scores"]["CDS"], *model["phase"]}

@@ -110,7 +110,7 @@ def tasks(args: argparse.Namespace, folder: Path) -> list[Task]:
     if args.model and args.data:
         predict = [*ours, "predict", "-q", "-l", str(args.model), "-t", str(args.data)]
         hybrid = [f"{peer}HybridModel.py", "--load-model-path", str(args.model), "--overlap"]
-        hybrid += ["--test-data", str(args.data), "--val-test-batch-size", "8"]
+        hybrid += ["--test-data", str(args.data), "--val-test-batch-size", "32"]
         hybrid += ["--prediction-output-path", "p.h5"]
         result.append(Task("predicting with overlap", [[*predict, "-p", "p.h5"]], [hybrid]))
     return result
@@ -195,7 +195,7 @@ def render(rows: list[list[str]], args: argparse.Namespace) -> str:
     lines = [
         f"Measured on {date.today()} with {here['cores']} cores of {here['processor']}, "
         f"{here['memory'] / 2**30:.0f} GiB of memory: helixer-ft {version('helixer-ft')} beside "
-        f"Helixer 0.3.9; medians of {args.repeats} runs in turns, start-up included.",
+        f"Helixer 0.3.9; medians of {args.repeats} run(s) of each in turns, start-up included.",
         "",
         f"```bash\npython benchmarks/commands.py --peer HELIXER_ENV {' '.join(given)} "
         "--out docs/performance.md\n```",

@@ -153,8 +153,22 @@ def test_tuning_again_replaces_or_keeps_a_head_of_two_layers(common, tmp_path):
     assert "base_model_provenance" in load_model(Path(again[5])).file.provenance
 
 
-@pytest.mark.parametrize("options", [{"phase": False}, {"pool": 1}, {"dropout": 0.3, "lstms": 2}])
-@pytest.mark.parametrize("command", ["whole", "freeze"])
+NO_PHASE, POOL_1, DROPOUT = {"phase": False}, {"pool": 1}, {"dropout": 0.3, "lstms": 2}
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("whole", NO_PHASE),
+        ("freeze", DROPOUT),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("whole", POOL_1), ("whole", DROPOUT), ("freeze", NO_PHASE), ("freeze", POOL_1)
+            )
+        ),
+    ],
+)  # fmt: skip
 def test_other_architectures(common, model_path, tmp_path, command, options):
     write_model_file(model_path, tiny_model(**options).to_file({}), force=True)
     outcome = Run(command, *common, "-e", "1", "--json").json

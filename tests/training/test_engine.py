@@ -249,7 +249,17 @@ PLANS = {
 }
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "whole",
+        "freeze",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("frozen batch norm", "two batch norms, no phase", "no batch norm")
+        ),
+    ],
+)
 def test_a_smaller_last_batch_is_what_it_would_be_alone(batch, name):
     """Where batches are filled up, fillers are in no loss, no gradient and no statistic."""
     plan = PLANS[name]()

@@ -144,7 +144,13 @@ def limit_room(monkeypatch, memory: int, disk: int = 0) -> None:
 # -- whole runs --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "hidden layer",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("new head", "kept head")),
+    ],
+)
 def test_results_do_not_depend_on_the_cache(work, tmp_path, monkeypatch, evaluated, strategy):
     work.request = replace(work.request, **STRATEGIES[strategy])
     off = work.run(CacheSettings(features=False))

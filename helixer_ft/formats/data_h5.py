@@ -5,8 +5,7 @@ so that both strands keep their sequence where it lies in the genome. `DataFile.
 rows as the network sees them.
 """
 
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +14,6 @@ import h5py
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats import atomic
 from helixer_ft.formats.coverage_h5 import Track, members, read_tracks
 from helixer_ft.formats.hdf5 import find, open_hdf5
 
@@ -254,28 +252,6 @@ def row_shifts(start_ends: np.ndarray, length: int) -> np.ndarray:
     """
     span = start_ends[:, 0] - start_ends[:, 1]
     return np.where((span > 0) & (span < length), length - span, 0)
-
-
-def write_data_file(path: Path, datasets: Mapping[str, np.ndarray], *, force: bool = False) -> None:
-    """Write group `data` of a Helixer data file, one chunk per row, gzip, atomically.
-
-    Parameters
-    ----------
-    path
-        Where to write.
-    datasets
-        Name below `data/` (`X`, `y`, ...) -> array, first axis rows.
-    force
-        Overwrite.
-    """
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
-        group = file.create_group("data")
-        for name, array in datasets.items():
-            group.create_dataset(
-                name, data=array, chunks=(1, *array.shape[1:]), compression="gzip", shuffle=True
-            )
-    atomic.write_bytes(path, buffer.getbuffer(), force=force)
 
 
 def _bits(columns: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import random_rows, tiny_architecture
 
-from helixer_ft.formats.data_h5 import write_data_file
+from tests.data_files import write_data_file
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import speed

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from helixer_ft.cli import main
 from helixer_ft.errors import InputError
+from tests.cli.workplace import CommandFolder
 from tests.preparation.coverage_files import (
     LENGTHS,
     coverage_of,
@@ -46,7 +47,7 @@ def dutp_reads() -> list:
     return reads
 
 
-class Workplace:
+class Workplace(CommandFolder):
     """A folder with two data files and reads, and the command that adds the one to the other."""
 
     def __init__(self, folder: Path) -> None:
@@ -69,28 +70,6 @@ class Workplace:
         result = self.run(*options, "--json", "-q")
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
-
-    def content(self) -> dict[str, bytes | None]:
-        return {
-            str(path.relative_to(self.folder)): path.read_bytes() if path.is_file() else None
-            for path in self.folder.rglob("*")
-        }
-
-    def refused(self, *options: object, parts: list[str], status: int = 2) -> str:
-        """Run; check status, message, and that nothing in the folder changed."""
-        before = self.content()
-        result = self.run(*options)
-        text = result.stderr
-        assert result.exit_code == status, result.output
-        assert isinstance(result.exception, SystemExit)
-        assert "Traceback" not in text
-        assert "fault of helixer-ft" not in text
-        assert result.stdout == ""
-        assert [line[:7] for line in text.splitlines()].count("Error: ") == 1
-        for part in parts:
-            assert part in text
-        assert self.content() == before
-        return text
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from conftest import random_rows, tiny_architecture
 from network.builders import layer_of, random_model
 
 from helixer_ft.cli import main
-from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import ModelFile, write_model_file
+from tests.cli.workplace import CommandFolder
+from tests.data_files import write_data_file
 
 
-class Workplace:
+class Workplace(CommandFolder):
     """A folder with a sound model and sound data, and the command that uses them."""
 
     def __init__(self, folder: Path) -> None:
@@ -37,31 +38,6 @@ class Workplace:
         if "--config" not in options:  # where a case is not refused, it shall not take long
             arguments[1:1] = ["-e", "1"]
         return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-    def content(self) -> dict[str, bytes | None]:
-        """Every file and folder, with the files' bytes."""
-        return {
-            str(path.relative_to(self.folder)): path.read_bytes() if path.is_file() else None
-            for path in self.folder.rglob("*")
-        }
-
-    def refused(
-        self, *options: str | Path, parts: list[str], command: str = "whole", status: int = 2
-    ) -> str:
-        """Run; check status, message, and that nothing in the folder changed."""
-        before = self.content()
-        result = self.run(*options, command=command)
-        text = result.stderr
-        assert result.exit_code == status, result.output
-        assert isinstance(result.exception, SystemExit)
-        assert "Traceback" not in text
-        assert "fault of helixer-ft" not in text
-        assert result.stdout == ""
-        assert [line[:7] for line in text.splitlines()].count("Error: ") == 1
-        for part in parts:
-            assert part in text
-        assert self.content() == before
-        return text
 
 
 @pytest.fixture(scope="module")
@@ -355,9 +331,7 @@ def label(column: int) -> Callable[[h5py.Group], None]:
 
 
 def shorter(name: str, length: int) -> Callable[[Workplace], None]:
-    return lambda work: write_data_file(
-        getattr(work, name), random_rows(3, length, seed=5), force=True
-    )
+    return lambda work: write_data_file(getattr(work, name), random_rows(3, length, seed=5))
 
 
 DATASETS = [

@@ -18,7 +18,6 @@ from helixer_ft.errors import HelixerFtError
 from helixer_ft.evaluation.table import COLUMNS
 from helixer_ft.formats import atomic
 from helixer_ft.formats.coverage_h5 import Track
-from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.metrics import genic_f1
 from helixer_ft.network.config_reader import parse_config
@@ -26,11 +25,13 @@ from helixer_ft.network.config_writer import render_config
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import plan_freeze
+from tests.cli.workplace import CommandFolder
+from tests.data_files import write_data_file
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
 
-class Workplace:
+class Workplace(CommandFolder):
     """A folder with two models and labelled data, and the command."""
 
     def __init__(self, folder: Path) -> None:
@@ -51,22 +52,6 @@ class Workplace:
         result = self.run("--json", *options)
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
-
-    def content(self) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in self.folder.iterdir() if path.is_file()}
-
-    def refused(self, *options: object, parts: list[str], status: int = 2) -> None:
-        """Run; check status, message, and that nothing in the folder changed."""
-        before = self.content()
-        result = self.run(*options)
-        assert result.exit_code == status, result.output
-        assert isinstance(result.exception, SystemExit)
-        assert "Traceback" not in result.stderr
-        assert "fault of helixer-ft" not in result.stderr
-        assert result.stdout == ""
-        for part in parts:
-            assert part in result.stderr
-        assert self.content() == before
 
 
 @pytest.fixture
@@ -369,7 +354,7 @@ def test_different_subsequence_lengths(work):
 
 
 def test_rows_shorter_than_a_step(work):
-    write_data_file(work.data, random_rows(2, length=6), force=True)
+    write_data_file(work.data, random_rows(2, length=6))
     work.refused(parts=[f"{work.base} on these data: ", "6 bases, fewer than the 9 bases"])
 
 
@@ -403,7 +388,7 @@ def test_coverage_that_does_not_match(work):
     add_coverage(work.data, "root")
     parts = ["has the track(s) root (reads), expected leaf (reads), in this order"]
     work.refused(parts=[f"{work.tuned} on these data: {work.data}: ", *parts])
-    write_data_file(work.data, random_rows(5), force=True)
+    write_data_file(work.data, random_rows(5))
     add_coverage(work.data, "leaf")
     assert work.run().exit_code == 0
     assert work.run("--overlap").exit_code == 0

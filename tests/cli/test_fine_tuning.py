@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from conftest import random_rows, tiny_model
 
 from helixer_ft.cli import main
-from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import file_sha256, write_model_file
 from helixer_ft.network.model import load_model
+from tests.data_files import write_data_file
 
 HEAD = ("dense", "dense_1")
 
@@ -390,7 +390,7 @@ def test_dry_run_says_what_would_train_and_writes_nothing(common, tmp_path):
 def test_an_overhang_is_left_out_and_said(common, data_dir, tmp_path):
     for name, seed in (("training", 1), ("validation", 2)):
         rows = random_rows(6, 95, seed=seed, seqid=name)
-        write_data_file(data_dir / f"{name}_data.h5", rows, force=True)
+        write_data_file(data_dir / f"{name}_data.h5", rows)
     run = Run("freeze", *common)
     assert "the last 5 of 95 bases" in run.err
 

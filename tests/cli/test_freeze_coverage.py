@@ -15,7 +15,7 @@ from network.builders import nested_coverage, random_model
 from helixer_ft.cli import main
 from helixer_ft.cli.output import coverage_line
 from helixer_ft.formats.coverage_h5 import Track
-from helixer_ft.formats.data_h5 import DataFile, write_data_file
+from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.metrics import Interval
 from helixer_ft.network.config_reader import parse_config
@@ -28,6 +28,7 @@ from helixer_ft.training.outcome import CoverageComparison
 from helixer_ft.training.prepared import PreparedRun, prepare_run
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
+from tests.data_files import write_data_file
 
 LEAF = CoverageInput("rnaseq", "log", (Track("leaf"),))
 BODY = ("conv1d", "batch_normalization", "conv1d_1", "bidirectional")

@@ -20,13 +20,14 @@ from conftest import random_rows, tiny_model
 import helixer_ft
 from helixer_ft.cli import main, prediction_output
 from helixer_ft.formats.atomic import partial_path
-from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
+from tests.cli.workplace import CommandFolder
+from tests.data_files import write_data_file
 
 DATASETS = ["predictions", "predictions_phase"]
 
 
-class Workplace:
+class Workplace(CommandFolder):
     """A folder with a model, a data file without labels and a genome, and the command."""
 
     def __init__(self, folder: Path) -> None:
@@ -50,22 +51,6 @@ class Workplace:
         assert result.exit_code == 0, result.output
         with h5py.File(self.out) as file:
             return np.stack([file[name][()] for name in sorted(file)]).astype(np.float64)
-
-    def content(self) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in self.folder.iterdir() if path.is_file()}
-
-    def refused(self, *options: object, parts: list[str], status: int = 2) -> None:
-        """Run; check status, message, and that nothing in the folder changed."""
-        before = self.content()
-        result = self.run(*options)
-        assert result.exit_code == status, result.output
-        assert isinstance(result.exception, SystemExit)
-        assert "Traceback" not in result.stderr
-        assert "fault of helixer-ft" not in result.stderr
-        assert result.stdout == ""
-        for part in parts:
-            assert part in result.stderr
-        assert self.content() == before
 
 
 @pytest.fixture
@@ -353,7 +338,7 @@ def test_no_data_file(work):
 
 
 def test_rows_shorter_than_a_step(work):
-    write_data_file(work.data, random_rows(2, length=6), force=True)
+    write_data_file(work.data, random_rows(2, length=6))
     work.refused(parts=["the subsequences have 6 bases, fewer than the 9 bases"])
 
 
@@ -373,7 +358,7 @@ def test_outputs_that_cannot_be_written(work):
 
 def test_a_full_disk(work):
     """A real one: no file above 64 KiB can be written, and the predictions take more."""
-    write_data_file(work.data, random_rows(60, length=900), force=True)
+    write_data_file(work.data, random_rows(60, length=900))
     work.out.write_bytes(b"old")
     arguments = ["-l", work.model, "-t", work.data, "-p", work.out, "--force"]
     result = subprocess.run(

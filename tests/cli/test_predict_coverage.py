@@ -14,7 +14,6 @@ from network.builders import nested_coverage, random_model
 
 from helixer_ft.cli import main
 from helixer_ft.formats.coverage_h5 import Track
-from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.config_reader import parse_config
 from helixer_ft.network.config_writer import render_config
@@ -24,6 +23,7 @@ from helixer_ft.simulate.files import to_fasta, to_gff3
 from helixer_ft.simulate.genome import simulate
 from helixer_ft.simulate.reads import write_reads
 from helixer_ft.simulate.species import TARGET
+from tests.data_files import write_data_file
 
 TRAINING = Path(__file__).parents[2] / "training.md"
 LEAF = CoverageInput("rnaseq", "log", (Track("leaf"),))

@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 from conftest import random_rows, tiny_model
 
 from helixer_ft.cli import main
-from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inference import predict as predict_module
+from tests.data_files import write_data_file
 
 NOTES = r"""#!/bin/sh
 echo "$@" > {folder}/arguments

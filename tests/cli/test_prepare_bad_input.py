@@ -11,9 +11,10 @@ from helixer_ft.cli import main
 from helixer_ft.simulate.files import to_fasta, to_gff3
 from helixer_ft.simulate.genome import simulate
 from helixer_ft.simulate.species import TARGET
+from tests.cli.workplace import CommandFolder
 
 
-class Workplace:
+class Workplace(CommandFolder):
     """A folder with a sound genome and its genes, and the command that prepares them."""
 
     def __init__(self, folder: Path) -> None:
@@ -27,29 +28,6 @@ class Workplace:
         arguments = [] if "--samples" in options else ["--fasta", self.fasta, "--gff3", self.gff3]
         arguments += ["--out-dir", self.out, "--subsequence-length", "900", *options]
         return CliRunner().invoke(main, ["prepare", *(str(argument) for argument in arguments)])
-
-    def content(self) -> dict[str, bytes | None]:
-        """Every file and folder, with the files' bytes."""
-        return {
-            str(path.relative_to(self.folder)): path.read_bytes() if path.is_file() else None
-            for path in self.folder.rglob("*")
-        }
-
-    def refused(self, *options: object, parts: list[str], result: Result | None = None) -> str:
-        """Run; check status, message, and that nothing in the folder changed."""
-        before = self.content()
-        result = self.run(*options)
-        text = result.stderr
-        assert result.exit_code == 2, result.output
-        assert isinstance(result.exception, SystemExit)
-        assert "Traceback" not in text
-        assert "fault of helixer-ft" not in text
-        assert result.stdout == ""
-        assert [line[:7] for line in text.splitlines()].count("Error: ") == 1
-        for part in parts:
-            assert part in text
-        assert self.content() == before
-        return text
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 from conftest import random_rows, tiny_model
 
 from helixer_ft.cli import COMMANDS
-from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.model import load_model
+from tests.data_files import write_data_file
 
 NO_TENSORFLOW = """
 import importlib.abc, sys

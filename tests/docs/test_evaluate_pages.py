@@ -10,8 +10,8 @@ from conftest import random_rows, tiny_model
 
 from helixer_ft.cli import main
 from helixer_ft.evaluation.table import COLUMNS
-from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
+from tests.data_files import write_data_file
 
 FORMATS = Path(__file__).parents[2] / "docs/formats.md"
 

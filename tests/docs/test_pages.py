@@ -15,10 +15,10 @@ import h5py
 import pytest
 from conftest import add_coverage, random_rows, tiny_model
 
-from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.training.estimate import Estimate
 from helixer_ft.training.request import FineTuneRequest
+from tests.data_files import write_data_file
 
 ROOT = Path(__file__).parents[2]
 FORMATS = ROOT / "docs/formats.md"

@@ -11,10 +11,10 @@ from conftest import add_coverage, random_rows, tiny_model
 
 from helixer_ft.cli import main
 from helixer_ft.formats.coverage_h5 import Track
-from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.strategies import plan_freeze
+from tests.data_files import write_data_file
 
 FORMATS = Path(__file__).parents[2] / "docs/formats.md"
 

@@ -19,7 +19,6 @@ from helixer_ft.evaluation.request import EvaluateRequest
 from helixer_ft.evaluation.tally import scored_bases
 from helixer_ft.evaluation.transitions import DISTANCES, KINDS
 from helixer_ft.formats.coverage_h5 import Track
-from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inference.predict import predict
 from helixer_ft.inference.request import PredictRequest
@@ -31,6 +30,7 @@ from helixer_ft.progress import Progress
 from helixer_ft.training.dataset import open_dataset
 from helixer_ft.training.engine import engine_class
 from helixer_ft.training.scoring import score_dataset
+from tests.data_files import write_data_file
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 

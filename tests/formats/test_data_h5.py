@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import NO_CLASS, DataFile, write_data_file
+from helixer_ft.formats.data_h5 import NO_CLASS, DataFile
+from tests.data_files import write_data_file
 
 LENGTH = 12
 PER_BASE = ("X", "y", "phases", "transitions", "sample_weights")
@@ -125,7 +126,7 @@ def test_without_labels_four_datasets_are_enough(path):
     write_data_file(path, {name: stored[name] for name in ("X", "seqids", "species", "start_ends")})
     file = DataFile(path, labels=False)
     windows = file.read(range(6))
-    write_data_file(path, stored, force=True)
+    write_data_file(path, stored)
     labelled = DataFile(path)
     assert np.array_equal(windows.bases, labelled.read(range(6)).bases)
     assert file.regions == labelled.regions
@@ -203,32 +204,6 @@ def test_any_weight_above_zero_is_valid(path):
     stored["sample_weights"] = np.array([[0, 1, 2, 127, 0, 1] * 2], np.int8)
     write_data_file(path, stored)
     assert DataFile(path).read([0]).valid[0].tolist() == [False, True, True, True, False, True] * 2
-
-
-# -- writing -----------------------------------------------------------------------------------
-
-
-def test_what_is_written_is_read(path):
-    stored = random_rows(5, seed=4)
-    write_data_file(path, stored)
-    with h5py.File(path) as file:
-        assert set(file["data"]) == set(stored)
-        for name, array in stored.items():
-            dataset = file["data"][name]
-            assert dataset.dtype == array.dtype
-            assert np.array_equal(dataset[()], array)
-            assert dataset.chunks == (1, *array.shape[1:])  # one subsequence at a time is read
-            assert dataset.compression == "gzip"
-
-
-def test_data_are_not_overwritten_without_force(path):
-    write_data_file(path, rows([(0, 12)]))
-    before = path.read_bytes()
-    with pytest.raises(InputError, match="--force"):
-        write_data_file(path, rows(PADDED))
-    assert path.read_bytes() == before
-    write_data_file(path, rows(PADDED), force=True)
-    assert DataFile(path).n_rows == 6
 
 
 # -- refused -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from conftest import random_rows, tiny_model
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_h5 import CoverageWriter, Track
-from helixer_ft.formats.data_h5 import DataFile, write_data_file
+from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inference.batches import window_batches
 from helixer_ft.inference.network import BatchedPrediction, choose_batch_size, prediction_function
@@ -20,6 +20,7 @@ from helixer_ft.network.model import TrainedModel, build_keras, probabilities, s
 from helixer_ft.network.strategies import plan_freeze
 from helixer_ft.progress import Progress
 from helixer_ft.training.batch import Batch
+from tests.data_files import write_data_file
 
 LENGTH = 90
 COVERAGE = CoverageInput("cage", "log", (Track("leaf"), Track("tss", "signal")))

@@ -11,7 +11,7 @@ import pytest
 from conftest import random_rows
 
 from helixer_ft.errors import HelixerFtError, InputError
-from helixer_ft.formats.data_h5 import DataFile, write_data_file
+from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.predictions_h5 import PredictionsWriter, pack
 from helixer_ft.inference import gff3
 from helixer_ft.inference.gff3 import (
@@ -29,6 +29,7 @@ from helixer_ft.preparation.samples import Sample
 from helixer_ft.simulate.files import to_fasta, to_gff3
 from helixer_ft.simulate.genome import simulate
 from helixer_ft.simulate.species import TARGET
+from tests.data_files import write_data_file
 
 SETTINGS = HelixerPostSettings()
 
@@ -226,7 +227,7 @@ def test_settings_that_are_none(values, said):
 def written(tmp_path, *parts: dict[str, np.ndarray]) -> DataFile:
     names = ("X", "seqids", "species", "start_ends")
     datasets = {name: np.concatenate([part[name] for part in parts]) for name in names}
-    write_data_file(tmp_path / "data.h5", datasets, force=True)
+    write_data_file(tmp_path / "data.h5", datasets)
     return DataFile(tmp_path / "data.h5", labels=False)
 
 

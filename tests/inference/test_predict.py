@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import random_rows, tiny_model
 
-from helixer_ft.formats.data_h5 import DataFile, write_data_file
+from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inference import predict as predict_module
 from helixer_ft.inference.batches import window_batches
@@ -26,6 +26,7 @@ from helixer_ft.network.model import TrainedModel, build_keras, probabilities, s
 from helixer_ft.progress import Progress
 from helixer_ft.training.batch import TABLE_SIZE, Batch
 from helixer_ft.training.resources import ProcessMemory
+from tests.data_files import write_data_file
 
 LENGTH = 90
 
@@ -157,7 +158,7 @@ def test_batch_size_changes_nothing(model, data, overlap):
 def test_bases_beyond_the_last_full_pool_are_zero(tmp_path, request_for):
     request = request_for()
     rows = random_rows(3, length=94)
-    write_data_file(request.test_data, rows, force=True)
+    write_data_file(request.test_data, rows)
     outcome = predict(request)
     assert outcome.overlap == Overlap(94, 47, 70, 4)
     with h5py.File(request.prediction_output_path) as file:
@@ -186,7 +187,7 @@ def test_ambiguous_bases_count_by_their_shares(model, data, request_for):
     rows["X"][0, 3] = [0.5, 0, 0, 0.5]
     rows["X"][0, 4] = [0.33, 0.33, 0.33, 0]
     rows["X"][0, 5] = 0.25
-    write_data_file(data, rows, force=True)
+    write_data_file(data, rows)
     request = request_for(overlap=False)
     predict(request)
     plain = forward(model, DataFile(data).read([0]).bases)

@@ -5,12 +5,13 @@ import pytest
 from conftest import random_rows
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import DataFile, write_data_file
+from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.inference.source import DataFileSource, FastaSource
 from helixer_ft.preparation.fasta import open_fasta
 from helixer_ft.preparation.prepare import prepare
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample
+from tests.data_files import write_data_file
 
 LENGTH = 90
 
@@ -20,7 +21,7 @@ def written(tmp_path, *parts: dict[str, np.ndarray]) -> DataFile:
         name: np.concatenate([part[name] for part in parts])
         for name in ("X", "seqids", "species", "start_ends")
     }
-    write_data_file(tmp_path / "data.h5", datasets, force=True)
+    write_data_file(tmp_path / "data.h5", datasets)
     return DataFile(tmp_path / "data.h5", labels=False)
 
 

@@ -14,7 +14,7 @@ import pytest
 from conftest import add_coverage, batch_of, random_rows, tiny_model
 
 from helixer_ft.formats.coverage_h5 import Track
-from helixer_ft.formats.data_h5 import DataFile, write_data_file
+from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inference.predict import predict
 from helixer_ft.inference.request import PredictRequest
@@ -30,6 +30,7 @@ from helixer_ft.network.strategies import plan_freeze, plan_whole
 from helixer_ft.training.engine import engine_class
 from helixer_ft.training.loss import pooled_weights
 from helixer_ft.training.settings import TrainingSettings
+from tests.data_files import write_data_file
 
 pytestmark = pytest.mark.peer
 ROWS = 2

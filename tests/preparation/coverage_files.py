@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pysam
 
-from helixer_ft.formats.data_h5 import write_data_file
+from tests.data_files import write_data_file
 
 LENGTHS = {"chr1": 1000, "chr2": 270, "chr3": 91}
 LENGTH = 90
@@ -49,7 +49,7 @@ def data_rows(
 def write_data(path: Path, *seqids: str, genes: dict[str, list] | None = None) -> Path:
     """A data file of some of the sequences."""
     lengths = {name: LENGTHS[name] for name in seqids or LENGTHS}
-    write_data_file(path, data_rows(lengths, genes=genes), force=True)
+    write_data_file(path, data_rows(lengths, genes=genes))
     return path
 
 

@@ -5,15 +5,15 @@ import pytest
 from conftest import random_rows
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.progress import Progress
 from helixer_ft.training.data_checks import find_files, summarise, warnings
 from helixer_ft.training.dataset import open_dataset
+from tests.data_files import write_data_file
 
 
-def summary(tmp_path, rows, name="training", **write):
+def summary(tmp_path, rows, name="training"):
     path = tmp_path / f"{name}.h5"
-    write_data_file(path, rows, force=True, **write)
+    write_data_file(path, rows)
     dataset = open_dataset([path], pool_size=9, phase=True, transitions=True)
     return summarise(dataset, name, 9, Progress())
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import batch_of, random_rows
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import DataFile, write_data_file
+from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.progress import Progress
 from helixer_ft.training import resources
 from helixer_ft.training.batch import BaseTable, unpack
@@ -25,6 +25,7 @@ from helixer_ft.training.dataset import (
     read_ahead,
 )
 from helixer_ft.training.settings import CacheSettings
+from tests.data_files import write_data_file
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import batch_of, random_rows, tiny_model
 
-from helixer_ft.formats.data_h5 import DataFile, Windows, write_data_file
+from helixer_ft.formats.data_h5 import DataFile, Windows
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import BatchNorm
 from helixer_ft.network.model import build_body, build_keras, set_weights
@@ -19,6 +19,7 @@ from helixer_ft.training.dataset import open_dataset
 from helixer_ft.training.engine import engine_class, forward_function
 from helixer_ft.training.scoring import score_dataset
 from helixer_ft.training.settings import TrainingSettings
+from tests.data_files import write_data_file
 
 SETTINGS = TrainingSettings(learning_rate=0.01)
 

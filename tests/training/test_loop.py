@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from conftest import random_rows, tiny_architecture
 
-from helixer_ft.formats.data_h5 import write_data_file
 from helixer_ft.training.dataset import open_dataset
 from helixer_ft.training.engine import ScoredBatch
 from helixer_ft.training.history import TrainingProgress, history_csv, overfitting_began
@@ -19,6 +18,7 @@ from helixer_ft.training.loop import (
     train,
 )
 from helixer_ft.training.settings import TrainingSettings
+from tests.data_files import write_data_file
 
 
 @dataclass

@@ -1,0 +1,40 @@
+"""Folders in which commands run, and what a refused command must leave them as."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from click.testing import Result
+
+
+class CommandFolder(ABC):
+    """A folder with sound files, and the command that uses them."""
+
+    folder: Path
+
+    @abstractmethod
+    def run(self, *options: Any) -> Result:
+        """The command on these files; a later option overrides an earlier one."""
+
+    def content(self) -> dict[str, bytes | None]:
+        """Every file and folder, with the files' bytes."""
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes() if path.is_file() else None
+            for path in self.folder.rglob("*")
+        }
+
+    def refused(self, *options: Any, parts: list[str], status: int = 2, **how: Any) -> str:
+        """Run; check status, message, and that nothing in the folder changed."""
+        before = self.content()
+        result = self.run(*options, **how)
+        text = result.stderr
+        assert result.exit_code == status, result.output
+        assert isinstance(result.exception, SystemExit)
+        assert "Traceback" not in text
+        assert "fault of helixer-ft" not in text
+        assert result.stdout == ""
+        assert [line[:7] for line in text.splitlines()].count("Error: ") == 1
+        for part in parts:
+            assert part in text
+        assert self.content() == before
+        return text

@@ -3,7 +3,6 @@
 from typing import Any, Literal
 
 from helixer_ft.backend import select_backend
-from helixer_ft.cli import output
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError
 
@@ -11,7 +10,10 @@ from helixer_ft.errors import InputError
 def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) -> None:
     """Run a fine-tuning command to its end."""
     settings = settings_from(options)
-    printer = output.Printer(quiet=options["quiet"], as_json=options["as_json"])
+
+    from helixer_ft.cli.run_output import RunPrinter
+
+    printer = RunPrinter(quiet=options["quiet"], as_json=options["as_json"])
     printer.model(options["load_model_path"])
     for notice in _hybridmodel_notices(command, options):
         printer.notice(notice)
@@ -48,7 +50,9 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
     if options["dry_run"]:
         printer.dry_run(prepared, estimate(prepared))
         return
-    printer.outcome(run(prepared, printer), verbose=options["verbose"])
+    with printer:
+        outcome = run(prepared, printer)
+    printer.outcome(outcome, verbose=options["verbose"])
 
 
 def _hybridmodel_notices(command: str, options: dict[str, Any]) -> list[str]:

@@ -39,8 +39,8 @@ def _show_model(content: ModelContent, printer: Printer) -> None:
         f"Outputs: {', '.join(network.outputs)}. Subsequence lengths: multiples of "
         f"{network.pool_size}",
     )
-    printer.out.print(_layer_table(content))
-    printer.out.print(_strategy_table(content))
+    printer.table(_layer_table(content))
+    printer.table(_strategy_table(content))
     _lines(printer, f"Written by Keras {content.keras_version}. SHA-256: {content.sha256}")
     if not content.provenance:
         _lines(printer, "Provenance: none recorded (not written by helixer-ft)")
@@ -108,7 +108,7 @@ def _show_data(content: DataContent, printer: Printer) -> None:
             f"Annotated windows: {content.labels.annotated:,}; usable for training: "
             f"{content.labels.usable:,}. Masked: {content.labels.masked_share:.1%} of the bases",
         )
-        printer.out.print(_class_table(content.labels))
+        printer.table(_class_table(content.labels))
     for prefix, tracks in content.coverage.items():
         _lines(printer, f"Coverage '{prefix}': {len(tracks)} track(s): {_names(tracks)}")
     if not content.coverage:

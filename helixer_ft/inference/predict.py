@@ -225,11 +225,7 @@ def _open_source(
         coverage = wanted.found_in([file]) if wanted else None
         return DataFileSource(file, single_rows=not request.overlap, coverage=coverage)
     assert request.fasta is not None
-    progress.start(f"reading {request.fasta.name}", 1)
-    try:
-        fasta = open_fasta(request.fasta, scratch=request.output_folder)
-    finally:
-        progress.finish()
+    fasta = open_fasta(request.fasta, scratch=request.output_folder, progress=progress)
     return FastaSource(stack.enter_context(fasta), request.genome_length, request.genome_species)
 
 

@@ -159,7 +159,7 @@ def _labels(
     ]
     total = np.zeros((2, 4), np.int64)
     starts = range(0, windows, _AT_ONCE)
-    for start in progress.track(f"reading {path.name}", len(starts), starts):
+    for start in progress.track(f"reading {path.name}", len(starts), starts, "chunks"):
         labels = classes[start : start + _AT_ONCE] != 0
         valid = weights[start : start + _AT_ONCE] != 0
         total[0] += labels.sum(axis=(0, 1))

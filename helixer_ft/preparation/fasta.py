@@ -11,6 +11,7 @@ import numpy as np
 import pysam
 
 from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.progress import Progress
 
 WHAT = "a genome in FASTA, plain or gzip"
 MAX_NAME = 50
@@ -86,7 +87,9 @@ class Fasta:
         self.close()
 
 
-def open_fasta(path: Path, *, scratch: Path | None = None) -> Fasta:
+def open_fasta(
+    path: Path, *, scratch: Path | None = None, progress: Progress | None = None
+) -> Fasta:
     """Read a FASTA file once, check it, and keep its bases on disk.
 
     Parameters
@@ -96,6 +99,8 @@ def open_fasta(path: Path, *, scratch: Path | None = None) -> Fasta:
         header up to the first blank.
     scratch
         Existing folder on whose file system the bases are kept; None: that of temporary files.
+    progress
+        Told of the bases.
 
     Raises
     ------
@@ -106,13 +111,16 @@ def open_fasta(path: Path, *, scratch: Path | None = None) -> Fasta:
         No disk space.
     """
     _check_file(path)
+    progress = progress or Progress()
     store: BinaryIO | None = None
     lengths: dict[str, int] = {}
+    progress.start(f"reading {path.name}", 0, "bases")  # as it may be compressed: how many?
     try:
         store = tempfile.TemporaryFile(dir=scratch, prefix=".helixer-ft-")  # noqa: SIM115
         for name, sequence in _records(path):
             _check_name(path, name, len(lengths) + 1, lengths)
             lengths[name] = store.write(_checked(path, name, sequence))
+            progress.advance(lengths[name])
         store.flush()
     except OSError as error:
         if store is not None:
@@ -125,6 +133,8 @@ def open_fasta(path: Path, *, scratch: Path | None = None) -> Fasta:
         if store is not None:
             store.close()
         raise
+    finally:
+        progress.finish()
     if not lengths:
         store.close()
         raise InputError(f"{path}: holds no sequence, expected {WHAT}.")

@@ -169,7 +169,7 @@ class _Reader:
             with open(self.path, "rb") as file:
                 size = file.seek(0, os.SEEK_END)
                 file.seek(0)
-                progress.start(f"reading {self.path.name}", size)
+                progress.start(f"reading {self.path.name}", size, "bytes")
                 try:
                     yield from self._texts(file, progress)
                 finally:

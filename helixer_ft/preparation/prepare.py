@@ -316,7 +316,7 @@ def _write_data(
             for name, count in counts.items()
             if count
         }
-        progress.start(f"writing {species}", sum(counts.values()))
+        progress.start(f"writing {species}", sum(counts.values()), "windows")
         try:
             rows = _rows(plan, request, pool)
             threads = request.threads or default_threads()

@@ -1,7 +1,6 @@
 """What is in the data before training starts, and what is wrong with it."""
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,8 +97,8 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
     total = np.zeros((2, len(GENIC_CLASSES)), np.int64)
     digest = hashlib.blake2b(digest_size=16)
     chunks = read_ahead(lambda chunk: chunk, dataset.decoded.fill(_AT_ONCE))
-    n_chunks = math.ceil(dataset.decoded.n / _AT_ONCE)
-    for _, rows in progress.track(f"reading the {name} data", n_chunks, chunks):
+    task, n = f"reading the {name} data", dataset.decoded.n
+    for _, rows in progress.track(task, n, chunks, "windows", lambda chunk: len(chunk[1])):
         labels = unpack(rows[:, 1])
         valid = labels.valid.reshape(len(rows), -1, pool_size).all(axis=-1)
         genic = labels.genic[np.repeat(valid, pool_size, axis=1)]
@@ -131,7 +130,7 @@ def _with_coverage(summary: SetSummary, dataset: Dataset, progress: Progress) ->
     digest = hashlib.blake2b(digest_size=16)
     chunks = read_ahead(lambda chunk: chunk, rows.fill(_AT_ONCE))
     task = f"reading the coverage of the {summary.name} data"
-    for _, values in progress.track(task, math.ceil(rows.n / _AT_ONCE), chunks):
+    for _, values in progress.track(task, rows.n, chunks, "windows", lambda chunk: len(chunk[1])):
         highest = np.maximum(highest, values.max(axis=(0, 1)))
         digest.update(values.tobytes())
     heard = (highest > silence).reshape(2, -1).max(axis=0).tolist()

@@ -135,10 +135,11 @@ class FeatureCaches:
         timed = 0
         for name, features in missing:
             task = f"evaluating the frozen body: {name} data"
-            n_chunks = math.ceil(features.n / self._batch_size)
-            chunks = features.fill(self._batch_size)
+            chunks = self._progress.track(
+                task, features.n, features.fill(self._batch_size), "windows", lambda c: len(c[0])
+            )
             started = time.monotonic()
-            for indices, _ in self._progress.track(task, n_chunks, chunks):
+            for indices, _ in chunks:
                 timed, left = timed + 1, left - len(indices)
                 if timed == 2 and left:  # the first one was compiled too
                     seconds = (time.monotonic() - started) * left / len(indices)

@@ -100,7 +100,7 @@ class _Loop:
         loaded = read_ahead(
             self.data.training.read, batches(len(order), settings.batch_size, order)
         )
-        self.progress.start(f"epoch {epoch}", n_batches)
+        self.progress.start(f"epoch {epoch}", len(order), "windows")
         try:
             for batch, read in enumerate(loaded, start=1):
                 self._train_batch(epoch, batch, read)
@@ -112,8 +112,8 @@ class _Loop:
                     if self._check(epoch, batch):
                         return True
                     if batch < n_batches:
-                        self.progress.start(f"epoch {epoch}", n_batches)
-                        self.progress.advance(batch)
+                        done = batch * settings.batch_size
+                        self.progress.start(f"epoch {epoch}", len(order), "windows", done)
         finally:  # a loss that is not finite, an unreadable file, Ctrl-C
             self.progress.finish()
             loaded.close()
@@ -123,7 +123,8 @@ class _Loop:
         loss, _ = self.engine.add_gradients(batch, self.batch_size)
         self._require_finite(loss, "training", epoch, number)
         self.losses.append((len(batch), loss))
-        self.progress.advance(note=f"loss {loss:.4f}")
+        size, n = self.settings.batch_size, len(self.data.training)
+        self.progress.advance(min(size, n - (number - 1) * size), note=f"loss {loss:.4f}")
 
     def _check(self, epoch: int, batch: int) -> bool:
         """Score, tell, count; true when patience is exhausted."""

@@ -37,7 +37,7 @@ def score_dataset(
     batch_size = min(batch_size, len(dataset))
     counts, entropy = [], np.zeros(len(engine.architecture.outputs))
     steps = read_ahead(dataset.read, batches(len(dataset), batch_size))
-    progress.start(task, len(dataset))
+    progress.start(task, len(dataset), "windows")
     try:
         for batch in steps:
             scored = engine.score(batch, batch_size)

@@ -134,7 +134,7 @@ class Steps(Progress):
     def __init__(self):
         self.total = self.done = 0
 
-    def start(self, task, total):
+    def start(self, task, total, unit="", done=0):
         self.total += total
 
     def advance(self, steps=1, note=""):

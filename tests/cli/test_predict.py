@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from conftest import random_rows, tiny_model
 
 import helixer_ft
-from helixer_ft.cli import main, prediction_output
+from helixer_ft.cli import main, progress_display
 from helixer_ft.formats.atomic import partial_path
 from helixer_ft.formats.model_h5 import write_model_file
 from tests.cli.workplace import CommandFolder
@@ -203,7 +203,7 @@ def test_precision(work):
 
 
 def test_progress_in_a_log(work, monkeypatch):
-    monkeypatch.setattr(prediction_output, "_LINE_SECONDS", 0)
+    monkeypatch.setattr(progress_display, "LINE_SECONDS", 0)
     result = work.run("--force")
     lines = [line for line in result.stderr.splitlines() if line.startswith("predicting: ")]
     assert len(lines) == 10

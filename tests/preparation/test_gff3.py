@@ -524,7 +524,7 @@ def test_progress_covers_the_file(tmp_path):
     class Counting(Progress):
         total, done, ended = 0, 0, 0
 
-        def start(self, task, total):
+        def start(self, task, total, unit="", done=0):
             assert task == "reading genes.gff3"
             self.total = total
 

@@ -153,7 +153,11 @@ def _write(
                     )
                     for file in files
                 ]
-                done = progress.track("Coverage", len(tasks), workers.read(tasks))
+                total = sum(map(_bases, tasks))
+                read = workers.read(tasks)
+                done = progress.track(
+                    "coverage", total, read, "bases", lambda item: _bases(item[0])
+                )
                 for task, values in done:
                     for region, own in zip(task.batch, values, strict=True):
                         _write_region(writers, task.track, region, own, reports[task.track])
@@ -169,6 +173,10 @@ def _write(
             f"{folder}: could not be written ({getattr(error, 'strerror', None) or error}). "
             "Nothing was changed there; free disk space, or give another --out-dir."
         ) from error
+
+
+def _bases(task: Task) -> int:
+    return sum(region.end - region.start for region in task.batch)
 
 
 def _write_region(

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.options import command_line
-from helixer_ft.cli.shared_options import output_options, threads_option
+from helixer_ft.cli.shared_options import options_file, output_options, threads_option
 from helixer_ft.cli.types import FILE
 from helixer_ft.preparation.coverage.request import (
     AUTO,
@@ -37,6 +38,12 @@ class _BigWigs(click.ParamType):
                 ctx,
             )
         return tuple(Path(part) for part in parts)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The path of the one file, or of the first."""
+        return [CompletionItem(incomplete, type="file")]
 
 
 def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -101,6 +108,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> t
     help="Where the new data files go.  [default: they replace the old ones, all at once]",
 )
 @threads_option("Processes that read")
+@options_file
 @output_options(
     verbose="The evidence for the strandedness too.",
     force="Replace coverage of that prefix, and files in --out-dir.",

@@ -4,6 +4,7 @@ import sys
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from helixer_ft.errors import HelixerFtError, is_out_of_memory
 
@@ -18,6 +19,17 @@ class Command(click.Command):
 
     `--debug` (a parameter of the command) lets the traceback through.
     """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Say of a value from a `--config` file where it stands."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadParameter as error:
+            name = error.param.name if error.param else None
+            if name and ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP:
+                text = f"{error.message} It is set in the file of --config."
+                raise click.BadParameter(text, ctx, error.param) from error
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -4,13 +4,14 @@ from typing import Any
 
 import click
 
-from helixer_ft.backend import select_backend
 from helixer_ft.cli.base import Command
+from helixer_ft.cli.computing import backend_for
 from helixer_ft.cli.shared_options import (
     HYBRIDMODEL_SCORING_NOTE,
-    backend_option,
+    computing_options,
     hybridmodel_options,
     load_model_option,
+    options_file,
     output_options,
     overlap_options,
     precision_option,
@@ -46,7 +47,7 @@ from helixer_ft.evaluation.request import EvaluateRequest
 )
 @windows_at_once
 @precision_option(EvaluateRequest.precision)
-@backend_option
+@computing_options
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -58,6 +59,7 @@ from helixer_ft.evaluation.request import EvaluateRequest
 @click.option(
     "--csv", type=FILE, metavar="FILE", help="Write every number to this file too, one a line."
 )
+@options_file
 @output_options(
     verbose="Calibration of each class, and distances and calibration of each species too.",
     force="Overwrite the table of --csv.",
@@ -88,7 +90,7 @@ def command(**options: Any) -> None:
             )
         },
     )  # fmt: skip
-    backend = select_backend(options["backend"], options["gpu_id"])
+    backend = backend_for(options)
 
     from helixer_ft.cli.evaluation_output import EvaluationPrinter
     from helixer_ft.evaluation.evaluate import evaluate

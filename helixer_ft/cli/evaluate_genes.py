@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.shared_options import output_options
+from helixer_ft.cli.shared_options import options_file, output_options
 from helixer_ft.cli.types import FILE, name_list
 
 
@@ -39,6 +39,7 @@ from helixer_ft.cli.types import FILE, name_list
     help="Compare on these sequences only (separated by commas, repeatable).  [default: those on "
     "which the reference has coding genes]",
 )
+@options_file
 @output_options(outcome="the scores")
 def command(**options: Any) -> None:
     """Score predicted GFF3 against a reference, gene by gene.

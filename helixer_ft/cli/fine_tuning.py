@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from helixer_ft.backend import select_backend
+from helixer_ft.cli.computing import backend_for
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError
 
@@ -17,7 +17,7 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
     printer.model(options["load_model_path"])
     for notice in _hybridmodel_notices(command, options):
         printer.notice(notice)
-    backend = select_backend(options["backend"], options["gpu_id"])
+    backend = backend_for(options)
 
     from helixer_ft.training.estimate import estimate
     from helixer_ft.training.fine_tune import run

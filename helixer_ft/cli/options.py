@@ -9,7 +9,7 @@ import click
 
 from helixer_ft.cli.shared_options import (
     Decorator,
-    backend_option,
+    computing_options,
     config_option,
     hybridmodel_options,
     in_order,
@@ -114,8 +114,8 @@ _OPTIONS: list[Decorator] = [
         "--dry-run", is_flag=True,
         help="Check everything, say what would train, stop before training.",
     ),
-    backend_option,
-    config_option("A run's config.toml, repeated; options given here override."),
+    computing_options,
+    config_option("Options of a run, repeated: its config.toml"),
     output_options(
         verbose="Layer table and confusion matrices too.",
         force="Overwrite the output of an earlier run.",

@@ -6,16 +6,17 @@ from typing import Any
 
 import click
 
-from helixer_ft.backend import select_backend
 from helixer_ft.cli.base import Command
+from helixer_ft.cli.computing import backend_for
 from helixer_ft.cli.options import command_line
 from helixer_ft.cli.shared_options import (
     HYBRIDMODEL_SCORING_NOTE,
-    backend_option,
+    computing_options,
     coverage_norm_option,
     coverage_prefix_option,
     hybridmodel_options,
     load_model_option,
+    options_file,
     output_options,
     overlap_options,
     precision_option,
@@ -120,7 +121,8 @@ from helixer_ft.inference.request import (
     f"{HelixerPostSettings.min_coding_length}]",
 )
 @precision_option(PredictRequest.precision)
-@backend_option
+@computing_options
+@options_file
 @output_options(
     verbose="The model and the windows too.", force="Overwrite the output of an earlier run."
 )
@@ -161,7 +163,7 @@ def command(**options: Any) -> None:
             )
         },
     )  # fmt: skip
-    backend = select_backend(options["backend"], options["gpu_id"])
+    backend = backend_for(options)
 
     from helixer_ft.cli.prediction_output import PredictionPrinter
     from helixer_ft.inference.predict import predict

@@ -6,7 +6,7 @@ import click
 
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.options import command_line
-from helixer_ft.cli.shared_options import output_options, threads_option
+from helixer_ft.cli.shared_options import options_file, output_options, threads_option
 from helixer_ft.cli.types import FILE, name_list
 from helixer_ft.errors import InputError
 from helixer_ft.preparation.request import (
@@ -115,6 +115,7 @@ from helixer_ft.preparation.samples import Sample, read_sheet, species_of
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the split.")
 @threads_option()
 @click.option("--dry-run", is_flag=True, help="Check and report everything, write nothing.")
+@options_file
 @output_options(force="Overwrite the files of an earlier run.")
 def command(**options: Any) -> None:
     """Make training, validation and test data from FASTA and GFF3.

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from helixer_ft.backend import determinism
 from helixer_ft.cli.output import Printer, matrix_table, plain_table
+from helixer_ft.hardware import hardware
 from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
 from helixer_ft.network.coverage import track_list
 from helixer_ft.progress import duration_text, size_text
@@ -155,6 +157,8 @@ def outcome_dict(outcome: "Outcome") -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
         "save_model_path": str(outcome.prepared.request.save_model_path),
         "versions": outcome.versions,
+        "hardware": hardware().to_dict(),
+        "determinism": determinism(),
     }
     if outcome.test:
         result["test"] = {

@@ -91,14 +91,19 @@ def precision_option(default: str, **kwargs: Any) -> Decorator:
     )  # fmt: skip
 
 
-def backend_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--backend`."""
-    return click.option(
+computing_options = in_order([
+    click.option(
         "--backend", type=click.Choice(["auto", "tensorflow", "jax"]), default="auto",
         show_default=True,
         help="Keras backend. auto: KERAS_BACKEND if set, else the one that sees an accelerator, "
         "else JAX where installed, else TensorFlow.",
-    )(function)  # fmt: skip
+    ),
+    click.option(
+        "--deterministic", is_flag=True,
+        help="The same bits each time on a GPU too, and slower; on the CPU they are without it.",
+    ),
+])  # fmt: skip
+"""`--backend` and `--deterministic`."""
 
 
 def threads_option(what: str = "") -> Decorator:
@@ -113,8 +118,12 @@ def config_option(text: str) -> Decorator:
     """`--config`."""
     return click.option(
         "--config", type=FILE, metavar="FILE", is_eager=True, expose_value=False,
-        callback=load_config, help=text,
+        callback=load_config, help=f"{text}; those given here override.",
     )  # fmt: skip
+
+
+options_file = config_option("Options of this command in a TOML file, named with _ for -")
+"""`--config` of a command that writes no such file itself."""
 
 
 def output_options(

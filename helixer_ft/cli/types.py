@@ -1,10 +1,12 @@
 """Kinds of values that several commands take."""
 
+import glob
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.released_models import LINEAGES, find_released
@@ -31,6 +33,15 @@ class ModelPath(click.ParamType):
             return find_released(str(value))
         except InputError as error:
             self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Paths; a lineage where no path begins so, as a shell would not show both."""
+        lineages = [CompletionItem(name) for name in LINEAGES if name.startswith(incomplete)]
+        if lineages and not any(Path().glob(f"{glob.escape(incomplete)}*")):
+            return lineages
+        return [CompletionItem(incomplete, type="file")]
 
 
 class WeightList(click.ParamType):

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from helixer_ft.backend import versions
+from helixer_ft.backend import chosen_options, determinism, versions
 from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.hardware import hardware
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
 from helixer_ft.network.weights import LayerWeights
@@ -34,7 +35,7 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
     started = time.monotonic()
     request, plan, base = prepared.request, prepared.plan, prepared.base
     folder = RunFolder(request.save_model_path)
-    folder.create(request.command, request.options())
+    folder.create(request.command, request.options() | chosen_options())
     if prepared.caches_features:
         prepared = _with_features(prepared, progress)
     engine = None
@@ -297,6 +298,8 @@ def _provenance(prepared: PreparedRun) -> dict[str, str]:
         "data_fingerprints": json.dumps(data),
         "settings": json.dumps(_settings(prepared)),
         "versions": json.dumps(versions()),
+        "hardware": json.dumps(hardware().to_dict()),
+        "determinism": determinism(),
         "command_line": request.command_line,
     }
     if base.file.provenance:

@@ -100,9 +100,10 @@ class Task:
     @property
     def left(self) -> str:
         """ "12 min left", or "" where it is not known."""
-        if not self.total or not self.speed:
+        speed = self.speed
+        if not self.total or not speed:
             return ""
-        return f"{duration_text(max(self.total - self.done, 0) / self.speed)} left"
+        return f"{duration_text(max(self.total - self.done, 0) / speed)} left"
 
 
 def bar_line(task: Task, width: int, *, ascii_only: bool = False) -> Text:
@@ -200,15 +201,19 @@ class TerminalDisplay:
         self._live = None
 
     def _render(self) -> Group:
+        """The region as it shall look now; rich asks for it in a thread of its own, so that what
+        is shown may change meanwhile.
+        """
+        task, checks = self._task, list(self._checks)
         width, height = self._console.size
         lines: list[Text] = []
-        if self._checks:
+        if checks:
             last = max(1, min(_SHOWN_CHECKS, height - _LINES_BESIDE))
-            texts = check_table.table(self._checks, width, last=last)
+            texts = check_table.table(checks, width, last=last)
             lines = [Text(text[:width], no_wrap=True, overflow="crop") for text in texts]
-        if self._task is not None:
+        if task is not None:
             ascii_only = self._console.options.ascii_only
-            lines.append(bar_line(self._task, width - 1, ascii_only=ascii_only))
+            lines.append(bar_line(task, width - 1, ascii_only=ascii_only))
         return Group(*lines)
 
 

@@ -159,7 +159,9 @@ def _labels(
     ]
     total = np.zeros((2, 4), np.int64)
     starts = range(0, windows, _AT_ONCE)
-    for start in progress.track(f"reading {path.name}", len(starts), starts, "chunks"):
+    task = f"reading {path.name}"
+    chunks = progress.track(task, windows, starts, "windows", lambda i: min(_AT_ONCE, windows - i))
+    for start in chunks:
         labels = classes[start : start + _AT_ONCE] != 0
         valid = weights[start : start + _AT_ONCE] != 0
         total[0] += labels.sum(axis=(0, 1))

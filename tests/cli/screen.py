@@ -24,10 +24,8 @@ class Screen:
     ----------
     lines
         What is left on it.
-    widest
-        Columns of the widest line that ever was there, as far as it was not wrapped.
     wrapped
-        How often a line did not fit.
+        Lines that did not fit.
     colours
         The codes of styles and colours that came (SGR).
     """
@@ -35,7 +33,7 @@ class Screen:
     def __init__(self, width: int) -> None:
         self.width = width
         self.lines = [""]
-        self.wrapped = 0
+        self.wrapped: list[str] = []
         self.colours: set[str] = set()
         self._row = self._column = 0
 
@@ -61,7 +59,7 @@ class Screen:
             assert values == "2"
             self.lines[self._row] = ""
         else:
-            assert private and kind in "hl", f"unknown control sequence {match[0]!r}"
+            assert private + kind in ("?h", "?l"), f"unknown control sequence {match[0]!r}"
 
     def _put(self, character: str) -> None:
         if character == "\r":
@@ -73,7 +71,7 @@ class Screen:
         else:
             assert character.isprintable(), f"control character {character!r}"
             if self._column == self.width:
-                self.wrapped += 1
+                self.wrapped.append(self.lines[self._row])
                 self._put("\r")
                 self._put("\n")
             line = self.lines[self._row].ljust(self._column)
@@ -84,15 +82,14 @@ class Screen:
 def in_terminal(
     arguments: list[object], width: int, cwd: Path, **environment: str
 ) -> tuple[int, Screen, str]:
-    """Run helixer-ft with a terminal of 24 lines: its exit status, the screen, all that came."""
+    """Run Python with a terminal of 24 lines: its exit status, the screen, all that came."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     unset = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TERM")
     inherited = {key: value for key, value in os.environ.items() if key not in unset}
-    command = "from helixer_ft.cli import main; main(prog_name='helixer-ft')"
     root = str(Path(__file__).parents[2])
     child = subprocess.Popen(
-        [sys.executable, "-c", command, *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
         stdin=slave, stdout=slave, stderr=slave, cwd=cwd,
         env=inherited | {"TERM": "xterm-256color", "PYTHONPATH": root} | environment,
     )  # fmt: skip

@@ -107,9 +107,10 @@ def test_deterministic_runs_of_both_backends(tmp_path, data_dir, name):
 
     def tuned(path: Path, *options: str) -> tuple[str, dict]:
         arguments = ["-l", "base.h5", "-d", data_dir, "-s", path, "-e", "1", "-b", "4", "-q"]
+        arguments += ["--backend", name, *options]
         environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
         done = subprocess.run(
-            [sys.executable, "-c", STATE, "whole", *map(str, arguments), "--backend", name, *options],
+            [sys.executable, "-c", STATE, "whole", *map(str, arguments)],
             cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

@@ -19,8 +19,8 @@ def command(ctx: click.Context, shell: str) -> None:
 
     \b
     Examples:
-      helixer-ft completion bash > ~/.local/share/bash-completion/completions/helixer-ft
-      helixer-ft completion zsh > ~/.zfunc/_helixer-ft  # fpath+=~/.zfunc; compinit
+      helixer-ft completion bash >> ~/.bashrc
+      helixer-ft completion zsh >> ~/.zshrc
       helixer-ft completion fish > ~/.config/fish/completions/helixer-ft.fish
     """
     kind = get_completion_class(shell)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from helixer_ft.errors import Interrupted
+
 Item = TypeVar("Item")
 
 
@@ -37,6 +39,15 @@ class Progress:
     def finish(self) -> None:
         """The present task is done."""
 
+    def interrupted(self) -> bool:
+        """Whether the work is asked to stop where it can be gone on with later."""
+        return False
+
+    def stop_if_interrupted(self) -> None:
+        """Called between two steps of a long task: raises `Interrupted` where it should stop."""
+        if self.interrupted():
+            raise Interrupted("nothing was trained yet, so the run will start from the beginning.")
+
     def track(
         self,
         task: str,
@@ -51,6 +62,7 @@ class Progress:
             for item in items:
                 yield item
                 self.advance(size(item))
+                self.stop_if_interrupted()
         finally:
             self.finish()
 

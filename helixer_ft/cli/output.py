@@ -12,6 +12,7 @@ from rich.table import Table
 
 from helixer_ft.cli.progress_display import LogDisplay, Task, TerminalDisplay
 from helixer_ft.formats.released_models import model_folder
+from helixer_ft.interruption import Stop
 from helixer_ft.progress import Progress
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Printer(Progress):
         self.as_json = as_json
         self.out = TextConsole(highlight=False)
         self.err = TextConsole(stderr=True, highlight=False)
+        self.stop = Stop()
         self._display: TerminalDisplay | LogDisplay | None = None
         if not quiet:
             live = self.err.file.isatty() and not self.err.is_dumb_terminal
@@ -104,6 +106,9 @@ class Printer(Progress):
     def finish(self) -> None:
         if self._display is not None:
             self._display.finish()
+
+    def interrupted(self) -> bool:
+        return self.stop.requested()
 
 
 def matrix_table(

@@ -66,11 +66,6 @@ def window_figure(view: WindowView) -> Markup:
         return as_svg(drawn, f"window-{view.kind}", description)
 
 
-def bases_per_column(view: WindowView) -> int:
-    """Most bases that one column of a track stands for."""
-    return int(np.diff([*_column_starts(len(view.truth)), len(view.truth)]).max())
-
-
 def _column_starts(n: int) -> np.ndarray:
     return np.unique(np.linspace(0, n, min(n, COLUMNS), endpoint=False).astype(np.int64))
 

@@ -1,5 +1,6 @@
 """What all pages share: templates that escape whatever they are given, and how numbers are set."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from helixer_ft.formats import atomic
-from helixer_ft.metrics import Interval
+from helixer_ft.metrics import GENIC_CLASSES, Interval
 from helixer_ft.progress import duration_text
 
 MINUS = "\N{MINUS SIGN}"
-_COMPOSITES = {"sub_genic": "sub-genic", "legacy_cds": "legacy CDS"}
+_NAMES = {"sub_genic": "sub-genic", "legacy_cds": "legacy CDS", "none": "no phase"}
+_FIRST = ("genic", *GENIC_CLASSES)
 
 
 def write_page(template: str, path: Path, **values: Any) -> None:
@@ -45,6 +47,8 @@ def _environment() -> Environment:
         "percent": percent,
         "duration": duration_text,
         "class_name": class_name,
+        "in_order": in_order,
+        "sentence": sentence,
     }
     return environment
 
@@ -70,5 +74,16 @@ def percent(share: float) -> str:
 
 
 def class_name(name: str) -> str:
-    """What a class or a composite score is called on a page."""
-    return _COMPOSITES.get(name, name)
+    """What a class, a phase or a composite score is called on a page."""
+    return _NAMES.get(name, name)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of scores as tables have them: what decides first, then the classes, then the rest."""
+    names = list(names)
+    return [*_FIRST, *(name for name in names if name not in _FIRST)]
+
+
+def sentence(text: str) -> str:
+    """A message as a sentence: it begins with a capital."""
+    return text[:1].upper() + text[1:]

@@ -17,8 +17,8 @@ from helixer_ft.report.figures import (
     loss_curve,
     shares_figure,
 )
-from helixer_ft.report.genome_view import bases_per_column, window_figure
-from helixer_ft.report.page import interval, percent, score, signed, write_page
+from helixer_ft.report.genome_view import window_figure
+from helixer_ft.report.page import in_order, interval, percent, score, signed, write_page
 from helixer_ft.training.history import overfitting_began
 from helixer_ft.training.outcome import Comparison, Outcome
 from helixer_ft.training.scoring import DatasetScore
@@ -154,7 +154,6 @@ class _Window:
     figure: Markup
     errors: tuple[int, int]
     masked_share: float
-    per_column: int
 
 
 def _window(view: WindowView) -> _Window:
@@ -164,7 +163,6 @@ def _window(view: WindowView) -> _Window:
         figure=window_figure(view),
         errors=(view.errors(view.before), view.errors(view.after)),
         masked_share=1 - float(view.valid.mean()),
-        per_column=bases_per_column(view),
     )
 
 
@@ -186,7 +184,7 @@ def _coverage(outcome: Outcome) -> dict[str, Any] | None:
         "columns": list(columns),
         "rows": [
             (name, [(of.genic | of.phase)[name].f1 for of in columns.values()])
-            for name in coverage.tuned.genic | coverage.tuned.phase
+            for name in in_order(coverage.tuned.genic | coverage.tuned.phase)
         ],
     }
 

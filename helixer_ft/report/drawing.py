@@ -59,11 +59,20 @@ _LONG_NUMBER = re.compile(r"\d+\.\d{3,}")
 
 
 @contextmanager
-def figure(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
-    """A figure of so many inches with one pair of axes, in the style of the pages."""
+def figure(
+    width: float,
+    height: float,
+    *,
+    left: float,
+    right: float = 0.15,
+    top: float = 0.25,
+    bottom: float = 0.3,
+) -> Iterator[tuple[Figure, Axes]]:
+    """A figure with one pair of axes in the style of the pages; size and margins in inches."""
     with mpl.rc_context(_STYLE):
-        drawn = Figure(figsize=(width, height), layout="constrained")
-        yield drawn, drawn.subplots()
+        drawn = Figure(figsize=(width, height))
+        box = (left / width, bottom / height)
+        yield drawn, drawn.add_axes((*box, 1 - right / width - box[0], 1 - top / height - box[1]))
 
 
 def as_svg(drawn: Figure, name: str, description: str) -> Markup:

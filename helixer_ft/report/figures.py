@@ -28,7 +28,7 @@ _LABELLED = 0.06
 def f1_figure(compared: Comparison) -> Markup:
     """F1 before and after, per class."""
     before, after = compared.baseline.genic, compared.tuned.genic
-    with figure(_HALF, 2.6) as (drawn, axes):
+    with figure(_HALF, 2.6, left=0.8) as (drawn, axes):
         _class_rows(axes)
         for row, name in enumerate(_SHOWN):
             old, new = before[name].f1, after[name].f1
@@ -45,7 +45,7 @@ def f1_figure(compared: Comparison) -> Markup:
 
 def change_figure(compared: Comparison) -> Markup:
     """Changes in F1 with their intervals, per class."""
-    with figure(_HALF, 2.6) as (drawn, axes):
+    with figure(_HALF, 2.6, left=0.8) as (drawn, axes):
         _class_rows(axes)
         axes.axvline(0, color=COLOURS["muted"], linewidth=1)
         for row, name in enumerate(_SHOWN):
@@ -98,7 +98,7 @@ def _curves(
     validation = np.array([value(check.validation) for check in checks])
     subset = np.array([value(check.subset) for check in checks])
     few = len(checks) <= _FEW_CHECKS
-    with figure(_HALF, 3.0) as (drawn, axes):
+    with figure(_HALF, 3.0, left=0.45, bottom=0.45) as (drawn, axes):
         if began is not None:
             axes.axvspan(began, numbers[-1], color=COLOURS["wrong"], alpha=0.08, linewidth=0)
         axes.fill_between(
@@ -139,7 +139,7 @@ def shares_figure(summaries: Sequence[SetSummary]) -> Markup:
         for summary in summaries
         for kind, shares in (("all", summary.fractions), ("valid", summary.valid_fractions))
     ]
-    with figure(_FULL, 0.45 + 0.3 * len(bars)) as (drawn, axes):
+    with figure(_FULL, 0.4 + 0.3 * len(bars), left=1.25, right=0.3, top=0.05) as (drawn, axes):
         for row, (_, shares) in enumerate(bars):
             left = 0.0
             for label, role, share in zip(GENIC_CLASSES, CLASS_ROLES, shares.tolist(), strict=True):

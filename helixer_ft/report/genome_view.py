@@ -29,7 +29,7 @@ def window_figure(view: WindowView) -> Markup:
     n = len(view.truth)
     starts = _column_starts(n)
     masked = ~_most(view.valid, starts, 2).astype(bool)
-    with figure(_WIDTH, _HEIGHT) as (drawn, axes):
+    with figure(_WIDTH, _HEIGHT, left=0.8, right=0.3, top=0.05) as (drawn, axes):
         for name, classes in (
             ("reference", view.truth % NO_CLASS),
             ("untouched", view.before),
@@ -111,14 +111,16 @@ def _draw_classes(
 def _draw_errors(axes: Axes, middle: float, wrong: np.ndarray, starts: np.ndarray, n: int) -> None:
     """Share of wrong bases, column by column, as a strip."""
     share = np.add.reduceat(wrong, starts, dtype=np.int64) / np.diff(np.append(starts, n))
+    bottom = middle + 0.16
+    axes.plot([0, n], [bottom, bottom], color=COLOURS["line"], linewidth=0.5)
+    if not wrong.any():
+        return
     changes = np.flatnonzero(np.append(True, share[1:] != share[:-1]))
     edges = np.append(starts[changes], n)
     heights = np.append(share[changes], share[-1])
-    bottom = middle + 0.16
     axes.fill_between(
         edges, bottom, bottom - 0.34 * heights, step="post", color=COLOURS["wrong"], linewidth=0
     )
-    axes.plot([0, n], [bottom, bottom], color=COLOURS["line"], linewidth=0.5)
 
 
 def _label_coordinates(axes: Axes, view: WindowView) -> None:

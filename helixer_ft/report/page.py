@@ -1,5 +1,6 @@
 """What all pages share: templates that escape whatever they are given, and how numbers are set."""
 
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def write_page(template: str, path: Path, **values: Any) -> None:
     atomic.write_bytes(path, text.encode("utf-8", "replace"), force=True)
 
 
+@functools.cache
 def _environment() -> Environment:
     loader = PackageLoader("helixer_ft.report")
     environment = Environment(

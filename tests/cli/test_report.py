@@ -11,7 +11,7 @@ from tests.report.html_page import Page
 
 
 @pytest.fixture
-def arguments(model_path, data_dir, test_path, tmp_path) -> list[str]:
+def arguments(pages, model_path, data_dir, test_path, tmp_path) -> list[str]:
     return [
         *("freeze", "--keep-head", "-l", str(model_path), "-d", str(data_dir)),
         *("-t", str(test_path), "-s", str(tmp_path / "tuned.h5"), "-e", "1", "-b", "4"),

@@ -53,8 +53,8 @@ _STYLE: Any = {
     "lines.solid_capstyle": "round",
     "path.simplify": True,
 }
-_SIZE = re.compile(r'width="[\d.]+pt" height="[\d.]+pt"')
 _FONT = re.compile(r"(?:font-family: [^;\"]*;? ?)|(?<=px )'DejaVu Sans'[^;\"]*")
+_ATTRIBUTE = re.compile(r'="[^"]*"')
 _LONG_NUMBER = re.compile(r"\d+\.\d{3,}")
 
 
@@ -104,6 +104,11 @@ def as_svg(drawn: Figure, name: str, description: str) -> Markup:
     body = re.sub(r"<style.*?</style>", "", body, flags=re.S)  # would hold for the whole page
     body = body.replace("xlink:href", "href")
     body = _FONT.sub("", body)
-    body = _LONG_NUMBER.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), body)
+    body = _ATTRIBUTE.sub(lambda found: _LONG_NUMBER.sub(_shorter, found[0]), body)
     title = f'<title id="{name}-title">{escape(description)}</title>'
     return Markup(f'<svg role="img" aria-labelledby="{name}-title" {box[0]}>{title}{body}')
+
+
+def _shorter(number: re.Match[str]) -> str:
+    """Hundredths of a point are enough to draw by."""
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")

@@ -12,6 +12,7 @@ from helixer_ft.errors import HelixerFtError
 from helixer_ft.formats.model_h5 import file_sha256
 from helixer_ft.metrics import accuracy
 from helixer_ft.report import write_report
+from helixer_ft.report.figures import loss_curve
 from helixer_ft.report.genome_view import COLUMNS, window_figure
 from helixer_ft.report.page import percent, score, signed
 from helixer_ft.report.run_page import verdict_sentences
@@ -276,3 +277,11 @@ def test_a_report_that_cannot_be_written_leaves_the_last_one(tmp_path):
     path.mkdir()
     with pytest.raises(HelixerFtError, match="folder"):
         write_report(outcome(tmp_path), path)
+
+
+def test_labels_of_a_flat_curve_keep_their_decimals():
+    checks = [check(number, 0.5, 0.5 + 0.001 * number) for number in range(4)]
+    svg = str(loss_curve(checks, checks[1], None))
+    labels = re.findall(r">(0\.\d+)</text>", svg)
+    assert len(labels) == len(set(labels)) > 3
+    assert all(0.49 < float(label) < 0.51 for label in labels)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from helixer_ft.cli.computing import backend_for
@@ -11,6 +12,7 @@ from helixer_ft.interruption import stop_on_signals
 
 if TYPE_CHECKING:
     from helixer_ft.cli.run_output import RunPrinter
+    from helixer_ft.training.outcome import Outcome
     from helixer_ft.training.settings import TrainingSettings
 
 
@@ -81,7 +83,21 @@ def _run(
             return
         with printer:
             outcome = run(prepared, printer)
-        printer.outcome(outcome, verbose=options["verbose"])
+        printer.outcome(outcome, _report(outcome, printer), verbose=options["verbose"])
+
+
+def _report(outcome: "Outcome", printer: "RunPrinter") -> Path | None:
+    """Write the page about a run; where that fails, the run's result is shown all the same."""
+    from helixer_ft.report import write_report
+    from helixer_ft.training.run_folder import RunFolder
+
+    path = RunFolder(outcome.prepared.request.save_model_path).report_path
+    try:
+        write_report(outcome, path)
+    except Exception as error:  # whatever it is, hours of training must not end in it
+        printer.warning(f"{path}: the report could not be written: {error}")
+        return None
+    return path
 
 
 def _hybridmodel_notices(command: str, options: dict[str, Any]) -> list[str]:

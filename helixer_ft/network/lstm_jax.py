@@ -5,11 +5,16 @@ thousands of small products and additions. Here the loop carries what must be ca
 the gradients of all weights are matrix products over all steps.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
+
+BATCH_AXIS = "batch"
+"""Of the devices that share the work on a batch."""
 
 
 def bidirectional_lstm(inputs: Any, forward: tuple[Any, ...], backward: tuple[Any, ...]) -> Any:
@@ -30,6 +35,21 @@ def bidirectional_lstm(inputs: Any, forward: tuple[Any, ...], backward: tuple[An
     )
     states = [_lstm(x, forward, False), _lstm(x, backward, True)]
     return jnp.concatenate(states, axis=-1).astype(inputs.dtype)
+
+
+def on_each_device(recurrence: Callable[..., Any]) -> Callable[..., Any]:
+    """A recurrence (inputs, weights, weights) for a batch that is split over devices.
+
+    Each computes its own sequences from the first step to the last one: XLA would look for a way to
+    split the loop (and cannot split cuDNN's). On one device it is the recurrence itself.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return recurrence
+    split, whole = PartitionSpec(BATCH_AXIS), PartitionSpec()
+    return jax.shard_map(
+        recurrence, mesh=mesh, in_specs=(split, whole, whole), out_specs=split, check_vma=False
+    )
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -97,13 +97,12 @@ class _Loop:
         settings = self.settings
         order = epoch_order(len(self.data.training), settings.seed, epoch)
         n_batches = math.ceil(len(order) / settings.batch_size)
-        loaded = read_ahead(
-            self.data.training.read, batches(len(order), settings.batch_size, order)
-        )
+        read = self.engine.reading(self.data.training.read, self.batch_size)
+        loaded = read_ahead(read, batches(len(order), settings.batch_size, order))
         self.progress.start(f"epoch {epoch}", n_batches)
         try:
-            for batch, read in enumerate(loaded, start=1):
-                self._train_batch(epoch, batch, read)
+            for batch, loaded_batch in enumerate(loaded, start=1):
+                self._train_batch(epoch, batch, loaded_batch)
                 if batch % settings.accumulate == 0 or batch == n_batches:
                     self.engine.update()
                 every = settings.check_every_nth_batch
@@ -122,7 +121,7 @@ class _Loop:
     def _train_batch(self, epoch: int, number: int, batch: Batch) -> None:
         loss, _ = self.engine.add_gradients(batch, self.batch_size)
         self._require_finite(loss, "training", epoch, number)
-        self.losses.append((len(batch), loss))
+        self.losses.append((batch.n, loss))
         self.progress.advance(note=f"loss {loss:.4f}")
 
     def _check(self, epoch: int, batch: int) -> bool:

@@ -1,15 +1,20 @@
 """Gradient steps and scoring on a backend: one module per backend behind one interface."""
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.engine.base import Engine, ScoredBatch
+from helixer_ft.training.engine.base import Devices, Engine, Forward, Read, ScoredBatch
 from helixer_ft.training.resources import ProcessMemory
 
-__all__ = ["Engine", "ScoredBatch", "device_memory", "engine_class", "forward_function"]
+__all__ = [
+    "Devices",
+    "Engine",
+    "Forward",
+    "Read",
+    "ScoredBatch",
+    "device_memory",
+    "engine_class",
+    "forward_function",
+]
 
 
 def engine_class() -> type[Engine]:
@@ -38,14 +43,18 @@ def device_memory() -> ProcessMemory:
     return ProcessMemory()
 
 
-def forward_function(model: Any) -> Callable[[Batch], np.ndarray]:
-    """A Keras model compiled for inference, on batches of one size: their bases, and their coverage
-    where the model takes it.
+def forward_function(model: Any, devices: Devices = "one") -> Forward:
+    """A Keras model compiled for inference.
+
+    On the devices of all processes, each process calls it at the same point of its work, and gets
+    the output of the whole batch.
     """
     import keras
 
     if keras.backend.backend() == "jax":
-        from helixer_ft.training.engine.jax import forward
-    else:
-        from helixer_ft.training.engine.tensorflow import forward
-    return forward(model)
+        from helixer_ft.training.engine.jax import JaxForward
+
+        return JaxForward(model, devices)
+    from helixer_ft.training.engine.tensorflow import TensorFlowForward
+
+    return TensorFlowForward(model)

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from helixer_ft.training.engine.base import Devices, Engine, Forward, Read, ScoredBatch
+from helixer_ft.training.engine.base import Devices, Engine, EngineState, Forward, Read, ScoredBatch
 from helixer_ft.training.resources import ProcessMemory
 
 __all__ = [
     "Devices",
     "Engine",
+    "EngineState",
     "Forward",
     "Read",
     "ScoredBatch",

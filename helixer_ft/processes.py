@@ -95,7 +95,11 @@ class Processes:
         """Whether the flag is set in any process; all call this at the same point of their work."""
         return flag
 
-    def require_same(self, **values: Any) -> None:
+    def stop_together(self, flag: bool) -> bool:
+        """`any`, after which all end alike where it is true: none has to be told by another."""
+        return flag
+
+    def require_same(self, values: Mapping[str, Any]) -> None:
         """Refuse values (anything that JSON can hold) that are not the same in all processes.
 
         All call this at the same point of their work, which is where they wait for one another.
@@ -115,6 +119,7 @@ class _JaxProcesses(Processes):
     tell: Tell
     resumable: Callable[[], bool]
     client: Any = None
+    all_stop: bool = False
     _calls: int = 0
     _ending: threading.Lock = field(default_factory=threading.Lock)
 
@@ -127,6 +132,10 @@ class _JaxProcesses(Processes):
 
         return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
+    def stop_together(self, flag: bool) -> bool:
+        self.all_stop = self.any(flag)
+        return self.all_stop
+
     def gather(self, text: str) -> list[str]:
         """A text of each process, in their order."""
         self._calls += 1
@@ -137,16 +146,17 @@ class _JaxProcesses(Processes):
             for index in range(self.count)
         ]
 
-    def require_same(self, **values: Any) -> None:
-        first, *others = (json.loads(text) for text in self.gather(json.dumps(values)))
+    def require_same(self, values: Mapping[str, Any]) -> None:
+        first, *others = (json.loads(text) for text in self.gather(json.dumps(dict(values))))
         for index, other in enumerate(others, start=1):
-            names = [name for name in first if first[name] != other[name]]
+            names = [name for name in sorted(first | other) if first.get(name) != other.get(name)]
             if names:
                 name = names[0]
                 raise InputError(
-                    f"the processes of this run differ in their {', '.join(names)}: process 0 has "
-                    f"{_shortened(first[name])}, process {index} {_shortened(other[name])}. Start "
-                    "all with the same command, versions and files (except --process-id)."
+                    f"the processes of this run differ in: {', '.join(names)}; process 0 has "
+                    f"{_shortened(first.get(name))} for {name}, process {index} has "
+                    f"{_shortened(other.get(name))}. Start all with the same command (except "
+                    "--process-id), versions and files."
                 )
 
     # -- ends --------------------------------------------------------------------------------
@@ -327,6 +337,9 @@ def started(
         yield processes
     except BaseException as error:
         failure = error
+        if processes.all_stop:
+            _disconnect()
+            raise
         if isinstance(error, Exception) and any(sign in str(error) for sign in _SIGNS):
             time.sleep(3 * _POLL_SECONDS)  # the other one may have told why
             failure = processes.lost(_first_line(error))
@@ -360,6 +373,7 @@ def _connect(launch: Launch, tell: Tell, resumable: Callable[[], bool]) -> _JaxP
             "machines reach one another, and that the port is free (another one: --coordinator "
             "HOST:PORT)."
         ) from error
+    _silence_libraries()
     processes = _JaxProcesses(launch, tell, resumable, distributed.global_state.client)
     processes.watch()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -376,6 +390,16 @@ def _connect(launch: Launch, tell: Tell, resumable: Callable[[], bool]) -> _JaxP
     if gpus is not None:
         jax.config.update("jax_cuda_visible_devices", ",".join(map(str, gpus)))
     return processes
+
+
+def _silence_libraries() -> None:
+    """Keep what native libraries print to standard output (Gloo does) out of the results."""
+    sys.stdout.flush()
+    out = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    sys.stdout = os.fdopen(out, "w", encoding="utf-8")
 
 
 def _disconnect() -> None:

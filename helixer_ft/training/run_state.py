@@ -81,6 +81,8 @@ class RunState:
         By name; the one that goes on, or ended last, comes last.
     seconds
         Work done up to the last `save`.
+    writes
+        Whether this process is the one that keeps the file.
     """
 
     path: Path
@@ -88,6 +90,7 @@ class RunState:
     baseline: dict[str, DatasetScore] = field(default_factory=dict)
     trainings: dict[str, Training] = field(default_factory=dict)
     seconds: float = 0.0
+    writes: bool = True
 
     def start_clock(self) -> None:
         """From now on time passes."""
@@ -126,6 +129,8 @@ class RunState:
             Writing failed; the state before is there still.
         """
         self.seconds = self.elapsed()
+        if not self.writes:
+            return
         self.path.parent.mkdir(exist_ok=True)
         arrays: Arrays = {}
         record = {
@@ -145,6 +150,8 @@ class RunState:
 
     def remove(self) -> None:
         """The run is complete."""
+        if not self.writes:
+            return
         shutil.rmtree(self.path.parent, ignore_errors=True)
 
 

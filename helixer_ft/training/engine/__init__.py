@@ -13,6 +13,7 @@ __all__ = [
     "Read",
     "ScoredBatch",
     "device_memory",
+    "device_notice",
     "engine_class",
     "forward_function",
 ]
@@ -42,6 +43,19 @@ def device_memory() -> ProcessMemory:
 
         return of_jax()
     return ProcessMemory()
+
+
+def device_notice() -> str | None:
+    """What to say where there are several devices; None: there is one."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        from helixer_ft.training.engine.jax import device_notice as of_jax
+
+        return of_jax()
+    from helixer_ft.training.engine.tensorflow import device_notice as of_tensorflow
+
+    return of_tensorflow()
 
 
 def forward_function(model: Any, devices: Devices = "one") -> Forward:

@@ -134,13 +134,11 @@ class JaxEngine(Engine):
 
     def _take_state(self, optimizer: bool = True) -> None:
         """Copy the Keras variables: donated buffers must not be those of a variable."""
-        self._trainable = [self._copy(v) for v in self.model.trainable_variables]
-        self._fixed = [self._copy(v) for v in self.model.non_trainable_variables]
+        copy = self._shards.copy
+        self._trainable = [copy(v.value) for v in self.model.trainable_variables]
+        self._fixed = [copy(v.value) for v in self.model.non_trainable_variables]
         if optimizer and self.optimizer is not None:
-            self._state = [self._copy(v) for v in self.optimizer.variables]
-
-    def _copy(self, variable: Any) -> Any:
-        return self._shards.copy(np.array(variable.value))
+            self._state = [copy(v.value) for v in self.optimizer.variables]
 
 
 class _DeviceMemory(ProcessMemory):
@@ -166,6 +164,16 @@ class _DeviceMemory(ProcessMemory):
 def device_memory() -> ProcessMemory:
     """See `helixer_ft.training.engine.device_memory`."""
     return _DeviceMemory() if jax.local_devices()[0].memory_stats() else ProcessMemory()
+
+
+def device_notice() -> str | None:
+    """See `helixer_ft.training.engine.device_notice`."""
+    devices, processes = jax.device_count(), jax.process_count()
+    if devices == 1:
+        return None
+    kind = jax.local_devices()[0].device_kind
+    where = f" of {processes} processes" if processes > 1 else ""
+    return f"{devices} devices{where} share each batch ({kind})"
 
 
 class JaxForward(Forward):

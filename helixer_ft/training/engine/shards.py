@@ -80,7 +80,7 @@ class Shards:
 
     def copy(self, value: Any) -> Any:
         """A value that is the same in all processes, copied to every device."""
-        host = np.asarray(value)
+        host = np.array(value)
         return jax.make_array_from_process_local_data(self.whole, host, host.shape)
 
     def compile(self, function: Callable[..., Any], **options: Any) -> Any:

@@ -82,6 +82,17 @@ class TensorFlowEngine(Engine):
         return tf.constant(array)
 
 
+def device_notice() -> str | None:
+    """See `helixer_ft.training.engine.device_notice`."""
+    gpus = len(tf.config.get_visible_devices("GPU"))
+    if gpus < 2:
+        return None
+    return (
+        f"TensorFlow uses one of {gpus} GPUs. JAX uses all of them: pip install "
+        '"helixer-ft[cuda]", and --backend jax'
+    )
+
+
 class TensorFlowForward(Forward):
     """See `forward_function`."""
 

@@ -162,8 +162,7 @@ class _JaxProcesses(Processes):
     # -- ends --------------------------------------------------------------------------------
 
     def watch(self) -> None:
-        """End this process when another one tells that it ends, or JAX ends this one."""
-        _on_abort(self._aborted)
+        """End this process when another one tells that it ends."""
         threading.Thread(target=self._watch, name="processes", daemon=True).start()
 
     def announce(self, error: BaseException) -> None:
@@ -201,7 +200,10 @@ class _JaxProcesses(Processes):
                     time.sleep(3 * _POLL_SECONDS)
                 self._end(f"process {index} ended: {values['text']}", values["status"])
 
-    def _aborted(self) -> None:
+    def aborted(self) -> None:
+        """End this process with a message where JAX ends it."""
+        if self.client is None:
+            self._end(str(_not_found(self.launch, "JAX's last message is above")), 1)
         error = self.lost("JAX's last message is above")
         self._end(str(error), error.exit_code)
 
@@ -356,7 +358,8 @@ def _connect(launch: Launch, tell: Tell, resumable: Callable[[], bool]) -> _JaxP
     import jax
     from jax._src import distributed
 
-    os.environ.pop("JAX_LOCAL_DEVICE_IDS", None)
+    processes = _JaxProcesses(launch, tell, resumable)
+    _on_abort(processes.aborted)
     try:
         jax.distributed.initialize(
             launch.coordinator,
@@ -367,14 +370,9 @@ def _connect(launch: Launch, tell: Tell, resumable: Callable[[], bool]) -> _JaxP
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
         )
     except Exception as error:
-        raise HelixerFtError(
-            f"the {launch.count} processes of this run did not find one another at "
-            f"{launch.coordinator} ({_first_line(error)}). Check that all are started, that the "
-            "machines reach one another, and that the port is free (another one: --coordinator "
-            "HOST:PORT)."
-        ) from error
+        raise _not_found(launch, _first_line(error)) from error
+    processes.client = distributed.global_state.client
     _silence_libraries()
-    processes = _JaxProcesses(launch, tell, resumable, distributed.global_state.client)
     processes.watch()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     own = json.dumps([socket.gethostname(), visible or ""])
@@ -387,9 +385,17 @@ def _connect(launch: Launch, tell: Tell, resumable: Callable[[], bool]) -> _JaxP
     processes.beside = len(here)
     present = len([path for path in Path("/dev").glob("nvidia*") if path.name[6:].isdigit()])
     gpus = own_gpus(visible, present, here)
-    if gpus is not None:
+    if gpus is not None and "JAX_LOCAL_DEVICE_IDS" not in os.environ:
         jax.config.update("jax_cuda_visible_devices", ",".join(map(str, gpus)))
     return processes
+
+
+def _not_found(launch: Launch, reason: str) -> HelixerFtError:
+    return HelixerFtError(
+        f"the {launch.count} processes of this run did not find one another at "
+        f"{launch.coordinator} ({reason}). Check that all are started, that the machines reach one "
+        "another, and that the port is free (another one: --coordinator HOST:PORT)."
+    )
 
 
 def _silence_libraries() -> None:

@@ -5,16 +5,19 @@ thousands of small products and additions. Here the loop carries what must be ca
 the gradients of all weights are matrix products over all steps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 
 BATCH_AXIS = "batch"
 """Of the devices that share the work on a batch."""
+_devices: ContextVar[Mesh | None] = ContextVar("devices", default=None)
 
 
 def bidirectional_lstm(inputs: Any, forward: tuple[Any, ...], backward: tuple[Any, ...]) -> Any:
@@ -37,14 +40,23 @@ def bidirectional_lstm(inputs: Any, forward: tuple[Any, ...], backward: tuple[An
     return jnp.concatenate(states, axis=-1).astype(inputs.dtype)
 
 
-def on_each_device(recurrence: Callable[..., Any]) -> Callable[..., Any]:
-    """A recurrence (inputs, weights, weights) for a batch that is split over devices.
+@contextmanager
+def split_over(devices: Mesh) -> Iterator[None]:
+    """What is traced within the block is for a batch that is split over devices (`BATCH_AXIS`)."""
+    token = _devices.set(devices if devices.size > 1 else None)
+    try:
+        yield
+    finally:
+        _devices.reset(token)
 
-    Each computes its own sequences from the first step to the last one: XLA would look for a way to
-    split the loop (and cannot split cuDNN's). On one device it is the recurrence itself.
+
+def on_each_device(recurrence: Callable[..., Any]) -> Callable[..., Any]:
+    """A recurrence (inputs, weights, weights), in `split_over` computed by each device for its own
+    sequences, from the first step to the last one: XLA would look for a way to split the loop, and
+    cannot split cuDNN's.
     """
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty:
+    mesh = _devices.get()
+    if mesh is None:
         return recurrence
     split, whole = PartitionSpec(BATCH_AXIS), PartitionSpec()
     return jax.shard_map(

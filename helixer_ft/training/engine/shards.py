@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from helixer_ft.network.lstm_jax import BATCH_AXIS
+from helixer_ft.network.lstm_jax import BATCH_AXIS, split_over
 from helixer_ft.training.batch import Batch
 from helixer_ft.training.engine.base import Read
 
@@ -87,9 +87,7 @@ class Shards:
         """`jax.jit`, with results that are whole on every device unless told otherwise."""
 
         def on_mesh(*arguments: Any) -> Any:
-            if self.count == 1:
-                return function(*arguments)
-            with jax.sharding.use_abstract_mesh(self._mesh.abstract_mesh):
+            with split_over(self._mesh):
                 return function(*arguments)
 
         return jax.jit(on_mesh, **{"out_shardings": self.whole, **options})

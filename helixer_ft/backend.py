@@ -27,7 +27,11 @@ class Backend:
 
 
 def select_backend(
-    choice: str = "auto", gpu_id: int | None = None, *, deterministic: bool = False
+    choice: str = "auto",
+    gpu_id: int | None = None,
+    *,
+    deterministic: bool = False,
+    several_processes: bool = False,
 ) -> Backend:
     """Choose the backend and tell Keras through its environment variable.
 
@@ -41,18 +45,27 @@ def select_backend(
     deterministic
         Compute so that a GPU, too, gives the same bits each time (see `determinism`). JAX is told
         through `XLA_FLAGS`, which it reads when it first looks for devices.
+    several_processes
+        They will work together, which JAX can; it must not compute anything before.
 
     Raises
     ------
     InputError
-        The backend is unknown or not installed, or Keras runs on another one already.
+        The backend is unknown or not installed, cannot do what is asked for, or Keras runs on
+        another one already.
     """
     if gpu_id is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu_id)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if deterministic:
         _add_xla_flag(_XLA_DETERMINISTIC)
-    backend = _choose(choice)
+    backend = _choose(choice, several_processes)
+    if several_processes and backend.name == "tensorflow":
+        raise InputError(
+            f"the Keras backend is TensorFlow ({backend.reason}), which trains in one process on "
+            'one device here. Several need JAX: pip install "helixer-ft[jax]" (or, for NVIDIA '
+            'GPUs, "helixer-ft[cuda]"), and --backend jax.'
+        )
     if backend.name not in BACKENDS:
         raise InputError(
             f"the Keras backend is '{backend.name}' ({backend.reason}), expected one of "
@@ -88,11 +101,13 @@ def likely_backend() -> Backend:
     return _choose("auto")
 
 
-def _choose(choice: str) -> Backend:
+def _choose(choice: str, several_processes: bool = False) -> Backend:
     if choice != "auto":
         return Backend(choice, "--backend")
     if os.environ.get("KERAS_BACKEND"):
         return Backend(os.environ["KERAS_BACKEND"], "KERAS_BACKEND")
+    if several_processes:
+        return Backend("jax", "several processes need it")
     if _accelerator_present():
         if _installed("jax") and _jax_sees_accelerator():
             return Backend("jax", "it sees an accelerator")

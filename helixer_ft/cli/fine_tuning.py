@@ -2,17 +2,26 @@
 
 import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import click
+
+from helixer_ft.backend import Backend
+from helixer_ft.cli.base import PROCESS
 from helixer_ft.cli.computing import backend_for
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
-from helixer_ft.errors import InputError
-from helixer_ft.interruption import stop_on_signals
+from helixer_ft.errors import InputError, Interrupted
+from helixer_ft.interruption import Stop, stop_on_signals
+from helixer_ft.processes import Launch, Processes, launch_from, started
+from helixer_ft.training.history import TrainingProgress
 
 if TYPE_CHECKING:
     from helixer_ft.cli.run_output import RunPrinter
     from helixer_ft.training.outcome import Outcome
+    from helixer_ft.training.request import FineTuneRequest
     from helixer_ft.training.settings import TrainingSettings
 
 
@@ -22,9 +31,30 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
 
     from helixer_ft.cli.run_output import RunPrinter
 
-    printer = RunPrinter(quiet=options["quiet"], as_json=options["as_json"])
-    with stop_on_signals(_tell) as printer.stop:
-        _run(command, options, settings, printer)
+    launch = launch_from(
+        options["coordinator"], options["num_processes"], options["process_id"], os.environ
+    )
+    first = launch is None or launch.index == 0
+    if launch is not None:
+        click.get_current_context().meta[PROCESS] = f"{launch.name}: "
+    with (
+        _quiet_end(launch),
+        stop_on_signals(_tell if first else lambda _: None) as stop,
+    ):
+        printer = RunPrinter(quiet=options["quiet"] or not first, as_json=options["as_json"])
+        printer.stop = stop
+        _run(command, options, settings, printer, launch)
+
+
+@contextlib.contextmanager
+def _quiet_end(launch: Launch | None) -> Iterator[None]:
+    """That all processes were stopped, the first one alone says."""
+    try:
+        yield
+    except Interrupted as error:
+        if launch is None or launch.index == 0:
+            raise
+        sys.exit(error.exit_code)
 
 
 def _tell(signal: str) -> None:
@@ -38,18 +68,15 @@ def _run(
     options: dict[str, Any],
     settings: "TrainingSettings",
     printer: "RunPrinter",
+    launch: Launch | None,
 ) -> None:
     printer.model(options["load_model_path"])
     for notice in _hybridmodel_notices(command, options):
         printer.notice(notice)
-    backend = backend_for(options)
+    backend = backend_for(options, several_processes=launch is not None)
 
-    from helixer_ft.training.estimate import estimate
-    from helixer_ft.training.fine_tune import run
-    from helixer_ft.training.prepared import check_save_path, prepare_run
     from helixer_ft.training.request import FineTuneRequest
     from helixer_ft.training.run_folder import RunFolder
-    from helixer_ft.training.run_lock import run_lock
 
     request = FineTuneRequest(
         command=command,
@@ -72,18 +99,52 @@ def _run(
         resume=options["resume"],
         command_line=command_line(),
     )
+
+    def tell(text: str) -> None:
+        printer.close()
+        click.echo(f"Error: {launch.name if launch else ''}: {text}", err=True)
+
+    folder = RunFolder(request.save_model_path)
+    with started(launch, tell, lambda: folder.is_interrupted) as processes:
+        progress = printer if processes.is_first else _Silent(printer.stop)
+        _run_in(processes, request, options, printer, progress, backend)
+
+
+def _run_in(
+    processes: Processes,
+    request: "FineTuneRequest",
+    options: dict[str, Any],
+    printer: "RunPrinter",
+    progress: TrainingProgress,
+    backend: Backend,
+) -> None:
+    """The run, in one of its processes; the first one prints."""
+    from helixer_ft.training.engine import device_notice
+    from helixer_ft.training.estimate import estimate
+    from helixer_ft.training.fine_tune import run
+    from helixer_ft.training.prepared import check_save_path, prepare_run
+    from helixer_ft.training.run_folder import RunFolder
+    from helixer_ft.training.run_lock import run_lock
+
     check_save_path(request)
     dry, folder = options["dry_run"], RunFolder(request.save_model_path).path
-    with contextlib.nullcontext() if dry else run_lock(folder, printer):
-        prepared = prepare_run(request, printer, dry=dry)
-        printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
-        printer.preparation(prepared, verbose=options["verbose"])
+    locks = processes.is_first and not dry
+    with run_lock(folder, printer) if locks else contextlib.nullcontext():
+        prepared = prepare_run(request, progress, dry=dry, processes=processes)
+        if processes.is_first:
+            printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
+            if text := device_notice():
+                printer.notice(text)
+            printer.preparation(prepared, verbose=options["verbose"])
         if dry:
-            printer.dry_run(prepared, estimate(prepared))
+            estimated = estimate(prepared)
+            if processes.is_first:
+                printer.dry_run(prepared, estimated)
             return
         with printer:
-            outcome = run(prepared, printer)
-        printer.outcome(outcome, _report(outcome, printer), verbose=options["verbose"])
+            outcome = run(prepared, progress)
+        if processes.is_first:
+            printer.outcome(outcome, _report(outcome, printer), verbose=options["verbose"])
 
 
 def _report(outcome: "Outcome", printer: "RunPrinter") -> Path | None:
@@ -98,6 +159,16 @@ def _report(outcome: "Outcome", printer: "RunPrinter") -> Path | None:
         printer.warning(f"{path}: the report could not be written: {error}")
         return None
     return path
+
+
+class _Silent(TrainingProgress):
+    """All processes but the first one."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def interrupted(self) -> bool:
+        return self._stop.requested()
 
 
 def _hybridmodel_notices(command: str, options: dict[str, Any]) -> list[str]:

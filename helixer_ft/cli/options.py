@@ -56,7 +56,10 @@ _OPTIONS: list[Decorator] = [
         "(best_model.run) has report.html, history.csv and config.toml.",
     ),
     _setting("epochs", "Upper bound; --patience ends a run earlier.", "-e", type=int, metavar="N"),
-    _setting("batch_size", "Subsequences per training step.", "-b", type=int, metavar="N"),
+    _setting(
+        "batch_size", "Subsequences per training step, on all devices together.", "-b", type=int,
+        metavar="N",
+    ),
     _setting(
         "val_test_batch_size", "Subsequences per scoring step; never changes a result.",
         type=int, metavar="N",
@@ -124,6 +127,15 @@ _OPTIONS: list[Decorator] = [
         help="Check everything, say what would train, stop before training.",
     ),
     computing_options,
+    click.option(
+        "--coordinator", metavar="HOST:PORT",
+        help="Several processes as one run, on JAX: the machine of process 0, and a free port on "
+        "it; the same for all.  [default: found from SLURM's variables under srun]",
+    ),
+    click.option("--num-processes", type=int, metavar="N", help="How many these are."),
+    click.option(
+        "--process-id", type=int, metavar="I", help="Which one this is; 0 prints and writes."
+    ),
     config_option("Options of a run, repeated: its config.toml"),
     output_options(
         verbose="Layer table and confusion matrices too.",

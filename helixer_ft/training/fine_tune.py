@@ -46,6 +46,8 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
     """
     folder = RunFolder(prepared.request.save_model_path)
     state = prepared.resumed or _start(prepared, folder)
+    state.writes = prepared.processes.is_first
+    progress.agree = prepared.processes.stop_together
     if prepared.resumed is not None:
         progress.notice(f"going on after {state.place}")
     state.start_clock()
@@ -60,7 +62,8 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
 def _start(prepared: PreparedRun, folder: RunFolder) -> RunState:
     """The state of a run of which nothing is done."""
     request = prepared.request
-    folder.create(request.command, request.options() | chosen_options())
+    if prepared.processes.is_first:
+        folder.create(request.command, request.options() | chosen_options())
     origin = settings_origin(request, prepared.base.file.sha256)
     origin |= data_origin(prepared.summaries)
     return RunState(folder.state_path, origin, _provenance_of_run(prepared))
@@ -265,6 +268,7 @@ def _with_features(prepared: PreparedRun, progress: TrainingProgress) -> Prepare
         request.cache,
         prepared.cache_folder,
         progress,
+        prepared.processes,
     )
     features.fill()
     caches = features.caches
@@ -305,7 +309,8 @@ class _Record:
         if name not in state.trainings:
             state.trainings[name] = Training(state.provenance | _provenance_of_training(prepared))
         self.training = state.trainings[name]
-        if self.training.checks:
+        self.writes = prepared.processes.is_first
+        if self.training.checks and self.writes:
             self._put_back()
 
     @property
@@ -323,13 +328,16 @@ class _Record:
         """Take in a check: save its model where it is the best or all are kept."""
         request, training = self.prepared.request, self.training
         training.checks.append(check.summed())
+        first = training.best is None and self.prepared.resumed is None
+        if check.improved:
+            training.best = check, weights
+        if not self.writes:
+            return
         model = self._model_file(check, weights)
         if check.improved:
-            first = training.best is None and self.prepared.resumed is None
             write_model_file(
                 self.path, model, force=request.force or not (first and self.is_result)
             )
-            training.best = check, weights
         if request.settings.save_every_check and self.is_result:
             write_model_file(self.folder.check_model_path(check), model, force=True)
         self.write_history(self.checks)

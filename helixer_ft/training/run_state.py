@@ -83,6 +83,8 @@ class RunState:
         By name; the one that goes on, or ended last, comes last.
     seconds
         Work done up to the last `save`.
+    writes
+        Whether this process is the one that keeps the file.
     """
 
     path: Path
@@ -91,6 +93,7 @@ class RunState:
     baseline: dict[str, DatasetScore] = field(default_factory=dict)
     trainings: dict[str, Training] = field(default_factory=dict)
     seconds: float = 0.0
+    writes: bool = True
 
     def start_clock(self) -> None:
         """From now on time passes."""
@@ -129,6 +132,8 @@ class RunState:
             Writing failed; the state before is there still.
         """
         self.seconds = self.elapsed()
+        if not self.writes:
+            return
         self.path.parent.mkdir(exist_ok=True)
         arrays: Arrays = {}
         record = {
@@ -149,6 +154,8 @@ class RunState:
 
     def remove(self) -> None:
         """The run is complete."""
+        if not self.writes:
+            return
         shutil.rmtree(self.path.parent, ignore_errors=True)
 
 

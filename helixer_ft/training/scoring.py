@@ -36,14 +36,14 @@ def score_dataset(
     """Score a network on every window of a dataset; the batch size does not change the result."""
     batch_size = min(batch_size, len(dataset))
     counts, entropy = [], np.zeros(len(engine.architecture.outputs))
-    steps = read_ahead(dataset.read, batches(len(dataset), batch_size))
+    steps = read_ahead(engine.reading(dataset.read, batch_size), batches(len(dataset), batch_size))
     progress.start(task, len(dataset), "windows")
     try:
         for batch in steps:
             scored = engine.score(batch, batch_size)
             counts.append(scored.counts)
             entropy += scored.entropy.sum(axis=0)
-            progress.advance(len(batch))
+            progress.advance(batch.n)
             progress.stop_if_interrupted()
     finally:
         progress.finish()
@@ -59,8 +59,9 @@ def predict_windows(
 ) -> np.ndarray:
     """(n, L) uint8 predicted genic classes of a few windows, at the batch size of the scores."""
     batch_size = min(batch_size, len(dataset))
+    read = engine.reading(dataset.read, batch_size)
     parts = [
-        engine.predict_classes(dataset.read(numbers[part]), batch_size)
+        engine.predict_classes(read(numbers[part]), batch_size)
         for part in batches(len(numbers), batch_size)
     ]
     return np.concatenate(parts)

@@ -1,16 +1,24 @@
 """What every command does alike: errors become a message and an exit status."""
 
+import contextlib
+import os
 import sys
 from typing import Any, NoReturn
 
 import click
 
-from helixer_ft.errors import HelixerFtError, is_out_of_memory
+from helixer_ft.errors import HelixerFtError, Interrupted, is_out_of_memory
 
 _SMALLER_BATCHES = {
     "batch_size": "--batch-size (with --accumulate, to the same effect)",
     "val_test_batch_size": "--val-test-batch-size",
 }
+
+
+def tell_of_signal(name: str) -> None:
+    """Say that a signal arrived, in a handler of it."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"\n{name}: stopping after this step (Ctrl-C: at once)\n".encode())
 
 
 class Command(click.Command):
@@ -24,6 +32,11 @@ class Command(click.Command):
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort, click.ClickException, KeyboardInterrupt):
             raise
+        except Interrupted as error:
+            from helixer_ft.cli.options import resume_command
+
+            click.echo(f"Interrupted: {error}\nTo go on:\n  {resume_command()}", err=True)
+            sys.exit(error.exit_code)
         except HelixerFtError as error:
             self._end(ctx, str(error), error.exit_code, error)
         except BrokenPipeError:

@@ -260,3 +260,8 @@ def cache_settings_from(options: dict[str, Any]) -> CacheSettings:
 def command_line() -> str:
     """The command as it was typed."""
     return shlex.join(["helixer-ft", *sys.argv[1:]])
+
+
+def resume_command() -> str:
+    """The same command, to go on with what it was interrupted in."""
+    return command_line() + ("" if "--resume" in sys.argv else " --resume")

@@ -20,6 +20,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from helixer_ft.formats.released_models import model_folder
+from helixer_ft.interruption import Stop
 from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
 from helixer_ft.network.coverage import track_list
 from helixer_ft.progress import duration_text, size_text
@@ -54,6 +55,7 @@ class Printer(TrainingProgress):
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bars: Bars | None = None
         self._task: TaskID | None = None
+        self.stop = Stop()
 
     # -- progress ----------------------------------------------------------------------------
 
@@ -93,6 +95,9 @@ class Printer(TrainingProgress):
         if self._bars is not None:
             self._bars.stop()
         self._bars = self._task = None
+
+    def interrupted(self) -> bool:
+        return self.stop.requested()
 
     def check(self, check: Check) -> None:
         if self.quiet:

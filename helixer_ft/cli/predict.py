@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from helixer_ft.backend import select_backend
-from helixer_ft.cli.base import Command
+from helixer_ft.cli.base import Command, tell_of_signal
 from helixer_ft.cli.options import BatchSize, command_line
 from helixer_ft.cli.types import LINEAGE_HELP, ModelPath
 from helixer_ft.errors import InputError
@@ -18,6 +18,7 @@ from helixer_ft.inference.request import (
     HelixerPostSettings,
     PredictRequest,
 )
+from helixer_ft.interruption import Stop, stop_on_signals
 from helixer_ft.training.settings import PRECISIONS
 
 _FILE = click.Path(path_type=Path)
@@ -160,6 +161,20 @@ _FILE = click.Path(path_type=Path)
     help="Keras backend. auto: KERAS_BACKEND if set, else the one that sees an accelerator, else "
     "JAX where installed, else TensorFlow.",
 )
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with an interrupted run of the same command, to the same result; with nothing to "
+    "resume, start, saying so.",
+)
+@click.option(
+    "--checkpoint-minutes",
+    type=float,
+    default=PredictRequest.checkpoint_minutes,
+    show_default=True,
+    metavar="X",
+    help="How much work a failure of the machine may cost.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Results and errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="The model and the windows too.")
@@ -201,16 +216,22 @@ def command(**options: Any) -> None:
             for name in (
                 "load_model_path", "gff3_out", "fasta", "species", "subsequence_length",
                 "overlap", "overlap_offset", "core_length", "coverage_prefix", "coverage_norm",
-                "precision", "predict_phase", "force",
+                "precision", "predict_phase", "resume", "checkpoint_minutes", "force",
             )
         },
     )  # fmt: skip
+    with stop_on_signals(tell_of_signal) as stop:
+        _run(request, options, stop)
+
+
+def _run(request: PredictRequest, options: dict[str, Any], stop: Stop) -> None:
     backend = select_backend(options["backend"], options["gpu_id"])
 
     from helixer_ft.cli.prediction_output import PredictionPrinter
     from helixer_ft.inference.predict import predict
 
     printer = PredictionPrinter(quiet=options["quiet"], as_json=options["as_json"])
+    printer.stop = stop
     printer.model(options["load_model_path"])
     if options["workers"] is not None:
         printer.notice("--workers has no meaning here: data are read ahead in one thread")

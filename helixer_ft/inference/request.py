@@ -12,6 +12,8 @@ from helixer_ft.training.settings import PRECISIONS
 DEFAULT_LENGTH = 21_384
 """Subsequence length of FASTA input, in bp: Helixer's for fungi."""
 DEFAULT_OUTPUT = "predictions.h5"
+JOURNAL = ".journal"
+"""What is put behind the name of an output while it is made."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,10 @@ class PredictRequest:
         What HelixerPost is given.
     predict_phase
         The model must predict phase (HybridModel.py's word).
+    resume
+        Go on with an interrupted run of the same request; with nothing to resume, start.
+    checkpoint_minutes
+        Most minutes of work that a failure of the machine may cost.
     force
         Overwrite what is written.
     command_line
@@ -105,6 +111,8 @@ class PredictRequest:
     gff3_out: Path | None = None
     helixerpost: HelixerPostSettings = field(default_factory=HelixerPostSettings)
     predict_phase: bool = False
+    resume: bool = False
+    checkpoint_minutes: float = 10.0
     force: bool = False
     command_line: str = ""
 
@@ -137,6 +145,11 @@ class PredictRequest:
             raise InputError(
                 f"--precision is {self.precision}, expected one of {', '.join(PRECISIONS)}."
             )
+        if not 0 <= self.checkpoint_minutes < float("inf"):
+            raise InputError(
+                f"--checkpoint-minutes is {self.checkpoint_minutes:g}, expected a number of at "
+                "least 0."
+            )
         outputs = {
             "--prediction-output-path": self.prediction_output_path,
             "--gff3-out": self.gff3_out,
@@ -154,11 +167,16 @@ class PredictRequest:
                     )
 
     @property
-    def output_folder(self) -> Path:
-        """Where there is room for what is written."""
+    def output(self) -> Path:
+        """What is written, or what is written first."""
         path = self.prediction_output_path or self.gff3_out
         assert path is not None
-        return path.parent
+        return path
+
+    @property
+    def journal_path(self) -> Path:
+        """Where the rows stand that are predicted, until all are."""
+        return self.output.with_name(self.output.name + JOURNAL)
 
     @property
     def genome_length(self) -> int:

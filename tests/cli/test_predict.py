@@ -114,6 +114,7 @@ def test_json_and_quiet(work):
         "overlap_offset": 45,
         "core_length": 67,
         "n_bases_removed": 0,
+        "resumed_from": None,
         "val_test_batch_size": 3,
         "coverage": None,
         "genes": None,

@@ -1,0 +1,51 @@
+"""kill -9 at any moment: nothing is half-written, and the next call comes to the same result."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.faults.harness import (
+    Whole,
+    check_recovers,
+    killed_at_event,
+    killed_at_time,
+    moments,
+    uninterrupted,
+)
+from tests.faults.scenarios import SCENARIOS
+
+KILLS = 12
+
+
+@pytest.fixture(scope="module", params=SCENARIOS)
+def whole(request, tmp_path_factory) -> Whole:
+    """The uninterrupted run of a command."""
+    return uninterrupted(SCENARIOS[request.param], tmp_path_factory.mktemp(request.param))
+
+
+def test_killed_while_it_works_with_files(whole: Whole, tmp_path: Path):
+    """Where there is most to lose: at the second half of what it does with files."""
+    folder = tmp_path / "run"
+    assert killed_at_event(whole, folder, max(1, whole.events * 3 // 4))
+    check_recovers(whole, folder)
+
+
+@pytest.mark.slow
+def test_killed_at_any_use_of_a_file(whole: Whole, tmp_path: Path):
+    events = range(1, whole.events + 1)
+    chosen = random.Random(1).sample(events, min(KILLS, len(events)))
+    for event in chosen:
+        folder = tmp_path / f"event_{event}"
+        assert killed_at_event(whole, folder, event)
+        check_recovers(whole, folder)
+
+
+@pytest.mark.slow
+def test_killed_at_any_time(whole: Whole, tmp_path: Path):
+    killed = 0
+    for number, share in enumerate(moments(2, KILLS)):
+        folder = tmp_path / f"moment_{number}"
+        killed += killed_at_time(whole, folder, share)
+        check_recovers(whole, folder)
+    assert killed >= 10  # of those that were to be the last, some were too late

@@ -191,6 +191,15 @@ _OPTIONS: list[Decorator] = [
     ),
     _setting("seed", "Everything random follows from it.", type=int, metavar="N"),
     click.option(
+        "--resume", is_flag=True,
+        help="Go on with an interrupted run of the same command, to the same result; with nothing "
+        "to resume, start.",
+    ),
+    _setting(
+        "checkpoint_minutes", "Write the state to resume from at least this often.", type=float,
+        metavar="X",
+    ),
+    click.option(
         "--cache-dir", type=_FILE, metavar="DIR",
         help="Keep the decoded data (and freeze: the output of the body) on disk there, not in "
         "memory.  [default: memory where it fits, else $SLURM_TMPDIR, $TMPDIR or the folder of the "

@@ -1,11 +1,11 @@
 """What `whole` and `freeze` do alike: options to a request, the run, its result printed."""
 
 import contextlib
-import os
 from typing import Any, Literal
 
 from helixer_ft.backend import select_backend
 from helixer_ft.cli import output
+from helixer_ft.cli.base import tell_of_signal
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError
 from helixer_ft.interruption import stop_on_signals
@@ -14,14 +14,8 @@ from helixer_ft.interruption import stop_on_signals
 def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) -> None:
     """Run a fine-tuning command to its end, or to a signal to stop."""
     printer = output.Printer(quiet=options["quiet"], as_json=options["as_json"])
-    with stop_on_signals(_tell) as printer.stop:
+    with stop_on_signals(tell_of_signal) as printer.stop:
         _run(command, options, printer)
-
-
-def _tell(signal: str) -> None:
-    text = f"\n{signal}: stopping after this step (Ctrl-C: at once)\n"
-    with contextlib.suppress(OSError):
-        os.write(2, text.encode())
 
 
 def _run(

@@ -13,6 +13,7 @@ from helixer_ft.training.batch import Batch
 from helixer_ft.training.dataset import Dataset, batches, read_ahead
 from helixer_ft.training.engine import Engine, EngineState
 from helixer_ft.training.history import Check, TrainingProgress
+from helixer_ft.training.memory import batch_in_memory
 from helixer_ft.training.scoring import DatasetScore, score_dataset
 from helixer_ft.training.settings import TrainingSettings
 
@@ -204,11 +205,25 @@ class _Loop:
             self.progress.advance(self.batch)
 
     def _train_batch(self, batch: Batch) -> None:
-        loss, _ = self.engine.add_gradients(batch, self.batch_size)
+        with batch_in_memory(
+            self.engine.memory,
+            self.batch_size,
+            lambda: self.engine.add_gradients(batch.first(1), 1),
+            self._smaller_batches,
+        ):
+            loss, _ = self.engine.add_gradients(batch, self.batch_size)
         self.batch += 1
         self._require_finite(loss, "training")
         self.losses.append((len(batch), loss))
         self.progress.advance(note=f"loss {loss:.4f}")
+
+    def _smaller_batches(self, fits: int) -> str:
+        parts = math.ceil(self.batch_size / fits)
+        size, before = math.ceil(self.batch_size / parts), self.settings.accumulate
+        return (
+            f"start anew with --batch-size {size} --accumulate {parts * before}, which makes "
+            f"updates of {size * parts * before} subsequences (now {self.batch_size * before})"
+        )
 
     def _check(self) -> bool:
         """Score, tell, count; true when patience is exhausted."""

@@ -390,4 +390,6 @@ def test_out_of_memory(work, monkeypatch):
         return run
 
     monkeypatch.setattr(module, "prediction_function", network)
-    work.refused(parts=["out of memory. Try a smaller --val-test-batch-size."], status=1)
+    said = "out of memory with one window of 90 bases at once. Give the job more memory"
+    for size in (1, 4, "auto"):
+        work.refused("--val-test-batch-size", size, parts=[said], status=1)

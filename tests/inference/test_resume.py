@@ -310,7 +310,7 @@ def test_checkpoint_minutes_are_those_between_syncs(request_for, monkeypatch, mi
     assert len(calls) == syncs + 3
 
 
-@pytest.mark.parametrize("minutes", [-1, float("nan"), float("inf")])
+@pytest.mark.parametrize("minutes", [-1, float("nan")])
 def test_no_minutes(request_for, minutes):
     with pytest.raises(InputError, match=r"--checkpoint-minutes is .*, expected a number of at le"):
         request_for(checkpoint_minutes=minutes)

@@ -64,4 +64,30 @@ PREDICT = Scenario(
     _to_predict_on,
     "--resume",
 )
-SCENARIOS = {scenario.name: scenario for scenario in (PREPARE, ADD_COVERAGE, PREDICT)}
+
+
+def _to_train_on(folder: Path) -> None:
+    _model(folder, dropout=0.2)
+    (folder / "sets").mkdir()
+    for name, windows, seed in (("training", 12, 1), ("validation", 8, 2), ("test", 8, 3)):
+        rows = random_rows(windows, seed=seed, seqid=f"chr{seed}")
+        write_data_file(folder / "sets" / f"{name}_data.h5", rows)
+
+
+_TRAIN = (
+    *("-l", "base.h5", "-d", "sets", "-t", "sets/test_data.h5", "-s", "tuned.h5", "-e", "6"),
+    *("-b", "4", "--accumulate", "2", "--check-every-nth-batch", "3", "--learning-rate", "1e-2"),
+    *("--patience", "20", "--save-every-check", "--checkpoint-minutes", "0"),
+)
+_GROW = ("tuned.h5", "tuned.run/state/state.h5")
+WHOLE = Scenario("whole", ("whole", *_TRAIN), _to_train_on, "--resume", _GROW)
+FREEZE = Scenario(
+    "freeze",
+    ("freeze", "--post-coverage-hidden-layer", "--keep-cache", "--cache-dir", "cache", *_TRAIN),
+    _to_train_on,
+    "--resume",
+    _GROW,
+)
+SCENARIOS = {
+    scenario.name: scenario for scenario in (PREPARE, ADD_COVERAGE, PREDICT, WHOLE, FREEZE)
+}

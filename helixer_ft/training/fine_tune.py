@@ -52,7 +52,8 @@ def _start(prepared: PreparedRun, folder: RunFolder) -> RunState:
     request = prepared.request
     folder.create(request.command, request.options())
     origin = settings_origin(request, prepared.base.file.sha256)
-    return RunState(folder.state_path, origin | data_origin(prepared.summaries))
+    origin |= data_origin(prepared.summaries)
+    return RunState(folder.state_path, origin, _provenance_of_run(prepared))
 
 
 def _where_it_goes_on(prepared: PreparedRun, state: RunState) -> str:
@@ -267,7 +268,7 @@ class _Record:
         self.folder = RunFolder(prepared.request.save_model_path)
         self.is_result = path == prepared.request.save_model_path
         if name not in state.trainings:
-            state.trainings[name] = Training(_provenance(prepared))
+            state.trainings[name] = Training(state.provenance | _provenance_of_training(prepared))
         self.training = state.trainings[name]
         if self.training.checks:
             self._put_back()
@@ -369,23 +370,13 @@ def _settings(prepared: PreparedRun) -> dict[str, Any]:
     return settings
 
 
-def _provenance(prepared: PreparedRun) -> dict[str, str]:
-    """What the written model says about itself (HDF5 attributes)."""
+def _provenance_of_run(prepared: PreparedRun) -> dict[str, str]:
+    """What every written model says about itself (HDF5 attributes)."""
     request, base = prepared.request, prepared.base
-    data = {summary.name: summary.fingerprint for summary in prepared.summaries}
-    if prepared.plan.model.coverage is not None:
-        data |= {
-            f"{summary.name} coverage": summary.coverage_fingerprint
-            for summary in prepared.summaries
-        }
     record = {
         "version": versions()["helixer_ft"],
         "base_model": str(request.load_model_path),
         "base_model_sha256": base.file.sha256,
-        "strategy": str(prepared.plan.strategy),
-        "new_layers": ", ".join(prepared.plan.new),
-        "trainable_parameters": str(prepared.plan.trainable_parameters),
-        "data_fingerprints": json.dumps(data),
         "settings": json.dumps(_settings(prepared)),
         "versions": json.dumps(versions()),
         "command_line": request.command_line,
@@ -393,3 +384,19 @@ def _provenance(prepared: PreparedRun) -> dict[str, str]:
     if base.file.provenance:
         record["base_model_provenance"] = json.dumps(dict(base.file.provenance))
     return record
+
+
+def _provenance_of_training(prepared: PreparedRun) -> dict[str, str]:
+    """What the models of one training say besides."""
+    data = {summary.name: summary.fingerprint for summary in prepared.summaries}
+    if prepared.plan.model.coverage is not None:
+        data |= {
+            f"{summary.name} coverage": summary.coverage_fingerprint
+            for summary in prepared.summaries
+        }
+    return {
+        "strategy": str(prepared.plan.strategy),
+        "new_layers": ", ".join(prepared.plan.new),
+        "trainable_parameters": str(prepared.plan.trainable_parameters),
+        "data_fingerprints": json.dumps(data),
+    }

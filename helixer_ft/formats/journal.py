@@ -10,7 +10,6 @@ The first record has one part, a JSON object that says what the others follow fr
 is killed leaves at most the last record incomplete, which is cut off when the journal is opened.
 """
 
-import fcntl
 import io
 import json
 import os
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.formats.locks import open_locked
 
 MAGIC = b"helixer-ft journal 1\n"
 _MAX_PARTS = 1024
@@ -62,7 +62,12 @@ class Journal:
         self.records = 0
         self._start = self._end = 0
         try:
-            self._file = _open_locked(path)
+            self._file, _ = open_locked(path)
+        except BlockingIOError as error:
+            raise InputError(
+                f"{path}: is in use by another process, which writes the same file. Wait for it, "
+                "or give another path."
+            ) from error
         except OSError as error:
             raise self._failed(error) from error
         try:
@@ -217,23 +222,3 @@ def _next_record(file: io.FileIO) -> list[bytes] | None:
     parts = [file.read(size) for size in sizes]
     expected = _SIZE.pack(zlib.crc32(b"".join([head, *parts])))
     return parts if file.read(_SIZE.size) == expected else None
-
-
-def _open_locked(path: Path) -> io.FileIO:
-    """The file, locked until it is closed or the process ends, however that comes about."""
-    while True:
-        file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)  # noqa: SIM115
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.close()
-            raise InputError(
-                f"{path}: is in use by another process, which writes the same file. Wait for it, "
-                "or give another path."
-            ) from error
-        except OSError:  # a file system without locks
-            return file
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.stat(path), os.fstat(file.fileno())):
-                return file
-        file.close()  # the other process just removed it

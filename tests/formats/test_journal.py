@@ -152,7 +152,7 @@ def test_a_second_process_is_refused_until_the_first_one_ends(path):
 
 def test_a_file_that_was_removed_in_between_is_not_written_to(path, monkeypatch):
     """The other process ends between opening and locking."""
-    from helixer_ft.formats import journal as module
+    from helixer_ft.formats import locks as module
 
     lock = module.fcntl.flock
     removed = []

@@ -35,7 +35,11 @@ LOSSES: dict[str, Callable[[Path], None]] = {
     "is gone": Path.unlink,
     "is a folder": replace_by_folder,
 }
-any_loss = pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+any_loss = pytest.mark.parametrize(
+    "lose",
+    [shrink, *(pytest.param(LOSSES[name], marks=pytest.mark.slow) for name in list(LOSSES)[1:])],
+    ids=LOSSES,
+)
 
 
 @pytest.fixture
@@ -98,10 +102,7 @@ def test_predict_keeps_what_is_predicted(folder, monkeypatch, lose):
     assert found["p.h5"] == found["whole.h5"]
 
 
-@pytest.mark.parametrize(
-    "lose",
-    [shrink, *(pytest.param(LOSSES[name], marks=pytest.mark.slow) for name in list(LOSSES)[1:])],
-)
+@any_loss
 def test_training_keeps_the_best_model(folder, monkeypatch, lose):
     arguments = ["whole", "-l", "base.h5", "-d", "sets", "-e", 3, "-b", 4, "--patience", 9]
     lost = Path("sets/training_data.h5")

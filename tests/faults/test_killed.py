@@ -18,7 +18,18 @@ from tests.faults.scenarios import SCENARIOS
 KILLS = 12
 
 
-@pytest.fixture(scope="module", params=SCENARIOS)
+QUICK = ("prepare", "add-coverage")
+"""Commands without Keras, which takes several starts of it; `predict` is killed in
+`tests/cli/test_predict_gff3.py` too.
+"""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SCENARIOS
+    ],
+)
 def whole(request, tmp_path_factory) -> Whole:
     """The uninterrupted run of a command."""
     return uninterrupted(SCENARIOS[request.param], tmp_path_factory.mktemp(request.param))

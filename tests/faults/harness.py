@@ -99,10 +99,12 @@ class Whole:
     events: int
 
 
-def environment() -> dict[str, str]:
-    """Children import the package that the tests do, and fill no cache of compiled functions."""
-    root = str(Path(__file__).parents[2])
-    return {**os.environ, "PYTHONPATH": root, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+def environment(folder: Path) -> dict[str, str]:
+    """Children import the package that the tests do, and share what they compile with none but the
+    uninterrupted run.
+    """
+    root, cache = str(Path(__file__).parents[2]), str(folder.with_name("compiled"))
+    return {**os.environ, "PYTHONPATH": root, "JAX_COMPILATION_CACHE_DIR": cache}
 
 
 def start(folder: Path, arguments: list[str], *, event: int = 0) -> subprocess.Popen[str]:
@@ -111,7 +113,7 @@ def start(folder: Path, arguments: list[str], *, event: int = 0) -> subprocess.P
     return subprocess.Popen(
         [sys.executable, "-c", KILLED_AT_EVENT, str(event), str(counter), *arguments],
         cwd=folder,
-        env=environment(),
+        env=environment(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

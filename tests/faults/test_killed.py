@@ -1,7 +1,6 @@
 """kill -9 at any moment: nothing is half-written, and the next call comes to the same result."""
 
 import random
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,8 @@ from tests.faults.harness import (
 )
 from tests.faults.scenarios import SCENARIOS
 
-KILLS = 12
+KILLS = 6
+"""Of each kind."""
 
 
 QUICK = ("prepare", "add-coverage")
@@ -35,28 +35,28 @@ def whole(request, tmp_path_factory) -> Whole:
     return uninterrupted(SCENARIOS[request.param], tmp_path_factory.mktemp(request.param))
 
 
-def test_killed_while_it_works_with_files(whole: Whole, tmp_path: Path):
+def test_killed_while_it_works_with_files(whole: Whole):
     """Where there is most to lose: at the second half of what it does with files."""
-    folder = tmp_path / "run"
+    folder = whole.inputs.with_name("run")
     assert killed_at_event(whole, folder, max(1, whole.events * 3 // 4))
     check_recovers(whole, folder)
 
 
 @pytest.mark.slow
-def test_killed_at_any_use_of_a_file(whole: Whole, tmp_path: Path):
+def test_killed_at_any_use_of_a_file(whole: Whole):
     events = range(1, whole.events + 1)
-    chosen = random.Random(1).sample(events, min(KILLS, len(events)))
+    chosen = random.Random(1).sample(events, KILLS)
     for event in chosen:
-        folder = tmp_path / f"event_{event}"
+        folder = whole.inputs.with_name(f"event_{event}")
         assert killed_at_event(whole, folder, event)
         check_recovers(whole, folder)
 
 
 @pytest.mark.slow
-def test_killed_at_any_time(whole: Whole, tmp_path: Path):
+def test_killed_at_any_time(whole: Whole):
     killed = 0
     for number, share in enumerate(moments(2, KILLS)):
-        folder = tmp_path / f"moment_{number}"
+        folder = whole.inputs.with_name(f"moment_{number}")
         killed += killed_at_time(whole, folder, share)
         check_recovers(whole, folder)
-    assert killed >= 10  # of those that were to be the last, some were too late
+    assert killed >= KILLS - 2  # near the end a kill may come too late

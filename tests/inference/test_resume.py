@@ -240,6 +240,20 @@ def test_what_is_not_as_it_was_is_named(folder, request_for, tmp_path, change, s
     assert predict(replace(request, resume=True)).resumed_from == 6
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"species": "other"}, r"species was genome, is other\."),
+        ({"subsequence_length": 180}, "rows was 16, is 10; subsequence length was 90, is 180; ov"),
+    ],
+)
+def test_what_is_said_of_a_genome_is_named(folder, request_for, changed, said):
+    request = request_for(fasta=folder / "genome.fa", subsequence_length=90)
+    interrupt(request, 6)
+    with pytest.raises(InputError, match=f"cannot be resumed: {said}"):
+        predict(replace(request, resume=True, **changed))
+
+
 def test_another_backend_is_named(request_for, monkeypatch):
     request = request_for()
     interrupt(request, 6)

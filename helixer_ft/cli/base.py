@@ -1,5 +1,7 @@
 """What every command does alike: errors become a message and an exit status."""
 
+import contextlib
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -14,6 +16,12 @@ _SMALLER_BATCHES = {
     "batch_size": "--batch-size (with --accumulate, to the same effect)",
     "val_test_batch_size": "--val-test-batch-size",
 }
+
+
+def tell_of_signal(name: str) -> None:
+    """Say that a signal arrived, in a handler of it."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"\n{name}: stopping after this step (Ctrl-C: at once)\n".encode())
 
 
 class Command(click.Command):

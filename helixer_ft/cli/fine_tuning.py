@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from helixer_ft.backend import Backend
-from helixer_ft.cli.base import PROCESS
+from helixer_ft.cli.base import PROCESS, tell_of_signal
 from helixer_ft.cli.computing import backend_for
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError, Interrupted
@@ -39,7 +39,7 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
         click.get_current_context().meta[PROCESS] = f"{launch.name}: "
     with (
         _quiet_end(launch),
-        stop_on_signals(_tell if first else lambda _: None) as stop,
+        stop_on_signals(tell_of_signal if first else lambda _: None) as stop,
     ):
         printer = RunPrinter(quiet=options["quiet"] or not first, as_json=options["as_json"])
         printer.stop = stop
@@ -55,12 +55,6 @@ def _quiet_end(launch: Launch | None) -> Iterator[None]:
         if launch is None or launch.index == 0:
             raise
         sys.exit(error.exit_code)
-
-
-def _tell(signal: str) -> None:
-    text = f"\n{signal}: stopping after this step (Ctrl-C: at once)\n"
-    with contextlib.suppress(OSError):
-        os.write(2, text.encode())
 
 
 def _run(

@@ -9,12 +9,14 @@ import click
 
 from helixer_ft.cli.shared_options import (
     Decorator,
+    checkpoint_option,
     computing_options,
     config_option,
     hybridmodel_options,
     in_order,
     load_model_option,
     output_options,
+    resume_option,
 )
 from helixer_ft.cli.types import FILE as _FILE
 from helixer_ft.cli.types import WeightList
@@ -103,15 +105,8 @@ _OPTIONS: list[Decorator] = [
         type=click.Choice(PRECISIONS),
     ),
     _setting("seed", "Everything random follows from it.", type=int, metavar="N"),
-    click.option(
-        "--resume", is_flag=True,
-        help="Go on with an interrupted run of the same command, to the same result; with nothing "
-        "to resume, start.",
-    ),
-    _setting(
-        "checkpoint_minutes", "Write the state to resume from at least this often.", type=float,
-        metavar="X",
-    ),
+    resume_option,
+    checkpoint_option,
     click.option(
         "--cache-dir", type=_FILE, metavar="DIR",
         help="Keep the decoded data (and freeze: the output of the body) on disk there, not in "

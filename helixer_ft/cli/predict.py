@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from helixer_ft.cli.base import Command
+from helixer_ft.cli.base import Command, tell_of_signal
 from helixer_ft.cli.computing import backend_for
 from helixer_ft.cli.options import command_line
 from helixer_ft.cli.shared_options import (
     HYBRIDMODEL_SCORING_NOTE,
+    checkpoint_option,
     computing_options,
     coverage_norm_option,
     coverage_prefix_option,
@@ -20,6 +21,7 @@ from helixer_ft.cli.shared_options import (
     output_options,
     overlap_options,
     precision_option,
+    resume_option,
     windows_at_once,
 )
 from helixer_ft.cli.types import FILE
@@ -31,6 +33,7 @@ from helixer_ft.inference.request import (
     HelixerPostSettings,
     PredictRequest,
 )
+from helixer_ft.interruption import Stop, stop_on_signals
 
 
 @click.command(
@@ -122,6 +125,8 @@ from helixer_ft.inference.request import (
 )
 @precision_option(PredictRequest.precision)
 @computing_options
+@resume_option
+@checkpoint_option
 @options_file
 @output_options(
     verbose="The model and the windows too.", force="Overwrite the output of an earlier run."
@@ -159,16 +164,22 @@ def command(**options: Any) -> None:
             for name in (
                 "load_model_path", "gff3_out", "fasta", "species", "subsequence_length",
                 "overlap", "overlap_offset", "core_length", "coverage_prefix", "coverage_norm",
-                "precision", "predict_phase", "force",
+                "precision", "predict_phase", "resume", "checkpoint_minutes", "force",
             )
         },
     )  # fmt: skip
+    with stop_on_signals(tell_of_signal) as stop:
+        _run(request, options, stop)
+
+
+def _run(request: PredictRequest, options: dict[str, Any], stop: Stop) -> None:
     backend = backend_for(options)
 
     from helixer_ft.cli.prediction_output import PredictionPrinter
     from helixer_ft.inference.predict import predict
 
     printer = PredictionPrinter(quiet=options["quiet"], as_json=options["as_json"])
+    printer.stop = stop
     printer.model(options["load_model_path"])
     if options["workers"] is not None:
         printer.notice("--workers has no meaning here: data are read ahead in one thread")

@@ -53,6 +53,7 @@ def prediction_dict(prediction: Prediction) -> dict[str, Any]:
         "bases": prediction.bases,
         "seconds": round(prediction.seconds, 3),
         "bases_per_second": round(prediction.rate, 1),
+        "resumed_from": prediction.resumed_from,
         "subsequence_length": prediction.overlap.length,
         "overlap_offset": prediction.overlap.offset,
         "core_length": prediction.overlap.core,

@@ -239,7 +239,7 @@ def _scores_dict(score: "DatasetScore") -> dict[str, Any]:
 
 
 def _estimate_lines(prepared: "PreparedRun", estimate: "Estimate") -> list[str]:
-    from helixer_ft.training.estimate import MAX_SUGGESTION
+    from helixer_ft.training.memory import MAX_SUGGESTION
 
     settings = prepared.request.settings
     whole = estimate.once_seconds + estimate.epoch_seconds * settings.epochs

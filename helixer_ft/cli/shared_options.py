@@ -8,7 +8,7 @@ import click
 from helixer_ft.cli.config_file import load_config
 from helixer_ft.cli.types import FILE, LINEAGE_HELP, BatchSize, ModelPath
 from helixer_ft.formats.coverage_names import NORMALIZATIONS
-from helixer_ft.training.settings import PRECISIONS
+from helixer_ft.training.settings import PRECISIONS, TrainingSettings
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -32,6 +32,19 @@ def load_model_option(remark: str = "", rest: str = "", **kwargs: Any) -> Decora
         "-l", "--load-model-path", type=ModelPath(), required=True, metavar="FILE",
         help=f"Trained Helixer model (.h5){remark}, {LINEAGE_HELP}.{rest}", **kwargs,
     )  # fmt: skip
+
+
+resume_option = click.option(
+    "--resume", is_flag=True,
+    help="Go on with an interrupted run of the same command, to the same result; with nothing to "
+    "resume, start.",
+)  # fmt: skip
+
+checkpoint_option = click.option(
+    "--checkpoint-minutes", type=float, default=TrainingSettings.checkpoint_minutes,
+    show_default=True, metavar="X",
+    help="Write what --resume goes on from at least this often.",
+)  # fmt: skip
 
 
 def overlap_options(default: bool, overlap_help: str, condition: str = "") -> Decorator:

@@ -100,8 +100,7 @@ def staged_file(path: Path, *, force: bool = False) -> Iterator[Path]:
     partial = partial_path(path)
     try:
         yield partial
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
+        _sync(partial)
         check_writable(path, force=force)
         os.replace(partial, path)
     except OSError as error:
@@ -111,6 +110,11 @@ def staged_file(path: Path, *, force: bool = False) -> Iterator[Path]:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
 
 
 def check_folder(out_dir: Path) -> None:
@@ -136,7 +140,7 @@ def existing_folder(out_dir: Path) -> Path:
 
 @contextmanager
 def staged_folder(out_dir: Path) -> Iterator[Path]:
-    """Give an empty folder to write to; what is in it becomes `out_dir` if the block succeeds.
+    """Give an empty folder to write files to; it becomes `out_dir` if the block succeeds.
 
     A new `out_dir` appears by one renaming, files in an existing one by one renaming each. The
     folder's name is fixed: what a killed process left behind is cleared by the next call.
@@ -157,6 +161,8 @@ def staged_folder(out_dir: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         yield folder
+        for file in folder.iterdir():
+            _sync(file)
         if existing:
             for file in sorted(folder.iterdir()):
                 os.replace(file, out_dir / file.name)

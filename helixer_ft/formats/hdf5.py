@@ -7,9 +7,10 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -81,6 +82,74 @@ class GuardedFile(io.FileIO):
         """Raise the first error of writing, if there was one."""
         if self.error is not None:
             raise self.error
+
+
+class RowWriter:
+    """Writes an HDF5 file row by row, and outlives a full disk.
+
+    A context manager. The path is one that may be left half-written if the block fails (in a
+    staging folder, see `atomic.py`): nothing is renamed here.
+
+    Parameters
+    ----------
+    path
+        Where to write.
+    n_rows
+        Rows that will be written.
+    shown
+        What the file is called in messages.
+    """
+
+    def __init__(self, path: Path, n_rows: int, shown: Path) -> None:
+        self.n_rows = n_rows
+        self._done = 0
+        self._shown = shown
+        with disk_errors(shown):
+            self._disk = GuardedFile(path, "w+")
+            self._file = h5py.File(self._disk, "w")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What goes wrong with writing becomes a `HelixerFtError`."""
+        with disk_errors(self._shown):
+            yield
+            self._disk.check()
+
+    @contextmanager
+    def _creating(self) -> Iterator[None]:
+        """The same, before the block of the context manager begins."""
+        try:
+            with self._writing():
+                yield
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _finish(self) -> None:
+        """Write what is left when all rows are there."""
+
+    def _abandon(self) -> None:
+        with suppress(OSError, RuntimeError):
+            self._file.close()
+        self._disk.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                assert self._done == self.n_rows, f"{self._done} of {self.n_rows} rows are there"
+                with self._writing():
+                    self._finish()
+                    self._file.close()
+        finally:
+            self._abandon()
 
 
 def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
@@ -164,5 +233,5 @@ def _why_not_hdf5(path: Path) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error.args[0] if error.args else error).strip()
+    text = getattr(error, "strerror", None) or str(error.args[0] if error.args else error).strip()
     return text.splitlines()[0] if text else type(error).__name__

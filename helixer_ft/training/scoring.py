@@ -1,6 +1,7 @@
 """Scores of a network on a dataset: confusion counts window by window, and the mean loss."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from helixer_ft.progress import Progress
 from helixer_ft.training.dataset import Dataset, batches, read_ahead
 from helixer_ft.training.engine import Engine
 from helixer_ft.training.loss import GENIC_SHARE
+from helixer_ft.training.memory import scoring_in_memory
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ def score_dataset(
     progress.start(task, len(dataset), "windows")
     try:
         for batch in steps:
-            scored = engine.score(batch, batch_size)
+            one = partial(engine.score, batch.first(1), 1) if engine.alone else None
+            with scoring_in_memory(engine.memory, batch_size, one):
+                scored = engine.score(batch, batch_size)
             counts.append(scored.counts)
             entropy += scored.entropy.sum(axis=0)
             progress.advance(batch.n)

@@ -1,6 +1,5 @@
 """Coverage tracks into data files: each region is read once and goes to all rows over it."""
 
-import os
 import shutil
 import tempfile
 import time
@@ -165,7 +164,6 @@ def _write(
                         file.check()
             for file, table, path in zip(files, tables, paths, strict=True):
                 file.check()
-                os.fsync(file.fileno())
                 shutil.copymode(table.path, path)
     except (OSError, RuntimeError) as error:
         folder = request.out_dir or tables[0].path.parent

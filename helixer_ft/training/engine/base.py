@@ -78,6 +78,8 @@ class Engine(ABC):
 
     fills_batches: bool
     """Whether a smaller batch is filled up, so that one compiled shape serves all."""
+    alone: bool = True
+    """Whether this process does all steps by itself."""
     devices: int = 1
     """Number of those that share the work on a batch."""
 

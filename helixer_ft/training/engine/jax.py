@@ -39,6 +39,7 @@ class JaxEngine(Engine):
         pool_size, settings = self.architecture.pool_size, self.settings
         self._shards = Shards(jax.devices())
         self.devices = self._shards.count
+        self.alone = jax.process_count() == 1
         self._take_state()
         self.memory = device_memory()
 

@@ -219,7 +219,8 @@ def test_two_devices_of_one_process(folder, group, monkeypatch, arguments, recur
         start += "k._own_recurrence = lambda: None;"
     code = f"{start} main(prog_name='helixer-ft')"
     flags = "--xla_force_host_platform_device_count=2"
-    group.run([*arguments, "-s", "two.h5", "--json"], code, XLA_FLAGS=flags)
+    environment = {"XLA_FLAGS": flags, "KERAS_BACKEND": "jax"}  # the code imports Keras
+    group.run([*arguments, "-s", "two.h5", "--json"], code, **environment)
     one = alone(folder, arguments, monkeypatch)
     assert group.wait() == [0], group.err(0)
     assert "2 devices share each batch" in group.err(0)

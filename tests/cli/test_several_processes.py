@@ -99,12 +99,12 @@ class Group:
     def err(self, number: int) -> str:
         return (self.folder / f"{number}.err").read_text()
 
-    def wait(self, seconds: float = 300) -> list[int]:
+    def wait(self, seconds: float = 900) -> list[int]:
         """Exit statuses."""
         ends = time.monotonic() + seconds
         return [process.wait(max(0.1, ends - time.monotonic())) for process in self.processes]
 
-    def wait_for(self, path: str, seconds: float = 300) -> None:
+    def wait_for(self, path: str, seconds: float = 900) -> None:
         """Until the run has written a file."""
         ends = time.monotonic() + seconds
         while not (self.folder / path).exists():
@@ -219,7 +219,8 @@ def test_two_devices_of_one_process(folder, group, monkeypatch, arguments, recur
         start += "k._own_recurrence = lambda: None;"
     code = f"{start} main(prog_name='helixer-ft')"
     flags = "--xla_force_host_platform_device_count=2"
-    group.run([*arguments, "-s", "two.h5", "--json"], code, XLA_FLAGS=flags)
+    environment = {"XLA_FLAGS": flags, "KERAS_BACKEND": "jax"}  # the code imports Keras
+    group.run([*arguments, "-s", "two.h5", "--json"], code, **environment)
     one = alone(folder, arguments, monkeypatch)
     assert group.wait() == [0], group.err(0)
     assert "2 devices share each batch" in group.err(0)
@@ -292,7 +293,7 @@ def test_an_error_of_one_process_is_told_by_the_other(folder, group):
     broken = [*command("whole"), "-s", "two.h5"]
     broken[broken.index("data")] = "elsewhere"
     group.start([*command("whole"), "-s", "two.h5"], broken)
-    assert group.wait(120) == [2, 2], group.err(0) + group.err(1)
+    assert group.wait() == [2, 2], group.err(0) + group.err(1)
     assert "Error: process 1 (of 2): " in group.err(1)
     assert "Error: process 0 (of 2): process 1 ended: " in group.err(0)
     assert "elsewhere" in group.err(0)

@@ -101,12 +101,12 @@ class RunPrinter(Printer, TrainingProgress):
             f"{outcome.best.batch}); {outcome.seconds:.0f} s",
             markup=False,
         )
+        if report is not None:
+            self.out.print(f"Report: {report}", markup=False)
         if outcome.coverage and outcome.coverage.without:
             other = RunFolder(path).without_coverage_path
             self.out.print(f"Saved, without coverage: {other}", markup=False)
             self.out.print(coverage_line(outcome), markup=False)
-        if report is not None:
-            self.out.print(f"Report: {report}", markup=False)
         self.out.print(verdict_line(outcome), markup=False, style="bold")
 
     def _print_json(self, value: dict[str, Any]) -> None:

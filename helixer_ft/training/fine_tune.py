@@ -125,7 +125,7 @@ def _run(
         seconds=state.elapsed(),
         versions=versions(),
         resumed_from=resumed_from,
-        views=_views(tuning, tuned.engine, test or validation, progress),
+        views=_views(prepared, tuned.engine, test or validation, progress),
     )
 
 
@@ -221,16 +221,16 @@ def _views(
     base, on = prepared.base, "test" if prepared.test else "validation"
     size = prepared.request.settings.val_test_batch_size
     numbers = np.array(list(chosen.values()))
-    dataset = prepared.scored[on]
+    dataset, untouched = (_for(model, prepared).scored[on] for model in (prepared.plan.model, base))
     try:
         after = predict_windows(engine, dataset, numbers, size)
         if base.architecture == engine.architecture:  # nothing is compiled anew
             engine.set_weights(base.weights)
         else:
             engine = _engine(base, None, prepared)
-        before = predict_windows(engine, _for(base, prepared).scored[on], numbers, size)
+        before = predict_windows(engine, untouched, numbers, size)
         return view_windows(chosen, dataset, base.architecture.pool_size, before, after)
-    except HelixerFtError as error:  # a data file is gone: the result is complete all the same
+    except HelixerFtError as error:  # the run's result is complete all the same
         progress.notice(f"no windows can be shown: {error}")
         return ()
 

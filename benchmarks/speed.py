@@ -36,7 +36,7 @@ from speed_options import (
     parse_arguments,
 )
 from speed_page import render
-from speed_processes import epoch_starts, helixer_command, history_seconds, our_command, run_process
+from speed_processes import check_seconds, epoch_starts, helixer_command, our_command, run_process
 
 QUICK_WINDOWS = {"training_data": 8, "validation_data": 4}
 
@@ -265,7 +265,7 @@ class Bench:
                 cache.mkdir()
                 command += ["--cache-dir", cache, "--keep-cache"]
             done = run_process([*command, *common], contender, folder)
-            ends = history_seconds(folder / "tuned.run/history.csv")
+            ends = check_seconds(done.lines)
             assert len(ends) == epochs, f"{len(ends)} epochs, expected {epochs}"
             size = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file())
             return done.record() | {"epoch_ends": ends, "cache": size}

@@ -1,6 +1,6 @@
 """Processes that speed.py measures: running them, the commands, and reading their output."""
 
-import csv
+import json
 import os
 import re
 import subprocess
@@ -79,7 +79,8 @@ def epoch_starts(lines: list[tuple[float, str]]) -> list[float]:
     return [seconds for seconds, text in lines if re.search(r"(^|[\b\r])Epoch \d+/\d+$", text)]
 
 
-def history_seconds(path: Path) -> list[float]:
-    """Seconds at the end of each epoch since training began, from a run's history."""
-    with path.open(newline="") as file:
-        return [float(row["seconds"]) for row in csv.DictReader(file) if row["check"] != "0"]
+def check_seconds(lines: list[tuple[float, str]]) -> list[float]:
+    """Seconds at the end of each epoch since training began, from what `--json` printed."""
+    texts = [text for _, text in lines]
+    outcome = json.loads("\n".join(texts[texts.index("{") : texts.index("}") + 1]))
+    return list(outcome["check_seconds"])

@@ -19,3 +19,9 @@ class InputError(HelixerFtError):
     """What the user gave cannot be used: an option, a model, a data file. Exit status 2."""
 
     exit_code = 2
+
+
+class Interrupted(HelixerFtError):  # noqa: N818 - nothing went wrong
+    """The work was asked to stop, and can be gone on with later. Exit status 75."""
+
+    exit_code = 75

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from helixer_ft.errors import Interrupted
+
 Item = TypeVar("Item")
 
 
@@ -24,6 +26,15 @@ class Progress:
     def finish(self) -> None:
         """The present task is done."""
 
+    def interrupted(self) -> bool:
+        """Whether the work is asked to stop where it can be gone on with later."""
+        return False
+
+    def stop_if_interrupted(self) -> None:
+        """Called between two steps of a long task: raises `Interrupted` where it should stop."""
+        if self.interrupted():
+            raise Interrupted("nothing was trained yet, so the run will start from the beginning.")
+
     def track(self, task: str, total: int, items: Iterable[Item]) -> Iterator[Item]:
         """Go through `items` as a task of its own, one step each."""
         self.start(task, total)
@@ -31,6 +42,7 @@ class Progress:
             for item in items:
                 yield item
                 self.advance()
+                self.stop_if_interrupted()
         finally:
             self.finish()
 

@@ -46,5 +46,5 @@ def main() -> None:
     """Fine-tune a trained Helixer gene prediction model to your species.
 
     Results go to standard output, everything else to standard error. Exit status: 0 done, 1 the
-    work failed, 2 wrong usage or input.
+    work failed, 2 wrong usage or input, 75 interrupted and resumable.
     """

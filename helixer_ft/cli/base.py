@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import click
 
-from helixer_ft.errors import HelixerFtError, is_out_of_memory
+from helixer_ft.errors import HelixerFtError, Interrupted, is_out_of_memory
 
 _SMALLER_BATCHES = {
     "batch_size": "--batch-size (with --accumulate, to the same effect)",
@@ -24,6 +24,11 @@ class Command(click.Command):
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort, click.ClickException, KeyboardInterrupt):
             raise
+        except Interrupted as error:
+            from helixer_ft.cli.options import resume_command
+
+            click.echo(f"Interrupted: {error}\nTo go on:\n  {resume_command()}", err=True)
+            sys.exit(error.exit_code)
         except HelixerFtError as error:
             self._end(ctx, str(error), error.exit_code, error)
         except BrokenPipeError:

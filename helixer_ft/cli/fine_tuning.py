@@ -1,17 +1,33 @@
 """What `whole` and `freeze` do alike: options to a request, the run, its result printed."""
 
+import contextlib
+import os
 from typing import Any, Literal
 
 from helixer_ft.backend import select_backend
 from helixer_ft.cli import output
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError
+from helixer_ft.interruption import stop_on_signals
 
 
 def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) -> None:
-    """Run a fine-tuning command to its end."""
-    settings = settings_from(options)
+    """Run a fine-tuning command to its end, or to a signal to stop."""
     printer = output.Printer(quiet=options["quiet"], as_json=options["as_json"])
+    with stop_on_signals(_tell) as printer.stop:
+        _run(command, options, printer)
+
+
+def _tell(signal: str) -> None:
+    text = f"\n{signal}: stopping after this step (Ctrl-C: at once)\n"
+    with contextlib.suppress(OSError):
+        os.write(2, text.encode())
+
+
+def _run(
+    command: Literal["whole", "freeze"], options: dict[str, Any], printer: output.Printer
+) -> None:
+    settings = settings_from(options)
     printer.model(options["load_model_path"])
     for notice in _hybridmodel_notices(command, options):
         printer.notice(notice)
@@ -19,8 +35,10 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
 
     from helixer_ft.training.estimate import estimate
     from helixer_ft.training.fine_tune import run
-    from helixer_ft.training.prepared import prepare_run
+    from helixer_ft.training.prepared import check_save_path, prepare_run
     from helixer_ft.training.request import FineTuneRequest
+    from helixer_ft.training.run_folder import RunFolder
+    from helixer_ft.training.run_lock import run_lock
 
     request = FineTuneRequest(
         command=command,
@@ -40,15 +58,19 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
         cache=cache_settings_from(options),
         predict_phase=options["predict_phase"],
         force=options["force"],
+        resume=options["resume"],
         command_line=command_line(),
     )
-    prepared = prepare_run(request, printer, dry=options["dry_run"])
-    printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
-    printer.preparation(prepared, verbose=options["verbose"])
-    if options["dry_run"]:
-        printer.dry_run(prepared, estimate(prepared))
-        return
-    printer.outcome(run(prepared, printer), verbose=options["verbose"])
+    check_save_path(request)
+    dry, folder = options["dry_run"], RunFolder(request.save_model_path).path
+    with contextlib.nullcontext() if dry else run_lock(folder, printer):
+        prepared = prepare_run(request, printer, dry=dry)
+        printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
+        printer.preparation(prepared, verbose=options["verbose"])
+        if dry:
+            printer.dry_run(prepared, estimate(prepared))
+            return
+        printer.outcome(run(prepared, printer), verbose=options["verbose"])
 
 
 def _hybridmodel_notices(command: str, options: dict[str, Any]) -> list[str]:
@@ -76,6 +98,7 @@ def _hybridmodel_notices(command: str, options: dict[str, Any]) -> list[str]:
             f"{', '.join(used)}: HybridModel.py's words. Defaults differ: at most 100 epochs (not "
             "10000), class and transition weights as recommended (not none), coverage normalised "
             "by log (not as it is); "
-            "--resume-training loads trained weights, it does not go on with an interrupted run",
+            "--resume-training loads trained weights, it does not go on with an interrupted run "
+            "(--resume does)",
         )
     return notices

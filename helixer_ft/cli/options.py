@@ -191,6 +191,15 @@ _OPTIONS: list[Decorator] = [
     ),
     _setting("seed", "Everything random follows from it.", type=int, metavar="N"),
     click.option(
+        "--resume", is_flag=True,
+        help="Go on with an interrupted run of the same command, to the same result; with nothing "
+        "to resume, start.",
+    ),
+    _setting(
+        "checkpoint_minutes", "Write the state to resume from at least this often.", type=float,
+        metavar="X",
+    ),
+    click.option(
         "--cache-dir", type=_FILE, metavar="DIR",
         help="Keep the decoded data (and freeze: the output of the body) on disk there, not in "
         "memory.  [default: memory where it fits, else $SLURM_TMPDIR, $TMPDIR or the folder of the "
@@ -260,3 +269,8 @@ def cache_settings_from(options: dict[str, Any]) -> CacheSettings:
 def command_line() -> str:
     """The command as it was typed."""
     return shlex.join(["helixer-ft", *sys.argv[1:]])
+
+
+def resume_command() -> str:
+    """The same command, to go on with what it was interrupted in."""
+    return command_line() + ("" if "--resume" in sys.argv else " --resume")

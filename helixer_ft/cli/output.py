@@ -20,6 +20,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from helixer_ft.formats.released_models import model_folder
+from helixer_ft.interruption import Stop
 from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
 from helixer_ft.network.coverage import track_list
 from helixer_ft.progress import duration_text, size_text
@@ -54,6 +55,7 @@ class Printer(TrainingProgress):
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bars: Bars | None = None
         self._task: TaskID | None = None
+        self.stop = Stop()
 
     # -- progress ----------------------------------------------------------------------------
 
@@ -93,6 +95,9 @@ class Printer(TrainingProgress):
         if self._bars is not None:
             self._bars.stop()
         self._bars = self._task = None
+
+    def interrupted(self) -> bool:
+        return self.stop.requested()
 
     def check(self, check: Check) -> None:
         if self.quiet:
@@ -135,12 +140,17 @@ class Printer(TrainingProgress):
     def dry_run(self, prepared: "PreparedRun", estimate: "Estimate") -> None:
         """The result of `--dry-run`."""
         if self.as_json:
+            resumed_from = prepared.resumed.position if prepared.resumed else None
             self._print_json(
-                {"dry_run": True, "estimate": asdict(estimate)} | _preparation_dict(prepared)
+                {"dry_run": True, "estimate": asdict(estimate)}
+                | _preparation_dict(prepared)
+                | {"resumed_from": _place_dict(resumed_from)}
             )
             return
         for line in _estimate_lines(prepared, estimate):
             self.out.print(line, markup=False)
+        if prepared.resumed is not None:
+            self.out.print(f"Interrupted run: it would go on after {prepared.resumed.place}")
         self.out.print("Dry run: everything is in order; nothing was trained or written.")
 
     def outcome(self, outcome: "Outcome", *, verbose: bool) -> None:
@@ -227,8 +237,9 @@ def outcome_dict(outcome: "Outcome") -> dict[str, Any]:
         "checks": len(outcome.checks) - 1,
         "ended": outcome.ended,
         "warnings": [*outcome.prepared.warnings, *outcome.warnings],
-        "resumed_from": None,
+        "resumed_from": _place_dict(outcome.resumed_from),
         "seconds": round(outcome.seconds, 3),
+        "check_seconds": [round(check.seconds, 3) for check in outcome.checks[1:]],
         "save_model_path": str(outcome.prepared.request.save_model_path),
         "versions": outcome.versions,
     }
@@ -240,6 +251,10 @@ def outcome_dict(outcome: "Outcome") -> dict[str, Any]:
     if outcome.coverage:
         result["coverage"] = _coverage_dict(outcome.coverage)
     return result
+
+
+def _place_dict(place: tuple[int, int] | None) -> dict[str, int] | None:
+    return None if place is None else dict(zip(("epoch", "batch"), place, strict=True))
 
 
 def _coverage_dict(coverage: "CoverageComparison") -> dict[str, Any]:

@@ -1,59 +1,92 @@
 """One fine-tuning run, from the untouched model's scores to the verdict."""
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from helixer_ft.backend import versions
-from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.errors import Interrupted
+from helixer_ft.formats.model_h5 import ModelFile, write_model_file
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.training.engine import Engine, engine_class
 from helixer_ft.training.features import FeatureCaches
 from helixer_ft.training.history import Check, TrainingProgress
-from helixer_ft.training.loop import train
+from helixer_ft.training.loop import Position, train
 from helixer_ft.training.outcome import CoverageComparison, Outcome, compare, outcome_warnings
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.run_folder import RunFolder
+from helixer_ft.training.run_state import RunState, Training, data_origin, settings_origin
 from helixer_ft.training.scoring import DatasetScore, score_dataset
 
 
 def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
-    """Score the untouched model, train, save the best check, compare.
+    """Score the untouched model, train, save the best check, compare; or go on with that.
 
     Raises
     ------
+    Interrupted
+        The work was asked to stop (`Progress.interrupted`); the state of the run is written.
     HelixerFtError
         The loss is not a number any more, the disk is full, a data file changed; the best model up
         to then stays saved.
     """
-    started = time.monotonic()
-    request, plan, base = prepared.request, prepared.plan, prepared.base
-    folder = RunFolder(request.save_model_path)
+    folder = RunFolder(prepared.request.save_model_path)
+    state = prepared.resumed or _start(prepared, folder)
+    if prepared.resumed is not None:
+        progress.notice(f"going on after {state.place}")
+    state.start_clock()
+    try:
+        outcome = _run(prepared, folder, state, progress)
+    except Interrupted as error:
+        raise Interrupted(_where_it_goes_on(prepared, state)) from error
+    state.remove()
+    return outcome
+
+
+def _start(prepared: PreparedRun, folder: RunFolder) -> RunState:
+    """The state of a run of which nothing is done."""
+    request = prepared.request
     folder.create(request.command, request.options())
+    origin = settings_origin(request, prepared.base.file.sha256)
+    return RunState(folder.state_path, origin | data_origin(prepared.summaries))
+
+
+def _where_it_goes_on(prepared: PreparedRun, state: RunState) -> str:
+    if not state.place:
+        return "nothing was scored or trained yet, so the run will start from the beginning."
+    text = f"{state.path} is written; the run will go on after {state.place}."
+    if prepared.caches_features and not prepared.request.cache.keep:
+        text += " It will evaluate the frozen body again (--keep-cache keeps its output)."
+    return text
+
+
+def _run(
+    prepared: PreparedRun, folder: RunFolder, state: RunState, progress: TrainingProgress
+) -> Outcome:
+    request, plan = prepared.request, prepared.plan
+    resumed_from = state.position if prepared.resumed else None
     if prepared.caches_features:
         prepared = _with_features(prepared, progress)
-    engine = None
-    if plan.new:
-        untouched = _engine(base, None, prepared)
-    else:  # the network to train still is the untouched one
-        untouched = engine = _engine(plan.model, plan, prepared)
-    baseline = _score_all(untouched, _for(base, prepared), progress, "the untouched model")
-    del untouched
+    engine = _score_untouched(prepared, state, progress)
+    baseline = state.baseline
     progress.check(_baseline_check(baseline))
     without: _Tuned | None = None
     if prepared.comparison is not None:
         progress.notice("the same without coverage first, to compare with")
         other = _for(prepared.comparison.model, replace(prepared, plan=prepared.comparison))
-        record = _Record(other, folder.without_coverage_path, folder.write_other_history, baseline)
+        record = _Record(
+            other, "without_coverage", folder.without_coverage_path, folder.write_other_history,
+            state,
+        )  # fmt: skip
         without = _tune(other, record, progress, ", without coverage")
         progress.notice("now with coverage")
     tuning = _for(plan.model, prepared)
-    record = _Record(tuning, request.save_model_path, folder.write_history, baseline)
+    name = "with_coverage" if without else "tuned"
+    record = _Record(tuning, name, request.save_model_path, folder.write_history, state)
     tuned = _tune(tuning, record, progress, "", engine)
     compared = {
         name: compare(tuning.scored[name], baseline[name], score, request.settings.seed)
@@ -75,8 +108,9 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
             *outcome_warnings(record.checks, record.best[0], validation, test),
             *(coverage.warnings if coverage else ()),
         ),
-        seconds=time.monotonic() - started,
+        seconds=state.elapsed(),
         versions=versions(),
+        resumed_from=resumed_from,
     )
 
 
@@ -114,16 +148,26 @@ def _tune(
     engine
         The network to train, where it is at hand.
     """
-    settings, plan = prepared.request.settings, prepared.plan
-    engine = engine or _engine(plan.model, plan, prepared)
-    ended = train(engine, prepared.data, settings, progress, record.add)
-    best, weights = record.best
-    engine.set_weights(weights)
-    scores = {"validation": best.validation}
-    if prepared.test is not None:
-        size, task = settings.val_test_batch_size, f"scoring the tuned model{remark}: test data"
-        scores["test"] = score_dataset(engine, prepared.test, size, progress, task)
-    return _Tuned(engine, scores, len(record.checks) - 1, ended)
+    settings, plan, training = prepared.request.settings, prepared.plan, record.training
+    for check in training.checks:
+        progress.check(check)
+    if training.ended:  # before the run was interrupted
+        engine = _engine(plan.model.with_weights(record.best[1]), None, prepared)
+    else:
+        engine = engine or _engine(plan.model, plan, prepared)
+        ended = train(
+            engine, prepared.data, settings, progress, record.add,
+            start=training.position, save=record.save,
+        )  # fmt: skip
+        engine.set_weights(record.best[1])
+        if prepared.test is not None:
+            size, task = settings.val_test_batch_size, f"scoring the tuned model{remark}: test data"
+            score = score_dataset(engine, prepared.test, size, progress, task)
+            training.scores["test"] = score
+        training.ended = ended
+        record.state.save()
+    scores = {"validation": record.best[0].validation} | training.scores
+    return _Tuned(engine, scores, len(training.checks), training.ended)
 
 
 def _compare_coverage(
@@ -198,62 +242,109 @@ class _Record:
     ----------
     prepared
         The run, with the plan that is trained.
+    name
+        Of the training, in the state of the run.
     path
         Of the best check's model.
     write_history
         Writes the checks so far.
-    baseline
-        Scores of the untouched model.
+    state
+        Of the run; the files are put back to it, where it knows of the training already.
     """
 
     def __init__(
         self,
         prepared: PreparedRun,
+        name: str,
         path: Path,
         write_history: Callable[[Sequence[Check]], None],
-        baseline: dict[str, DatasetScore],
+        state: RunState,
     ) -> None:
         self.prepared = prepared
         self.path = path
         self.write_history = write_history
-        self.checks = [_baseline_check(baseline).summed()]
+        self.state = state
         self.folder = RunFolder(prepared.request.save_model_path)
-        self.provenance = _provenance(prepared)
-        self._best: tuple[Check, LayerWeights] | None = None
+        self.is_result = path == prepared.request.save_model_path
+        if name not in state.trainings:
+            state.trainings[name] = Training(_provenance(prepared))
+        self.training = state.trainings[name]
+        if self.training.checks:
+            self._put_back()
+
+    @property
+    def checks(self) -> list[Check]:
+        """All so far, the untouched model's first."""
+        return [_baseline_check(self.state.baseline).summed(), *self.training.checks]
 
     @property
     def best(self) -> tuple[Check, LayerWeights]:
         """The check whose model is saved, and its weights; there is one after any check."""
-        assert self._best is not None, "no check was made"
-        return self._best
+        assert self.training.best is not None, "no check was made"
+        return self.training.best
 
     def add(self, check: Check, weights: LayerWeights) -> None:
         """Take in a check: save its model where it is the best or all are kept."""
-        request = self.prepared.request
-        self.checks.append(check.summed())
-        model = self.prepared.plan.model.with_weights(weights).to_file(
-            self.provenance | {"epoch": str(check.epoch), "batch": str(check.batch)}
-        )
-        is_result = self.path == request.save_model_path
+        request, training = self.prepared.request, self.training
+        training.checks.append(check.summed())
+        model = self._model_file(check, weights)
         if check.improved:
-            force = request.force or self._best is not None or not is_result
-            write_model_file(self.path, model, force=force)
-            self._best = check, weights
-        if request.settings.save_every_check and is_result:
+            first = training.best is None and self.prepared.resumed is None
+            write_model_file(
+                self.path, model, force=request.force or not (first and self.is_result)
+            )
+            training.best = check, weights
+        if request.settings.save_every_check and self.is_result:
             write_model_file(self.folder.check_model_path(check), model, force=True)
         self.write_history(self.checks)
 
+    def save(self, position: Position) -> None:
+        """Write the state of the run, which stands there."""
+        self.training.position = position
+        self.state.save()
 
-def _score_all(
-    engine: Engine, prepared: PreparedRun, progress: TrainingProgress, which: str
-) -> dict[str, DatasetScore]:
-    """Scores of the training subset and of the sets that are compared on."""
-    size = prepared.request.settings.val_test_batch_size
-    sets = {"training": prepared.data.subset, **prepared.scored}
-    return {
-        name: score_dataset(engine, dataset, size, progress, f"scoring {which}: {name} data")
-        for name, dataset in sets.items()
-    }
+    def _put_back(self) -> None:
+        """Make the files what they were when the state was written: an interrupted process may have
+        gone beyond.
+        """
+        write_model_file(self.path, self._model_file(*self.best), force=True)
+        if self.is_result:
+            self.folder.remove_checks_after(len(self.training.checks))
+        self.write_history(self.checks)
+
+    def _model_file(self, check: Check, weights: LayerWeights) -> ModelFile:
+        place = {"epoch": str(check.epoch), "batch": str(check.batch)}
+        model = self.prepared.plan.model.with_weights(weights)
+        return model.to_file(self.training.provenance | place)
+
+
+def _score_untouched(
+    prepared: PreparedRun, state: RunState, progress: TrainingProgress
+) -> Engine | None:
+    """Score the untouched model on the training subset and the sets that are compared on.
+
+    Returns
+    -------
+    Engine
+        The network to train, where it had to be made for that.
+    """
+    plan, base = prepared.plan, prepared.base
+    engine = untouched = None
+    data = _for(base, prepared)
+    for name, dataset in {"training": data.data.subset, **data.scored}.items():
+        if name in state.baseline:  # before the run was interrupted
+            continue
+        if plan.new:
+            untouched = untouched or _engine(base, None, prepared)
+        else:  # the network to train still is the untouched one
+            untouched = engine = engine or _engine(plan.model, plan, prepared)
+        size, task = (
+            prepared.request.settings.val_test_batch_size,
+            f"scoring the untouched model: {name} data",
+        )
+        state.baseline[name] = score_dataset(untouched, dataset, size, progress, task)
+        state.save()
+    return engine
 
 
 def _baseline_check(baseline: dict[str, DatasetScore]) -> Check:

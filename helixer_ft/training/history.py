@@ -60,7 +60,6 @@ class Check:
         for name in GENIC_CLASSES:
             row[f"validation_{name}_f1"] = f"{self.validation.genic[name].f1:.6f}"
         row["best"] = "yes" if self.improved else "no"
-        row["seconds"] = f"{self.seconds:.1f}"
         return row
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helixer_ft.errors import HelixerFtError
+from helixer_ft.errors import HelixerFtError, Interrupted
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.training.batch import Batch
 from helixer_ft.training.dataset import Dataset, batches, read_ahead
-from helixer_ft.training.engine import Engine
+from helixer_ft.training.engine import Engine, EngineState
 from helixer_ft.training.history import Check, TrainingProgress
 from helixer_ft.training.scoring import DatasetScore, score_dataset
 from helixer_ft.training.settings import TrainingSettings
@@ -32,12 +32,53 @@ class TrainingData:
     validation: Dataset
 
 
+@dataclass(frozen=True)
+class Position:
+    """Where a training stands between two batches, and what else the rest of it follows from.
+
+    Attributes
+    ----------
+    epoch, batch
+        The batch that was trained last, both from 1.
+    check_is_due
+        Whether the check after that batch is still to be done.
+    number
+        Checks so far.
+    best
+        (genic F1, -loss) of the best of them; None before the first.
+    failed_in_a_row
+        Checks without improvement up to now.
+    losses
+        (subsequences, loss) of the batches since the last check.
+    seconds
+        Since training began.
+    engine
+        The network and its optimiser.
+    """
+
+    epoch: int
+    batch: int
+    check_is_due: bool
+    number: int
+    best: tuple[float, float] | None
+    failed_in_a_row: int
+    losses: tuple[tuple[int, float], ...]
+    seconds: float
+    engine: EngineState
+
+
+Save = Callable[[Position], None]
+
+
 def train(
     engine: Engine,
     data: TrainingData,
     settings: TrainingSettings,
     progress: TrainingProgress,
     on_check: OnCheck,
+    *,
+    start: Position | None = None,
+    save: Save | None = None,
 ) -> str:
     """Train until the epochs or the patience end.
 
@@ -51,6 +92,11 @@ def train(
         Told of batches.
     on_check
         Called after each check with the check and the present weights.
+    start
+        Where to go on; None: at the beginning.
+    save
+        Called after each check, every `settings.checkpoint_minutes` and where the work is asked to
+        stop (`Progress.interrupted`), with the present position.
 
     Returns
     -------
@@ -61,8 +107,15 @@ def train(
     ------
     LossNotFiniteError
         Training loss or validation loss is not a number any more.
+    Interrupted
+        The work was asked to stop; its position was saved.
+    InputError
+        The position to go on at is that of another network.
     """
-    return _Loop(engine, data, settings, progress, on_check).run()
+    loop = _Loop(engine, data, settings, progress, on_check, save)
+    if start is not None:
+        loop.go_to(start)
+    return loop.run()
 
 
 class _Loop:
@@ -73,6 +126,7 @@ class _Loop:
         settings: TrainingSettings,
         progress: TrainingProgress,
         on_check: OnCheck,
+        save: Save | None,
     ) -> None:
         self.engine = engine
         self.data = data
@@ -80,55 +134,86 @@ class _Loop:
         self.progress = progress
         self.on_check = on_check
         self.batch_size = min(settings.batch_size, len(data.training))
-        self.started = time.monotonic()
+        self.save = save
+        self.started = self.saved = time.monotonic()
+        self.epoch, self.batch, self.check_is_due = 1, 0, False
         self.number = 0
         self.best: tuple[float, float] | None = None
         self.failed_in_a_row = 0
         self.losses: list[tuple[int, float]] = []
 
+    def go_to(self, start: Position) -> None:
+        """Take up the training where it stood."""
+        self.engine.restore(start.engine)
+        self.epoch, self.batch, self.check_is_due = start.epoch, start.batch, start.check_is_due
+        self.number, self.best = start.number, start.best
+        self.failed_in_a_row = start.failed_in_a_row
+        self.losses = list(start.losses)
+        self.started -= start.seconds
+
     def run(self) -> str:
-        for epoch in range(1, self.settings.epochs + 1):
-            if self._epoch(epoch):
-                return f"no improvement in {self.settings.patience} checks (--patience)"
+        try:
+            while self.epoch <= self.settings.epochs:
+                if self._out_of_patience or self._epoch():
+                    return f"no improvement in {self.settings.patience} checks (--patience)"
+                self.epoch, self.batch = self.epoch + 1, 0
+        except Interrupted:
+            self._save()
+            raise
         return f"all {self.settings.epochs} epochs are done (--epochs)"
 
-    def _epoch(self, epoch: int) -> bool:
-        """Train one epoch; true when patience is exhausted."""
+    @property
+    def _out_of_patience(self) -> bool:
+        return self.failed_in_a_row >= self.settings.patience
+
+    def _epoch(self) -> bool:
+        """Train the present epoch from the present batch on; true when patience is exhausted."""
         settings = self.settings
-        order = epoch_order(len(self.data.training), settings.seed, epoch)
+        order = epoch_order(len(self.data.training), settings.seed, self.epoch)
         n_batches = math.ceil(len(order) / settings.batch_size)
-        loaded = read_ahead(
-            self.data.training.read, batches(len(order), settings.batch_size, order)
-        )
-        self.progress.start(f"epoch {epoch}", n_batches)
+        left = order[self.batch * settings.batch_size :]
+        loaded = read_ahead(self.data.training.read, batches(len(left), settings.batch_size, left))
         try:
-            for batch, read in enumerate(loaded, start=1):
-                self._train_batch(epoch, batch, read)
-                if batch % settings.accumulate == 0 or batch == n_batches:
+            if self.check_is_due and self._check():
+                return True
+            self._show(n_batches)
+            for read in loaded:
+                self._train_batch(read)
+                if self.batch % settings.accumulate == 0 or self.batch == n_batches:
                     self.engine.update()
                 every = settings.check_every_nth_batch
-                if batch == n_batches or (every and batch % every == 0):
+                self.check_is_due = bool(
+                    self.batch == n_batches or (every and self.batch % every == 0)
+                )
+                self.progress.stop_if_interrupted()
+                if self.check_is_due:
                     self.progress.finish()
-                    if self._check(epoch, batch):
+                    if self._check():
                         return True
-                    if batch < n_batches:
-                        self.progress.start(f"epoch {epoch}", n_batches)
-                        self.progress.advance(batch)
+                    self._show(n_batches)
+                elif time.monotonic() - self.saved >= 60 * settings.checkpoint_minutes:
+                    self._save()
         finally:  # a loss that is not finite, an unreadable file, Ctrl-C
             self.progress.finish()
             loaded.close()
         return False
 
-    def _train_batch(self, epoch: int, number: int, batch: Batch) -> None:
+    def _show(self, n_batches: int) -> None:
+        if self.batch < n_batches:
+            self.progress.start(f"epoch {self.epoch}", n_batches)
+            self.progress.advance(self.batch)
+
+    def _train_batch(self, batch: Batch) -> None:
         loss, _ = self.engine.add_gradients(batch, self.batch_size)
-        self._require_finite(loss, "training", epoch, number)
+        self.batch += 1
+        self._require_finite(loss, "training")
         self.losses.append((len(batch), loss))
         self.progress.advance(note=f"loss {loss:.4f}")
 
-    def _check(self, epoch: int, batch: int) -> bool:
+    def _check(self) -> bool:
         """Score, tell, count; true when patience is exhausted."""
         validation = self._score(self.data.validation, "scoring: validation data")
-        self._require_finite(validation.loss, "validation", epoch, batch)
+        self._require_finite(validation.loss, "validation")
         subset = self._score(self.data.subset, "scoring: training subset")
         score = (validation.genic_f1, -validation.loss)
         improved = self.best is None or score > self.best
@@ -141,8 +226,8 @@ class _Loop:
         self.losses.clear()
         check = Check(
             number=self.number,
-            epoch=epoch,
-            batch=batch,
+            epoch=self.epoch,
+            batch=self.batch,
             training_loss=float(np.average(losses, weights=counts)),
             subset=subset,
             validation=validation,
@@ -151,19 +236,40 @@ class _Loop:
             seconds=time.monotonic() - self.started,
         )
         self.on_check(check, self.engine.get_weights())
+        self.check_is_due = False
+        self._save()
         self.progress.check(check)
-        return self.failed_in_a_row >= self.settings.patience
+        return self._out_of_patience
+
+    def _save(self) -> None:
+        if self.save is None:
+            return
+        self.save(
+            Position(
+                epoch=self.epoch,
+                batch=self.batch,
+                check_is_due=self.check_is_due,
+                number=self.number,
+                best=self.best,
+                failed_in_a_row=self.failed_in_a_row,
+                losses=tuple(self.losses),
+                seconds=time.monotonic() - self.started,
+                engine=self.engine.state(),
+            )
+        )
+        self.saved = time.monotonic()
 
     def _score(self, dataset: Dataset, task: str) -> DatasetScore:
         size = self.settings.val_test_batch_size
         return score_dataset(self.engine, dataset, size, self.progress, task)
 
-    def _require_finite(self, loss: float, which: str, epoch: int, batch: int) -> None:
+    def _require_finite(self, loss: float, which: str) -> None:
         if math.isfinite(loss):
             return
         kept = "The best model so far is kept. " if self.best else "No check was reached before. "
         raise LossNotFiniteError(
-            f"the {which} loss became {loss} in epoch {epoch}, batch {batch}: training diverged. "
+            f"the {which} loss became {loss} in epoch {self.epoch}, batch {self.batch}: training "
+            "diverged. "
             f"{kept}Try a smaller --learning-rate (it is {self.settings.learning_rate:g})."
         )
 

@@ -79,7 +79,12 @@ class Outcome:
     warnings
         What the result itself gives reason to say.
     seconds
-        The whole run.
+        The whole run, the parts before interruptions included.
+    versions
+        That the result depends on.
+    resumed_from
+        Epoch and batch after which an interrupted run went on, (0, 0) where nothing was trained
+        yet; None: it did not.
     """
 
     prepared: PreparedRun
@@ -92,6 +97,7 @@ class Outcome:
     warnings: tuple[str, ...]
     seconds: float
     versions: dict[str, str] = field(default_factory=dict)
+    resumed_from: tuple[int, int] | None = None
 
     @property
     def verdict_on(self) -> str:

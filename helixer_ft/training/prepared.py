@@ -19,6 +19,13 @@ from helixer_ft.training.loop import TrainingData, fixed_subset
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.row_cache import RowCache
 from helixer_ft.training.run_folder import RunFolder
+from helixer_ft.training.run_state import (
+    RunState,
+    data_origin,
+    read_run_state,
+    require_same,
+    settings_origin,
+)
 
 MAX_SUBSET = 128
 """Most training subsequences that are scored at each check."""
@@ -38,6 +45,8 @@ class PreparedRun:
         Content of training, validation and test data.
     comparison
         The plan of the same head without coverage, to be trained beside one with; else None.
+    resumed
+        The interrupted run to go on with; None: start.
     cache_folder
         Where caches go on disk; None for a dry run, which writes nothing.
     notices, warnings
@@ -51,6 +60,7 @@ class PreparedRun:
     test: Dataset | None
     summaries: tuple[SetSummary, ...]
     comparison: Plan | None
+    resumed: RunState | None
     cache_folder: CacheFolder | None
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -96,10 +106,12 @@ def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = Fal
     InputError
         Anything that would spoil the run.
     """
-    _check_output(request)
+    run_folder = RunFolder(request.save_model_path)
+    _check_output(request, run_folder)
     training_files = find_files(request.data_dir, "training_data")
     validation_files = find_files(request.data_dir, "validation_data")
     base = load_model(request.load_model_path)
+    resumed = _interrupted_run(request, base, run_folder, progress)
     architecture = base.architecture
     wanted = wanted_coverage(request, base)
     if request.predict_phase and not architecture.has_phase:
@@ -124,7 +136,6 @@ def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = Fal
     comparison = request.plan(base) if plan.new and plan.model.coverage else None
     folder = None
     if not dry:
-        run_folder = RunFolder(request.save_model_path)
         folder = CacheFolder(request.cache, run_folder.path, progress)
     try:
         if folder is not None:
@@ -143,6 +154,9 @@ def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = Fal
     for dataset in sets.values():
         for rows in _kept_rows(dataset):
             rows.publish()
+    if resumed is not None:
+        data = data_origin(summaries)
+        require_same(resumed, {name for name in resumed.origin if name.endswith(" data")}, data)
     training, validation = sets["training"], sets["validation"]
     size = min(len(training), len(validation), MAX_SUBSET)
     subset = training.subset(fixed_subset(len(training), size, request.settings.seed))
@@ -154,6 +168,7 @@ def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = Fal
         test=sets.get("test"),
         summaries=summaries,
         comparison=comparison,
+        resumed=resumed,
         cache_folder=folder,
         notices=(*plan.notices, *_overhang_notices(training, architecture.pool_size)),
         warnings=tuple(warnings(summaries)),
@@ -199,9 +214,31 @@ def _overhang_notices(training: Dataset, pool_size: int) -> list[str]:
     ]
 
 
-def _check_output(request: FineTuneRequest) -> None:
+def _interrupted_run(
+    request: FineTuneRequest, base: TrainedModel, folder: RunFolder, progress: Progress
+) -> RunState | None:
+    """The run to go on with, where that is asked for and there is one."""
+    if not request.resume:
+        return None
+    if not folder.is_interrupted:
+        progress.notice(f"{folder.path}: no interrupted run there, so this one starts")
+        return None
+    state = read_run_state(folder.state_path)
+    names = {name for name in state.origin if not name.endswith(" data")}
+    require_same(state, names, settings_origin(request, base.file.sha256))
+    return state
+
+
+def check_save_path(request: FineTuneRequest) -> None:
+    """Refuse a path that no model could be written to, whatever stands there.
+
+    Raises
+    ------
+    InputError
+        Nothing can be written there; not an `.h5`; the model to load.
+    """
     path = request.save_model_path
-    atomic.check_writable(path, force=request.force)
+    atomic.check_writable(path, force=True)
     if path.suffix != ".h5":
         raise InputError(
             f"{path}: does not end in .h5, expected a name that does: Helixer takes no other model "
@@ -212,4 +249,10 @@ def _check_output(request: FineTuneRequest) -> None:
             f"{path}: is the model to load, which is never overwritten. "
             "Give another --save-model-path."
         )
-    RunFolder(path).check_free(request.force)
+
+
+def _check_output(request: FineTuneRequest, folder: RunFolder) -> None:
+    """Refuse to overwrite an earlier run."""
+    check_save_path(request)
+    folder.check_free(force=request.force, resume=request.resume)
+    atomic.check_writable(request.save_model_path, force=request.force or folder.is_interrupted)

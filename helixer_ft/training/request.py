@@ -38,6 +38,8 @@ class FineTuneRequest:
         The model must predict phase (HybridModel.py's word).
     force
         Overwrite the output.
+    resume
+        Go on with an interrupted run, where there is one.
     command_line
         As it was typed, for the record.
     """
@@ -59,6 +61,7 @@ class FineTuneRequest:
     cache: CacheSettings = field(default_factory=CacheSettings)
     predict_phase: bool = False
     force: bool = False
+    resume: bool = False
     command_line: str = ""
 
     def plan(self, model: TrainedModel, coverage: CoverageInput | None = None) -> Plan:

@@ -12,6 +12,7 @@ from helixer_ft.formats import atomic
 from helixer_ft.training.history import Check, history_csv
 
 CHECKS, HISTORY, CONFIG = "checks", "history.csv", "config.toml"
+STATE = "state"
 OTHER_MODEL, OTHER_HISTORY = "without_coverage.h5", "without_coverage.csv"
 """Of the head that is trained without coverage, to compare with."""
 
@@ -23,13 +24,31 @@ class RunFolder:
     """Names and writes what a run leaves behind."""
 
     def __init__(self, save_model_path: Path) -> None:
-        self.path = save_model_path.with_suffix(".run")
+        self.path = save_model_path.parent / f"{save_model_path.stem}.run"
 
-    def check_free(self, force: bool) -> None:
+    @property
+    def state_path(self) -> Path:
+        """Where the state is kept until the run is complete."""
+        return self.path / STATE / "state.h5"
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether there is a run to go on with."""
+        return self.state_path.exists()
+
+    def check_free(self, *, force: bool = False, resume: bool = False) -> None:
         """Refuse, before any work, a folder of an earlier run."""
-        if not force and any((self.path / name).exists() for name in _OF_A_RUN):
+        if self.is_interrupted:
+            if force or resume:
+                return
             raise InputError(
-                f"{self.path}: holds the files of an earlier run, which are not overwritten. "
+                f"{self.path}: holds an interrupted run. Go on with it with --resume, delete it "
+                "and start anew with --force, or give another --save-model-path."
+            )
+        if not force and any((self.path / name).exists() for name in _OF_A_RUN):
+            complete = "a complete run: there is nothing to resume" if resume else "an earlier run"
+            raise InputError(
+                f"{self.path}: holds the files of {complete}, which are not overwritten. "
                 "Give another --save-model-path, or --force to overwrite them."
             )
         if self.path.exists() and not self.path.is_dir():
@@ -39,6 +58,7 @@ class RunFolder:
         """Make the folder, clear it of an earlier run's files, write `config.toml`."""
         try:
             self.path.mkdir(exist_ok=True)
+            shutil.rmtree(self.path / STATE, ignore_errors=True)
             shutil.rmtree(self.path / CHECKS, ignore_errors=True)
             for name in (HISTORY, OTHER_HISTORY, OTHER_MODEL):
                 (self.path / name).unlink(missing_ok=True)
@@ -61,6 +81,13 @@ class RunFolder:
     def write_other_history(self, checks: Sequence[Check]) -> None:
         """Write the history of that model anew."""
         atomic.write_text(self.path / OTHER_HISTORY, history_csv(checks), force=True)
+
+    def remove_checks_after(self, number: int) -> None:
+        """Remove models of later checks, which the state of the run does not know of."""
+        for path in (self.path / CHECKS).glob("check_*.h5"):
+            digits = path.name.split("_")[1]
+            if digits.isdigit() and int(digits) > number:
+                path.unlink(missing_ok=True)
 
     def check_model_path(self, check: Check) -> Path:
         """Where the model of a check is kept."""

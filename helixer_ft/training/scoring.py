@@ -44,6 +44,7 @@ def score_dataset(
             counts.append(scored.counts)
             entropy += scored.entropy.sum(axis=0)
             progress.advance(len(batch))
+            progress.stop_if_interrupted()
     finally:
         progress.finish()
     joined = np.concatenate(counts)

@@ -47,6 +47,9 @@ class TrainingSettings:
         Of the computation; weights, loss and the LSTM's memory stay in float32.
     seed
         New layers, dropout, order of the training data, training subset, bootstrap.
+    checkpoint_minutes
+        Longest time between two writings of the state, from which an interrupted run goes on;
+        0: after every batch.
     """
 
     epochs: int = 100
@@ -64,6 +67,7 @@ class TrainingSettings:
     save_every_check: bool = False
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     seed: int = 0
+    checkpoint_minutes: float = 10.0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "val_test_batch_size", "accumulate", "patience"):
@@ -78,6 +82,11 @@ class TrainingSettings:
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise InputError(
                 f"--weight-decay is {self.weight_decay}, expected a number of at least 0."
+            )
+        if not self.checkpoint_minutes >= 0:
+            raise InputError(
+                f"--checkpoint-minutes is {self.checkpoint_minutes}, expected a number of at least "
+                "0."
             )
         if self.optimizer not in OPTIMIZERS:
             raise InputError(f"--optimizer is {self.optimizer}, expected adamw or adam.")

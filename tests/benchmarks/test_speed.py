@@ -82,10 +82,18 @@ def test_epochs_of_helixer_are_found_in_its_output():
     assert speed_processes.epoch_starts(lines) == [5.0, 9.0]
 
 
-def test_history_leaves_out_the_untouched_model(tmp_path):
-    path = tmp_path / "history.csv"
-    path.write_text("check,epoch,seconds\n0,0,0.0\n1,1,5.5\n2,2,6.0\n")
-    assert speed_processes.history_seconds(path) == [5.5, 6.0]
+def test_epochs_of_ours_are_found_in_its_json():
+    texts = [
+        "Note: {",
+        "{",
+        '  "seconds": 9,',
+        '  "check_seconds": [',
+        "    5.5,",
+        "    6.0",
+        "  ]",
+    ]
+    lines = [(float(i), text) for i, text in enumerate([*texts, "}", "bye"])]
+    assert speed_processes.check_seconds(lines) == [5.5, 6.0]
 
 
 def test_extrapolation_adds_further_epochs():

@@ -178,7 +178,7 @@ def test_history_has_a_row_per_check(data):
     assert [float(row.split(",")[column]) for row in rows] == pytest.approx(
         [2 * 10 / 110, 2 * 30 / 130, 2 * 20 / 120], abs=1e-6
     )
-    assert [row.split(",")[-2] for row in rows] == ["yes", "yes", "no"]
+    assert [row.split(",")[-1] for row in rows] == ["yes", "yes", "no"]
 
 
 def test_overfitting_is_seen_where_training_and_validation_part(data):

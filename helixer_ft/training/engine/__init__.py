@@ -6,10 +6,17 @@ from typing import Any
 import numpy as np
 
 from helixer_ft.training.batch import Batch
-from helixer_ft.training.engine.base import Engine, ScoredBatch
+from helixer_ft.training.engine.base import Engine, EngineState, ScoredBatch
 from helixer_ft.training.resources import ProcessMemory
 
-__all__ = ["Engine", "ScoredBatch", "device_memory", "engine_class", "forward_function"]
+__all__ = [
+    "Engine",
+    "EngineState",
+    "ScoredBatch",
+    "device_memory",
+    "engine_class",
+    "forward_function",
+]
 
 
 def engine_class() -> type[Engine]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from helixer_ft.errors import InputError
 from helixer_ft.network.architecture import CLASSES, Architecture, BatchNorm
 from helixer_ft.network.model import build_head, build_keras, get_weights, set_weights
 from helixer_ft.network.strategies import Plan
@@ -32,6 +33,24 @@ class ScoredBatch:
 
     counts: np.ndarray
     entropy: np.ndarray
+
+
+@dataclass(frozen=True)
+class EngineState:
+    """All that the next batch and the next update depend on, in host memory.
+
+    Attributes
+    ----------
+    variables
+        Arrays in the order of the Keras variables: `trainable`, `fixed` (batch-norm statistics,
+        random state of dropout, weights that do not train) and `optimizer`.
+    accumulated
+        Of each batch since the last update: its subsequences, its gradients (in the order of
+        `trainable`).
+    """
+
+    variables: dict[str, list[np.ndarray]]
+    accumulated: list[tuple[int, list[np.ndarray]]]
 
 
 class Engine(ABC):
@@ -149,12 +168,55 @@ class Engine(ABC):
         self._given = weights
         set_weights(self.model, weights)
 
+    def state(self) -> EngineState:
+        """A copy of all that training depends on from here on; there is a plan."""
+        return EngineState(
+            {name: list(map(_to_host, values)) for name, values in self._values().items()},
+            [(count, list(map(_to_host, gradients))) for count, gradients in self._accumulated],
+        )
+
+    def restore(self, state: EngineState) -> None:
+        """Go back to where `state` was taken, of an engine that was made alike.
+
+        Raises
+        ------
+        InputError
+            It was taken of another network or optimiser.
+        """
+        present = self.state().variables
+        gradients = {f"gradients {i}": arrays for i, (_, arrays) in enumerate(state.accumulated)}
+        expected = present | dict.fromkeys(gradients, present["trainable"])
+        for name, arrays in (state.variables | gradients).items():
+            if _forms(arrays) != _forms(expected.get(name, [])):
+                raise InputError(
+                    f"the state of the interrupted run holds '{name}' of another network or "
+                    "optimiser, expected what this command trains. Start anew with --force instead "
+                    "of --resume."
+                )
+        self._set_values(state.variables)
+        self._accumulated = [
+            (count, [self._to_device(array) for array in arrays])
+            for count, arrays in state.accumulated
+        ]
+
     def _fill(self, batch: Batch, batch_size: int) -> Batch:
         return batch.filled(batch_size) if self.fills_batches else batch
 
     @abstractmethod
     def _prepare(self) -> None:
         """Compile."""
+
+    @abstractmethod
+    def _values(self) -> dict[str, list[Any]]:
+        """See `EngineState.variables`, where they are now."""
+
+    @abstractmethod
+    def _set_values(self, values: dict[str, list[np.ndarray]]) -> None:
+        """Replace these."""
+
+    @abstractmethod
+    def _to_device(self, array: np.ndarray) -> Any:
+        """A copy of an array, as gradients come."""
 
     @abstractmethod
     def _gradients(self, batch: Batch, n: int) -> tuple[Any, Any, list[Any]]:
@@ -189,6 +251,16 @@ def network_input(given: dict[str, Any], pool_size: int) -> Any:
     if coverage is None:
         return x
     return ops.concatenate([x, ops.cast(coverage, "float32")], axis=-1)
+
+
+def _to_host(array: Any) -> np.ndarray:
+    from keras import ops
+
+    return np.array(ops.convert_to_numpy(array))
+
+
+def _forms(arrays: list[np.ndarray]) -> list[tuple[tuple[int, ...], np.dtype]]:
+    return [(array.shape, array.dtype) for array in arrays]
 
 
 def make_optimizer(settings: TrainingSettings) -> Any:

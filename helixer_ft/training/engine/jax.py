@@ -101,6 +101,18 @@ class JaxEngine(Engine):
         super().set_weights(weights)
         self._take_state(optimizer=False)
 
+    def _values(self) -> dict[str, list[Any]]:
+        return {"trainable": self._trainable, "fixed": self._fixed, "optimizer": self._state}
+
+    def _set_values(self, values: dict[str, list[np.ndarray]]) -> None:
+        self._trainable, self._fixed, self._state = (
+            [self._to_device(array) for array in values[name]]
+            for name in ("trainable", "fixed", "optimizer")
+        )
+
+    def _to_device(self, array: np.ndarray) -> Any:
+        return jnp.array(array)
+
     def _take_state(self, optimizer: bool = True) -> None:
         """Copy the Keras variables: donated buffers must not be those of a variable."""
         self._trainable = [jnp.array(v.value) for v in self.model.trainable_variables]

@@ -67,6 +67,21 @@ class TensorFlowEngine(Engine):
         counts, entropy = self._compiled_score(batch.input, batch.labels)
         return counts.numpy(), entropy.numpy()
 
+    def _values(self) -> dict[str, list[Any]]:
+        return {
+            "trainable": self.model.trainable_variables,
+            "fixed": self.model.non_trainable_variables,
+            "optimizer": self.optimizer.variables,
+        }
+
+    def _set_values(self, values: dict[str, list[np.ndarray]]) -> None:
+        for name, variables in self._values().items():
+            for variable, value in zip(variables, values[name], strict=True):
+                variable.assign(value)
+
+    def _to_device(self, array: np.ndarray) -> Any:
+        return tf.constant(array)
+
 
 def forward(model: Any) -> Callable[[Batch], np.ndarray]:
     """See `forward_function`."""

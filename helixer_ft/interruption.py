@@ -1,0 +1,57 @@
+"""Signals that ask a command to stop where it can be gone on with later."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+"""A scheduler's ends (SLURM: `--signal`), and Ctrl-C."""
+
+
+class Stop:
+    """Whether the work should stop; asked between two of its steps, through `Progress`."""
+
+    def __init__(self) -> None:
+        self._requested = False
+
+    def request(self) -> None:
+        """Ask the work to stop."""
+        self._requested = True
+
+    def requested(self) -> bool:
+        """Whether it was asked to."""
+        return self._requested
+
+
+@contextmanager
+def stop_on_signals(tell: Callable[[str], None] = lambda _: None) -> Iterator[Stop]:
+    """Within the block, `SIGNALS` ask to stop instead of ending the process.
+
+    Ctrl-C after another signal, or a second one, raises `KeyboardInterrupt` at once. Outside the
+    main thread, where Python lets nobody handle signals, they do as before.
+
+    Parameters
+    ----------
+    tell
+        Told the name of each signal as it arrives, between any two instructions of the main
+        thread: it must not use what may be in use there (locks, buffered files).
+    """
+    stop = Stop()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if stop.requested() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.request()
+        tell(signal.Signals(number).name)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

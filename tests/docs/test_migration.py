@@ -14,7 +14,7 @@ from tests.docs.test_cli_reference import COMMANDS, parse
 
 TEXT = (ROOT / "docs/migration.md").read_text(encoding="utf-8")
 LINES = command_lines(TEXT)
-THEIRS = [line for line in LINES if not line.startswith("helixer-ft ")]
+THEIRS = [line for line in LINES if line and not line.startswith("helixer-ft ")]
 PASTED = [
     (theirs, ours)
     for theirs, ours in zip(

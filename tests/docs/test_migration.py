@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,10 @@ from tests.docs.test_cli_reference import COMMANDS, parse
 TEXT = (ROOT / "docs/migration.md").read_text(encoding="utf-8")
 LINES = command_lines(TEXT)
 THEIRS = [line for line in LINES if line and not line.startswith("helixer-ft ")]
+BLOCKS = [block.replace("\\\n", " ").strip() for block in code_blocks(TEXT)]
 PASTED = [
     (theirs, ours)
-    for theirs, ours in zip(
-        [block.strip() for block in code_blocks(TEXT)],
-        [block.strip() for block in code_blocks(TEXT)][1:],
-        strict=False,
-    )
+    for theirs, ours in pairwise(BLOCKS)
     if theirs.startswith("HybridModel.py ") and ours.startswith("helixer-ft ")
 ]
 """A command of HybridModel.py, and the one that the page puts in its place."""

@@ -1,4 +1,4 @@
-"""The tutorials, run from top to bottom: each command works, and ends in the verdict that is shown."""
+"""The tutorials, run from top to bottom: commands work, and end in the verdicts that are shown."""
 
 import importlib.util
 import os
@@ -48,7 +48,7 @@ def write_sheet(folder: Path, text: str) -> None:
 def check(shown: str, printed: str) -> None:
     """The verdicts that a page shows are among what was printed, but for the last digits."""
     for line in re.findall(r"^(?:Verdict|Coverage helped): .*$", shown, re.M):
-        pattern = re.escape(re.sub(r"\d+\.\d+", "N", line)).replace("N", r"(-?\d+\.\d+)")
+        pattern = re.escape(re.sub(r"\d+\.\d+", "@", line)).replace("@", r"(-?\d+\.\d+)")
         match = re.search(pattern, printed)
         assert match, f"{line}\nis not in\n{printed[-3000:]}"
         expected = map(float, re.findall(r"\d+\.\d+", line))

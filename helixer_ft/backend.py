@@ -21,7 +21,9 @@ class Backend:
     reason: str
 
 
-def select_backend(choice: str = "auto", gpu_id: int | None = None) -> Backend:
+def select_backend(
+    choice: str = "auto", gpu_id: int | None = None, *, several_processes: bool = False
+) -> Backend:
     """Choose the backend and tell Keras through its environment variable.
 
     Parameters
@@ -31,16 +33,25 @@ def select_backend(choice: str = "auto", gpu_id: int | None = None) -> Backend:
         accelerator, else JAX where it is installed, else TensorFlow.
     gpu_id
         Use this GPU alone (`CUDA_VISIBLE_DEVICES`).
+    several_processes
+        They will work together, which JAX can; it must not compute anything before.
 
     Raises
     ------
     InputError
-        The backend is unknown or not installed, or Keras runs on another one already.
+        The backend is unknown or not installed, cannot do what is asked for, or Keras runs on
+        another one already.
     """
     if gpu_id is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu_id)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    backend = _choose(choice)
+    backend = _choose(choice, several_processes)
+    if several_processes and backend.name == "tensorflow":
+        raise InputError(
+            f"the Keras backend is TensorFlow ({backend.reason}), which trains in one process on "
+            'one device here. Several need JAX: pip install "helixer-ft[jax]" (or, for NVIDIA '
+            'GPUs, "helixer-ft[cuda]"), and --backend jax.'
+        )
     if backend.name not in BACKENDS:
         raise InputError(
             f"the Keras backend is '{backend.name}' ({backend.reason}), expected one of "
@@ -64,11 +75,13 @@ def select_backend(choice: str = "auto", gpu_id: int | None = None) -> Backend:
     return backend
 
 
-def _choose(choice: str) -> Backend:
+def _choose(choice: str, several_processes: bool) -> Backend:
     if choice != "auto":
         return Backend(choice, "--backend")
     if os.environ.get("KERAS_BACKEND"):
         return Backend(os.environ["KERAS_BACKEND"], "KERAS_BACKEND")
+    if several_processes:
+        return Backend("jax", "several processes need it")
     if _accelerator_present():
         if _installed("jax") and _jax_sees_accelerator():
             return Backend("jax", "it sees an accelerator")

@@ -1,6 +1,6 @@
 """How the library tells its caller what it is doing; it never prints itself."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from helixer_ft.errors import Interrupted
@@ -9,7 +9,15 @@ Item = TypeVar("Item")
 
 
 class Progress:
-    """Callbacks that do nothing; the command line overrides what it shows."""
+    """Callbacks that do nothing; the command line overrides what it shows.
+
+    Attributes
+    ----------
+    agree
+        Where several processes work together: whether any of them has a flag set.
+    """
+
+    agree: Callable[[bool], bool] = staticmethod(bool)
 
     def notice(self, text: str) -> None:
         """Something the user should know."""
@@ -32,7 +40,7 @@ class Progress:
 
     def stop_if_interrupted(self) -> None:
         """Called between two steps of a long task: raises `Interrupted` where it should stop."""
-        if self.interrupted():
+        if self.agree(self.interrupted()):
             raise Interrupted("nothing was trained yet, so the run will start from the beginning.")
 
     def track(self, task: str, total: int, items: Iterable[Item]) -> Iterator[Item]:

@@ -13,6 +13,7 @@
 #SBATCH --cpus-per-task=4
 #SBATCH --mem=32G
 #SBATCH --time=12:00:00
+#SBATCH --signal=USR1@300
 #SBATCH --output=%x-%j.log
 
 set -euo pipefail
@@ -26,12 +27,14 @@ set -euo pipefail
 # End here rather than train on the CPU where the node shows no GPU
 nvidia-smi -L
 
-# A job that reaches its time limit leaves the best model up to then in OUT, and its scores in the
-# folder beside it. With --post-coverage-hidden-layer, the new head has a hidden layer.
-helixer-ft freeze \
+# Five minutes before its time limit the job writes its state and ends with status 75: submit it
+# again, with the same variables, to go on. (srun makes helixer-ft a step, which --signal reaches.)
+# With --post-coverage-hidden-layer, the new head has a hidden layer.
+srun helixer-ft freeze \
     --load-model-path "$MODEL" \
     --data-dir "$DATA" \
     --test-data "$TEST" \
     --save-model-path "$OUT" \
     --learning-rate 1e-3 \
-    --patience 5
+    --patience 5 \
+    --resume

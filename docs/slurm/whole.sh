@@ -13,6 +13,7 @@
 #SBATCH --cpus-per-task=4
 #SBATCH --mem=32G
 #SBATCH --time=24:00:00
+#SBATCH --signal=USR1@300
 #SBATCH --output=%x-%j.log
 
 set -euo pipefail
@@ -26,13 +27,15 @@ set -euo pipefail
 # End here rather than train on the CPU where the node shows no GPU
 nvidia-smi -L
 
-# A job that reaches its time limit leaves the best model up to then in OUT, and its scores in the
-# folder beside it. A smaller --batch-size with --accumulate needs less GPU memory.
-helixer-ft whole \
+# Five minutes before its time limit the job writes its state and ends with status 75: submit it
+# again, with the same variables, to go on. (srun makes helixer-ft a step, which --signal reaches.)
+# A smaller --batch-size with --accumulate needs less GPU memory.
+srun helixer-ft whole \
     --load-model-path "$MODEL" \
     --data-dir "$DATA" \
     --test-data "$TEST" \
     --save-model-path "$OUT" \
     --learning-rate 1e-4 \
     --check-every-nth-batch 500 \
-    --patience 6
+    --patience 6 \
+    --resume

@@ -2,20 +2,52 @@
 
 import contextlib
 import os
-from typing import Any, Literal
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
 
-from helixer_ft.backend import select_backend
+import click
+
+from helixer_ft.backend import Backend, select_backend
 from helixer_ft.cli import output
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
-from helixer_ft.errors import InputError
-from helixer_ft.interruption import stop_on_signals
+from helixer_ft.errors import HelixerFtError, InputError, Interrupted
+from helixer_ft.interruption import Stop, stop_on_signals
+from helixer_ft.processes import Launch, Processes, launch_from, started
+from helixer_ft.training.history import TrainingProgress
+
+if TYPE_CHECKING:
+    from helixer_ft.training.request import FineTuneRequest
 
 
 def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) -> None:
     """Run a fine-tuning command to its end, or to a signal to stop."""
-    printer = output.Printer(quiet=options["quiet"], as_json=options["as_json"])
-    with stop_on_signals(_tell) as printer.stop:
-        _run(command, options, printer)
+    launch = launch_from(
+        options["coordinator"], options["num_processes"], options["process_id"], os.environ
+    )
+    first = launch is None or launch.index == 0
+    with (
+        _named(launch),
+        stop_on_signals(_tell if first else lambda _: None) as stop,
+    ):
+        printer = output.Printer(quiet=options["quiet"] or not first, as_json=options["as_json"])
+        printer.stop = stop
+        _run(command, options, printer, launch)
+
+
+@contextlib.contextmanager
+def _named(launch: Launch | None) -> Iterator[None]:
+    """Errors of one of several processes say which one it is; that all stop, the first one says."""
+    try:
+        yield
+    except Interrupted as error:
+        if launch is not None and launch.index > 0:
+            sys.exit(error.exit_code)
+        raise
+    except HelixerFtError as error:
+        if launch is not None:
+            error.args = (f"{launch.name}: {error}",)
+        raise
 
 
 def _tell(signal: str) -> None:
@@ -25,20 +57,21 @@ def _tell(signal: str) -> None:
 
 
 def _run(
-    command: Literal["whole", "freeze"], options: dict[str, Any], printer: output.Printer
+    command: Literal["whole", "freeze"],
+    options: dict[str, Any],
+    printer: output.Printer,
+    launch: Launch | None,
 ) -> None:
     settings = settings_from(options)
     printer.model(options["load_model_path"])
     for notice in _hybridmodel_notices(command, options):
         printer.notice(notice)
-    backend = select_backend(options["backend"], options["gpu_id"])
+    backend = select_backend(
+        options["backend"], options["gpu_id"], several_processes=launch is not None
+    )
 
-    from helixer_ft.training.estimate import estimate
-    from helixer_ft.training.fine_tune import run
-    from helixer_ft.training.prepared import check_save_path, prepare_run
     from helixer_ft.training.request import FineTuneRequest
     from helixer_ft.training.run_folder import RunFolder
-    from helixer_ft.training.run_lock import run_lock
 
     request = FineTuneRequest(
         command=command,
@@ -61,16 +94,61 @@ def _run(
         resume=options["resume"],
         command_line=command_line(),
     )
+
+    def tell(text: str) -> None:
+        printer.finish()
+        click.echo(f"Error: {launch.name if launch else ''}: {text}", err=True)
+
+    folder = RunFolder(request.save_model_path)
+    with started(launch, tell, lambda: folder.is_interrupted) as processes:
+        progress = printer if processes.is_first else _Silent(printer.stop)
+        _run_in(processes, request, options, printer, progress, backend)
+
+
+def _run_in(
+    processes: Processes,
+    request: "FineTuneRequest",
+    options: dict[str, Any],
+    printer: output.Printer,
+    progress: TrainingProgress,
+    backend: Backend,
+) -> None:
+    """The run, in one of its processes; the first one prints."""
+    from helixer_ft.training.engine import device_notice
+    from helixer_ft.training.estimate import estimate
+    from helixer_ft.training.fine_tune import run
+    from helixer_ft.training.prepared import check_save_path, prepare_run
+    from helixer_ft.training.run_folder import RunFolder
+    from helixer_ft.training.run_lock import run_lock
+
     check_save_path(request)
     dry, folder = options["dry_run"], RunFolder(request.save_model_path).path
-    with contextlib.nullcontext() if dry else run_lock(folder, printer):
-        prepared = prepare_run(request, printer, dry=dry)
-        printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
-        printer.preparation(prepared, verbose=options["verbose"])
+    locks = processes.is_first and not dry
+    with run_lock(folder, printer) if locks else contextlib.nullcontext():
+        prepared = prepare_run(request, progress, dry=dry, processes=processes)
+        if processes.is_first:
+            printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
+            if text := device_notice():
+                printer.notice(text)
+            printer.preparation(prepared, verbose=options["verbose"])
         if dry:
-            printer.dry_run(prepared, estimate(prepared))
+            estimated = estimate(prepared)
+            if processes.is_first:
+                printer.dry_run(prepared, estimated)
             return
-        printer.outcome(run(prepared, printer), verbose=options["verbose"])
+        outcome = run(prepared, progress)
+        if processes.is_first:
+            printer.outcome(outcome, verbose=options["verbose"])
+
+
+class _Silent(TrainingProgress):
+    """All processes but the first one."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def interrupted(self) -> bool:
+        return self._stop.requested()
 
 
 def _hybridmodel_notices(command: str, options: dict[str, Any]) -> list[str]:

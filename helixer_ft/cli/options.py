@@ -146,7 +146,10 @@ _OPTIONS: list[Decorator] = [
         "(best_model.run) has history.csv and config.toml.",
     ),
     _setting("epochs", "Upper bound; --patience ends a run earlier.", "-e", type=int, metavar="N"),
-    _setting("batch_size", "Subsequences per training step.", "-b", type=int, metavar="N"),
+    _setting(
+        "batch_size", "Subsequences per training step, on all devices together.", "-b", type=int,
+        metavar="N",
+    ),
     _setting(
         "val_test_batch_size", "Subsequences per scoring step; never changes a result.",
         type=int, metavar="N",
@@ -218,6 +221,15 @@ _OPTIONS: list[Decorator] = [
         show_default=True,
         help="Keras backend. auto: KERAS_BACKEND if set, else the one that sees an accelerator, "
         "else JAX where installed, else TensorFlow.",
+    ),
+    click.option(
+        "--coordinator", metavar="HOST:PORT",
+        help="Several processes as one run, on JAX: the machine of process 0, and a free port on "
+        "it; the same for all.  [default: found from SLURM's variables under srun]",
+    ),
+    click.option("--num-processes", type=int, metavar="N", help="How many these are."),
+    click.option(
+        "--process-id", type=int, metavar="I", help="Which one this is; 0 prints and writes."
     ),
     click.option(
         "--config", type=_FILE, metavar="FILE", is_eager=True, expose_value=False,

@@ -34,9 +34,28 @@ class BidirectionalLSTM(keras.layers.Layer):
         self.backward.build(input_shape)
 
     def call(self, inputs: Any) -> Any:
-        own = _own_recurrence()
-        if own is not None:
-            return own(inputs, _weights(self.forward), _weights(self.backward))
+        recurrence = _own_recurrence() or self._keras_recurrence
+        if keras.backend.backend() == "jax":
+            from helixer_ft.network import lstm_jax
+
+            recurrence = lstm_jax.on_each_device(recurrence)
+        return recurrence(inputs, _weights(self.forward), _weights(self.backward))
+
+    def _keras_recurrence(self, inputs: Any, *weights: tuple[Any, ...]) -> Any:
+        """Keras' own; the weights are those of its layers, perhaps as one of several devices has
+        them.
+        """
+        if keras.backend.backend() != "jax":
+            return self._states(inputs)
+        values = [
+            (variable, value)
+            for layer, of_layer in zip((self.forward, self.backward), weights, strict=True)
+            for variable, value in zip(_variables(layer), of_layer, strict=True)
+        ]
+        with keras.StatelessScope(values):
+            return self._states(inputs)
+
+    def _states(self, inputs: Any) -> Any:
         # a backward LSTM returns its states in the order it computed them, last step first
         backward = ops.flip(self.backward(inputs), axis=1)
         return ops.concatenate([self.forward(inputs), backward], axis=-1)
@@ -72,8 +91,12 @@ def _own_recurrence() -> Callable[[Any, Any, Any], Any] | None:
     return None if gpus else lstm_tensorflow.bidirectional_lstm
 
 
-def _weights(lstm: Any) -> tuple[Any, Any, Any]:
-    return lstm.cell.kernel.value, lstm.cell.recurrent_kernel.value, lstm.cell.bias.value
+def _weights(lstm: Any) -> tuple[Any, ...]:
+    return tuple(variable.value for variable in _variables(lstm))
+
+
+def _variables(lstm: Any) -> tuple[Any, Any, Any]:
+    return lstm.cell.kernel, lstm.cell.recurrent_kernel, lstm.cell.bias
 
 
 class Logits(keras.layers.Dense):

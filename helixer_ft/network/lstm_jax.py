@@ -5,11 +5,19 @@ thousands of small products and additions. Here the loop carries what must be ca
 the gradients of all weights are matrix products over all steps.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+
+BATCH_AXIS = "batch"
+"""Of the devices that share the work on a batch."""
+_devices: ContextVar[Mesh | None] = ContextVar("devices", default=None)
 
 
 def bidirectional_lstm(inputs: Any, forward: tuple[Any, ...], backward: tuple[Any, ...]) -> Any:
@@ -30,6 +38,30 @@ def bidirectional_lstm(inputs: Any, forward: tuple[Any, ...], backward: tuple[An
     )
     states = [_lstm(x, forward, False), _lstm(x, backward, True)]
     return jnp.concatenate(states, axis=-1).astype(inputs.dtype)
+
+
+@contextmanager
+def split_over(devices: Mesh) -> Iterator[None]:
+    """What is traced within the block is for a batch that is split over devices (`BATCH_AXIS`)."""
+    token = _devices.set(devices if devices.size > 1 else None)
+    try:
+        yield
+    finally:
+        _devices.reset(token)
+
+
+def on_each_device(recurrence: Callable[..., Any]) -> Callable[..., Any]:
+    """A recurrence (inputs, weights, weights), in `split_over` computed by each device for its own
+    sequences, from the first step to the last one: XLA would look for a way to split the loop, and
+    cannot split cuDNN's.
+    """
+    mesh = _devices.get()
+    if mesh is None:
+        return recurrence
+    split, whole = PartitionSpec(BATCH_AXIS), PartitionSpec()
+    return jax.shard_map(
+        recurrence, mesh=mesh, in_specs=(split, whole, whole), out_specs=split, check_vma=False
+    )
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -5,7 +5,7 @@ vectors), the labels (genic class, phase and validity in one byte), and the kind
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,15 +39,23 @@ class Batch:
         (n, L / pool, width) float32 or float16 output of the body where it is at hand, or None.
     coverage
         (n, L, 2 * tracks) float16, normalised, where the network takes coverage, or None.
+    whole
+        Subsequences of the batch where these are one process's part of it; None: these are all.
     """
 
     rows: np.ndarray
     base_table: np.ndarray
     features: np.ndarray | None = None
     coverage: np.ndarray | None = None
+    whole: int | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def n(self) -> int:
+        """Subsequences of the whole batch, without those that fill it up."""
+        return len(self.rows) if self.whole is None else self.whole
 
     @property
     def input(self) -> dict[str, np.ndarray]:
@@ -89,11 +97,11 @@ class Batch:
 
     def _with(self, change: Callable[[np.ndarray], np.ndarray]) -> "Batch":
         """The batch with every array over its subsequences changed."""
-        return Batch(
-            change(self.rows),
-            self.base_table,
-            None if self.features is None else change(self.features),
-            None if self.coverage is None else change(self.coverage),
+        return replace(
+            self,
+            rows=change(self.rows),
+            features=None if self.features is None else change(self.features),
+            coverage=None if self.coverage is None else change(self.coverage),
         )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats import atomic
+from helixer_ft.processes import Processes
 from helixer_ft.progress import Progress
 from helixer_ft.training import resources
 from helixer_ft.training.row_cache import (
@@ -115,6 +116,9 @@ class CacheFolder:
         Folder of the run: kept files go to `features/` in it where no other place is given.
     progress
         Told of what cannot be used.
+    processes
+        Of the run: those on this machine share its room, and the first one alone leaves files for
+        later runs.
 
     Raises
     ------
@@ -123,9 +127,18 @@ class CacheFolder:
         `--keep-cache` is asked for.
     """
 
-    def __init__(self, settings: CacheSettings, run_folder: Path, progress: Progress) -> None:
+    def __init__(
+        self,
+        settings: CacheSettings,
+        run_folder: Path,
+        progress: Progress,
+        processes: Processes | None = None,
+    ) -> None:
+        processes = processes or Processes()
         self.progress = progress
         self.keep = settings.keep
+        self.publishes = settings.keep and processes.is_first
+        self.shared_by = processes.beside
         self.explicit = settings.folder is not None
         self._made: list[Path] = []
         if settings.folder is not None:
@@ -200,10 +213,11 @@ class Room:
     def __init__(self, wanted: int, folder: CacheFolder) -> None:
         self.folder = folder
         self.wanted = wanted
-        self.memory = int(MEMORY_SHARE * resources.available_memory())
+        self.memory = int(MEMORY_SHARE * resources.available_memory() / folder.shared_by)
         self.disk = 0
         if folder.writable:
-            self.disk = int(DISK_SHARE * resources.available_disk(folder.path))
+            free = resources.available_disk(folder.path)
+            self.disk = int(DISK_SHARE * free / folder.shared_by)
         disk_asked_for = folder.writable and (folder.explicit or folder.keep)
         self.on_disk = disk_asked_for or (
             wanted > self.memory and (wanted <= self.disk or self.disk > self.memory)
@@ -241,7 +255,7 @@ class Room:
         self.left -= capacity * row_bytes
         if not self.on_disk:
             return MemoryRows(capacity, shape, dtype)
-        keep_as = kept.publish if kept and self.folder.keep and capacity == n else None
+        keep_as = kept.publish if kept and self.folder.publishes and capacity == n else None
         try:
             return DiskRows(self.folder.path, capacity, shape, dtype, keep_as)
         except OSError as error:  # the folder vanished, say

@@ -1,5 +1,6 @@
 """What a run would take, from a timed batch."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -33,7 +34,8 @@ class Estimate:
     feature_bytes
         Of the feature cache and of the coverage that goes with it; 0 without one.
     memory
-        Bytes in use in a step: of the accelerator where there is one, else of the process.
+        Bytes in use in a step: of the accelerator where there is one (of each, where there are
+        several), else of the process.
     memory_limit
         Bytes that may be used there.
     batch_size
@@ -70,7 +72,7 @@ def estimate(prepared: PreparedRun) -> Estimate:
         body = Body(plan.model, settings.precision, n)
         features = body.features(batch)
         n_all = len(data.training) + len(data.validation) + n_test
-        once = _seconds(lambda: body.features(batch)) / n * n_all
+        once = _seconds(lambda: body.features(batch)) / n * n_all / prepared.processes.count
         dtype = feature_dtype(plan.model.architecture, request.cache, Progress())
         coverage_bytes = 0 if batch.coverage is None else batch.coverage[0].nbytes
         feature_bytes = n_all * (features[0].size * dtype.itemsize + coverage_bytes)
@@ -82,13 +84,15 @@ def estimate(prepared: PreparedRun) -> Estimate:
     limit = idle + engine.memory.available()
     seconds, peak = _step(engine, batch.first(1))
     taken: float = peak - idle
-    if n > 1 and idle + n * taken < limit:
-        seconds, peak = _step(engine, batch)
-        taken = (peak - idle) / n
+    rounds = math.ceil(n / engine.devices)  # subsequences on the device that has most
+    no_room = prepared.processes.any
+    if rounds > 1 and no_room(idle + rounds * taken >= limit):
+        seconds, peak = seconds * rounds, int(idle + rounds * taken)
     elif n > 1:
-        seconds, peak = seconds * n, int(idle + n * taken)
+        seconds, peak = _step(engine, batch)
+        taken = (peak - idle) / rounds
     n_scored = min(settings.val_test_batch_size, max(len(data.validation), len(data.subset)))
-    if idle + n_scored * taken >= limit:
+    if no_room(idle + math.ceil(n_scored / engine.devices) * taken >= limit):
         n_scored = n
     scored = batch.first(n_scored).filled(n_scored)
     per_score, scoring_peak = _measure(engine, lambda: engine.score(scored, n_scored))
@@ -101,7 +105,7 @@ def estimate(prepared: PreparedRun) -> Estimate:
         feature_bytes=feature_bytes,
         memory=max(peak, scoring_peak),
         memory_limit=limit,
-        batch_size=_largest(MEMORY_SHARE * limit - idle, taken),
+        batch_size=_largest(MEMORY_SHARE * limit - idle, taken, engine.devices),
     )
 
 
@@ -128,8 +132,8 @@ def _seconds(run: Callable[[], object]) -> float:
     return time.monotonic() - started
 
 
-def _largest(room: float, taken: float) -> int:
-    """Subsequences for which there is room."""
+def _largest(room: float, taken: float, devices: int) -> int:
+    """Subsequences for which there is room on all devices together."""
     if taken <= 0:  # too little to be seen
         return MAX_SUGGESTION
-    return max(0, min(MAX_SUGGESTION, int(room / taken)))
+    return max(0, min(MAX_SUGGESTION, int(room / taken) * devices))

@@ -7,7 +7,7 @@ statistics. What it makes of a subsequence is the same in every epoch.
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,12 +17,13 @@ import numpy as np
 from helixer_ft.backend import versions
 from helixer_ft.network.architecture import Architecture, BiLSTM, Dropout
 from helixer_ft.network.model import TrainedModel, build_body, set_weights
+from helixer_ft.processes import Processes
 from helixer_ft.progress import Progress, duration_text, size_text
 from helixer_ft.training.batch import Batch
 from helixer_ft.training.cache_folder import CacheFolder, Room
 from helixer_ft.training.dataset import Dataset
-from helixer_ft.training.engine import forward_function
-from helixer_ft.training.row_cache import RowCache
+from helixer_ft.training.engine import Forward, Read, forward_function
+from helixer_ft.training.row_cache import Compute, RowCache
 from helixer_ft.training.settings import CacheSettings, TrainingSettings
 
 FORMAT = 1
@@ -40,12 +41,23 @@ class Body:
         Keras dtype policy.
     batch_size
         Most subsequences at once.
+    processes
+        The processes of the run.
     """
 
-    def __init__(self, model: TrainedModel, precision: str, batch_size: int) -> None:
+    def __init__(
+        self,
+        model: TrainedModel,
+        precision: str,
+        batch_size: int,
+        processes: Processes | None = None,
+    ) -> None:
         keras_model = build_body(model.architecture, precision=precision)
         set_weights(keras_model, model.weights)
-        self._forward = forward_function(keras_model)
+        self._forward = forward_function(keras_model, "own")
+        self._forward_by_all: Forward | None = None
+        if processes and processes.count > 1:
+            self._forward_by_all = forward_function(keras_model, "all")
         self.batch_size = batch_size
 
     def features(self, batch: Batch) -> np.ndarray:
@@ -58,6 +70,20 @@ class Body:
                 size //= 2
             parts.append(self._forward(part.filled(size))[: len(part)])
         return np.concatenate(parts)
+
+    def computing(self, read: Read) -> Compute:
+        """Indices -> features, computed by this process alone."""
+        return lambda indices: self.features(read(indices))
+
+    def computing_together(self, read: Read) -> Compute:
+        """Indices of at most `batch_size` subsequences -> features; each process evaluates its part
+        of them, and gets all. All call it at the same point of their work.
+        """
+        forward = self._forward_by_all
+        if forward is None:
+            return self.computing(read)
+        read_part = forward.reading(read, self.batch_size)
+        return lambda indices: forward(read_part(indices), self.batch_size)
 
 
 class FeatureCaches:
@@ -75,6 +101,8 @@ class FeatureCaches:
         Where on disk.
     progress
         Told of size, place and time.
+    processes
+        Of the run: they share the work.
     """
 
     def __init__(
@@ -85,14 +113,16 @@ class FeatureCaches:
         cache: CacheSettings,
         folder: CacheFolder,
         progress: Progress,
+        processes: Processes | None = None,
     ) -> None:
         architecture = model.architecture
         self._sets = {name: dataset for name, (dataset, _) in sets.items()}
         self._progress = progress
+        self._processes = processes or Processes()
         self._batch_size = even_batch_size(
             [len(dataset) for dataset in self._sets.values()], settings.val_test_batch_size
         )
-        body = Body(model, settings.precision, self._batch_size)
+        body = Body(model, settings.precision, self._batch_size, self._processes)
         dtype = feature_dtype(architecture, cache, progress)
         steps = next(iter(self._sets.values())).length // architecture.pool_size
         shape = (steps, architecture.feature_width)
@@ -100,14 +130,17 @@ class FeatureCaches:
         self.size = self.n * math.prod(shape) * dtype.itemsize
         self.room = Room(self.size, folder)
         self.caches: dict[str, RowCache] = {}
+        self._together: dict[str, Compute] = {}
         self.planned = 0
         """Subsequences whose features there is room for."""
         for name, (dataset, fingerprint) in sets.items():
             origin = partial(_fingerprint, model, fingerprint, settings, dtype)
             kept = folder.kept_file(KIND, origin)
+            read = _reading_all(dataset)
             self.caches[name] = features = RowCache(
-                dataset.decoded.n, _computing(body, dataset, dtype), progress
+                dataset.decoded.n, _typed(body.computing(read), dtype), progress
             )
+            self._together[name] = _typed(body.computing_together(read), dtype)
             if storage := self.room.storage(dataset.decoded.n, shape, dtype, kept):
                 features.keep_in(storage)
                 self.planned += storage.capacity
@@ -115,7 +148,9 @@ class FeatureCaches:
     def fill(self) -> None:
         """Evaluate the body over all sets, once."""
         missing = [
-            (name, features) for name, features in self.caches.items() if features.kept < features.n
+            (name, features)
+            for name, features in self.caches.items()
+            if self._processes.any(features.kept < features.n)
         ]
         notice = self._progress.notice
         if not missing:
@@ -136,7 +171,8 @@ class FeatureCaches:
         for name, features in missing:
             task = f"evaluating the frozen body: {name} data"
             n_chunks = math.ceil(features.n / self._batch_size)
-            chunks = features.fill(self._batch_size)
+            together = self._together[name] if self._processes.count > 1 else None
+            chunks = features.fill(self._batch_size, together)
             started = time.monotonic()
             for indices, _ in self._progress.track(task, n_chunks, chunks):
                 timed, left = timed + 1, left - len(indices)
@@ -172,10 +208,14 @@ def feature_dtype(
     return np.dtype(np.float32)
 
 
-def _computing(body: Body, dataset: Dataset, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
+def _reading_all(dataset: Dataset) -> Read:
+    """Reads any subsequence of the files, bases alone."""
     indices = np.arange(dataset.decoded.n)
-    everything = replace(dataset, indices=indices, features=None, coverage=None)
-    return lambda indices: body.features(everything.read(indices)).astype(dtype)
+    return replace(dataset, indices=indices, features=None, coverage=None).read
+
+
+def _typed(compute: Compute, dtype: np.dtype) -> Compute:
+    return lambda indices: compute(indices).astype(dtype)
 
 
 def _fingerprint(

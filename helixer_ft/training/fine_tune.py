@@ -36,6 +36,8 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
     """
     folder = RunFolder(prepared.request.save_model_path)
     state = prepared.resumed or _start(prepared, folder)
+    state.writes = prepared.processes.is_first
+    progress.agree = prepared.processes.stop_together
     if prepared.resumed is not None:
         progress.notice(f"going on after {state.place}")
     state.start_clock()
@@ -50,9 +52,11 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
 def _start(prepared: PreparedRun, folder: RunFolder) -> RunState:
     """The state of a run of which nothing is done."""
     request = prepared.request
-    folder.create(request.command, request.options())
+    if prepared.processes.is_first:
+        folder.create(request.command, request.options())
     origin = settings_origin(request, prepared.base.file.sha256)
-    return RunState(folder.state_path, origin | data_origin(prepared.summaries))
+    origin |= data_origin(prepared.summaries)
+    return RunState(folder.state_path, origin, _provenance_of_run(prepared))
 
 
 def _where_it_goes_on(prepared: PreparedRun, state: RunState) -> str:
@@ -229,6 +233,7 @@ def _with_features(prepared: PreparedRun, progress: TrainingProgress) -> Prepare
         request.cache,
         prepared.cache_folder,
         progress,
+        prepared.processes,
     )
     features.fill()
     caches = features.caches
@@ -267,9 +272,10 @@ class _Record:
         self.folder = RunFolder(prepared.request.save_model_path)
         self.is_result = path == prepared.request.save_model_path
         if name not in state.trainings:
-            state.trainings[name] = Training(_provenance(prepared))
+            state.trainings[name] = Training(state.provenance | _provenance_of_training(prepared))
         self.training = state.trainings[name]
-        if self.training.checks:
+        self.writes = prepared.processes.is_first
+        if self.training.checks and self.writes:
             self._put_back()
 
     @property
@@ -287,13 +293,16 @@ class _Record:
         """Take in a check: save its model where it is the best or all are kept."""
         request, training = self.prepared.request, self.training
         training.checks.append(check.summed())
+        first = training.best is None and self.prepared.resumed is None
+        if check.improved:
+            training.best = check, weights
+        if not self.writes:
+            return
         model = self._model_file(check, weights)
         if check.improved:
-            first = training.best is None and self.prepared.resumed is None
             write_model_file(
                 self.path, model, force=request.force or not (first and self.is_result)
             )
-            training.best = check, weights
         if request.settings.save_every_check and self.is_result:
             write_model_file(self.folder.check_model_path(check), model, force=True)
         self.write_history(self.checks)
@@ -369,23 +378,13 @@ def _settings(prepared: PreparedRun) -> dict[str, Any]:
     return settings
 
 
-def _provenance(prepared: PreparedRun) -> dict[str, str]:
-    """What the written model says about itself (HDF5 attributes)."""
+def _provenance_of_run(prepared: PreparedRun) -> dict[str, str]:
+    """What every written model says about itself (HDF5 attributes)."""
     request, base = prepared.request, prepared.base
-    data = {summary.name: summary.fingerprint for summary in prepared.summaries}
-    if prepared.plan.model.coverage is not None:
-        data |= {
-            f"{summary.name} coverage": summary.coverage_fingerprint
-            for summary in prepared.summaries
-        }
     record = {
         "version": versions()["helixer_ft"],
         "base_model": str(request.load_model_path),
         "base_model_sha256": base.file.sha256,
-        "strategy": str(prepared.plan.strategy),
-        "new_layers": ", ".join(prepared.plan.new),
-        "trainable_parameters": str(prepared.plan.trainable_parameters),
-        "data_fingerprints": json.dumps(data),
         "settings": json.dumps(_settings(prepared)),
         "versions": json.dumps(versions()),
         "command_line": request.command_line,
@@ -393,3 +392,19 @@ def _provenance(prepared: PreparedRun) -> dict[str, str]:
     if base.file.provenance:
         record["base_model_provenance"] = json.dumps(dict(base.file.provenance))
     return record
+
+
+def _provenance_of_training(prepared: PreparedRun) -> dict[str, str]:
+    """What the models of one training say besides."""
+    data = {summary.name: summary.fingerprint for summary in prepared.summaries}
+    if prepared.plan.model.coverage is not None:
+        data |= {
+            f"{summary.name} coverage": summary.coverage_fingerprint
+            for summary in prepared.summaries
+        }
+    return {
+        "strategy": str(prepared.plan.strategy),
+        "new_layers": ", ".join(prepared.plan.new),
+        "trainable_parameters": str(prepared.plan.trainable_parameters),
+        "data_fingerprints": json.dumps(data),
+    }

@@ -172,13 +172,14 @@ class _Loop:
         order = epoch_order(len(self.data.training), settings.seed, self.epoch)
         n_batches = math.ceil(len(order) / settings.batch_size)
         left = order[self.batch * settings.batch_size :]
-        loaded = read_ahead(self.data.training.read, batches(len(left), settings.batch_size, left))
+        read = self.engine.reading(self.data.training.read, self.batch_size)
+        loaded = read_ahead(read, batches(len(left), settings.batch_size, left))
         try:
             if self.check_is_due and self._check():
                 return True
             self._show(n_batches)
-            for read in loaded:
-                self._train_batch(read)
+            for batch in loaded:
+                self._train_batch(batch)
                 if self.batch % settings.accumulate == 0 or self.batch == n_batches:
                     self.engine.update()
                 every = settings.check_every_nth_batch
@@ -207,7 +208,7 @@ class _Loop:
         loss, _ = self.engine.add_gradients(batch, self.batch_size)
         self.batch += 1
         self._require_finite(loss, "training")
-        self.losses.append((len(batch), loss))
+        self.losses.append((batch.n, loss))
         self.progress.advance(note=f"loss {loss:.4f}")
 
     def _check(self) -> bool:

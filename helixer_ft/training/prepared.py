@@ -10,6 +10,7 @@ from helixer_ft.formats import atomic
 from helixer_ft.network.architecture import Architecture
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
+from helixer_ft.processes import Processes, digest
 from helixer_ft.progress import Progress
 from helixer_ft.training.cache_folder import CacheFolder
 from helixer_ft.training.coverage import CoverageWanted, wanted_coverage
@@ -47,6 +48,8 @@ class PreparedRun:
         The plan of the same head without coverage, to be trained beside one with; else None.
     resumed
         The interrupted run to go on with; None: start.
+    processes
+        Those that work on the run.
     cache_folder
         Where caches go on disk; None for a dry run, which writes nothing.
     notices, warnings
@@ -61,6 +64,7 @@ class PreparedRun:
     summaries: tuple[SetSummary, ...]
     comparison: Plan | None
     resumed: RunState | None
+    processes: Processes
     cache_folder: CacheFolder | None
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -89,7 +93,13 @@ class PreparedRun:
         return replace(self, data=data, test=self.test and change("test", self.test))
 
 
-def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = False) -> PreparedRun:
+def prepare_run(
+    request: FineTuneRequest,
+    progress: Progress,
+    *,
+    dry: bool = False,
+    processes: Processes | None = None,
+) -> PreparedRun:
     """Read model and data, apply the strategy, check everything.
 
     Parameters
@@ -100,12 +110,15 @@ def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = Fal
         Told of what is read.
     dry
         Write nothing: the decoded data are not kept.
+    processes
+        Those that work on the run; all of them prepare it.
 
     Raises
     ------
     InputError
         Anything that would spoil the run.
     """
+    processes = processes or Processes()
     run_folder = RunFolder(request.save_model_path)
     _check_output(request, run_folder)
     training_files = find_files(request.data_dir, "training_data")
@@ -136,7 +149,7 @@ def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = Fal
     comparison = request.plan(base) if plan.new and plan.model.coverage else None
     folder = None
     if not dry:
-        folder = CacheFolder(request.cache, run_folder.path, progress)
+        folder = CacheFolder(request.cache, run_folder.path, progress, processes)
     try:
         if folder is not None:
             keep_rows(list(sets.values()), folder, progress)
@@ -157,6 +170,18 @@ def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = Fal
     if resumed is not None:
         data = data_origin(summaries)
         require_same(resumed, {name for name in resumed.origin if name.endswith(" data")}, data)
+    processes.require_same(
+        settings_origin(request, base.file.sha256)
+        | data_origin(summaries)
+        | {
+            "--val-test-batch-size": request.settings.val_test_batch_size,
+            "--save-model-path": str(request.save_model_path.resolve()),
+            "--dry-run": dry,
+            "interrupted run": resumed.place if resumed else "",
+            "weights": digest(array for layer in plan.model.weights.values() for array in layer),
+            "codes of bases": [one.source.table.vectors.tolist() for one in sets.values()],
+        }
+    )
     training, validation = sets["training"], sets["validation"]
     size = min(len(training), len(validation), MAX_SUBSET)
     subset = training.subset(fixed_subset(len(training), size, request.settings.seed))
@@ -169,6 +194,7 @@ def prepare_run(request: FineTuneRequest, progress: Progress, *, dry: bool = Fal
         summaries=summaries,
         comparison=comparison,
         resumed=resumed,
+        processes=processes,
         cache_folder=folder,
         notices=(*plan.notices, *_overhang_notices(training, architecture.pool_size)),
         warnings=tuple(warnings(summaries)),

@@ -56,11 +56,17 @@ class RowCache:
         """Store nothing any more; a file that is not complete is removed."""
         self.kept, self._storage = 0, None
 
-    def fill(self, at_once: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Go through all rows in order: (row numbers, rows). What there is room for stays."""
+    def fill(
+        self, at_once: int, read: Compute | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Go through all rows in order: (row numbers, rows). What there is room for stays.
+
+        `read` takes the place of this cache's own where the rows are had in another way.
+        """
+        read = read or self.read
         for start in range(0, self.n, at_once):
             indices = np.arange(start, min(self.n, start + at_once))
-            rows = self.read(indices)
+            rows = read(indices)
             if self.kept == start:
                 self._store(start, rows)
             yield indices, rows

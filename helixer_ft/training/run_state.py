@@ -44,7 +44,7 @@ class Training:
     Attributes
     ----------
     provenance
-        What the models of the training say about themselves.
+        What its models say about themselves.
     checks
         Those done, without their windows.
     best
@@ -75,19 +75,25 @@ class RunState:
         Of the file.
     origin
         Options, model, versions and data that the result follows from.
+    provenance
+        What its models say about the run: as it was started.
     baseline
         Scores of the untouched model by set: `training` (the fixed subset), `validation`, `test`.
     trainings
         By name; the one that goes on, or ended last, comes last.
     seconds
         Work done up to the last `save`.
+    writes
+        Whether this process is the one that keeps the file.
     """
 
     path: Path
     origin: dict[str, Any]
+    provenance: dict[str, str]
     baseline: dict[str, DatasetScore] = field(default_factory=dict)
     trainings: dict[str, Training] = field(default_factory=dict)
     seconds: float = 0.0
+    writes: bool = True
 
     def start_clock(self) -> None:
         """From now on time passes."""
@@ -126,11 +132,14 @@ class RunState:
             Writing failed; the state before is there still.
         """
         self.seconds = self.elapsed()
+        if not self.writes:
+            return
         self.path.parent.mkdir(exist_ok=True)
         arrays: Arrays = {}
         record = {
             "format": FORMAT,
             "origin": self.origin,
+            "provenance": self.provenance,
             "seconds": self.seconds,
             "baseline": {
                 name: _score_record(score, f"baseline/{name}", arrays)
@@ -145,6 +154,8 @@ class RunState:
 
     def remove(self) -> None:
         """The run is complete."""
+        if not self.writes:
+            return
         shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
@@ -163,6 +174,7 @@ def read_run_state(path: Path) -> RunState:
         return RunState(
             path=path,
             origin=dict(record["origin"]),
+            provenance=_texts(record["provenance"]),
             baseline={
                 name: _read_score(score, f"baseline/{name}", arrays)
                 for name, score in record["baseline"].items()
@@ -324,7 +336,7 @@ def _read_training(record: dict[str, Any], place: str, arrays: Arrays) -> Traini
     if record["position"] is not None:
         position = _read_position(record["position"], f"{place}/engine", arrays)
     return Training(
-        provenance={str(key): str(text) for key, text in record["provenance"].items()},
+        provenance=_texts(record["provenance"]),
         checks=[
             _read_check(check, f"{place}/checks/{i}", arrays)
             for i, check in enumerate(record["checks"])
@@ -371,6 +383,10 @@ def _read_position(record: dict[str, Any], place: str, arrays: Arrays) -> Positi
     losses = tuple((int(n), float(loss)) for n, loss in record["losses"])
     best = None if record["best"] is None else tuple(map(float, record["best"]))
     return Position(**(record | {"engine": state, "losses": losses, "best": best}))
+
+
+def _texts(record: dict[str, Any]) -> dict[str, str]:
+    return {str(key): str(text) for key, text in record.items()}
 
 
 def _put(values: list[np.ndarray], place: str, arrays: Arrays) -> int:

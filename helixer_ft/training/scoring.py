@@ -36,14 +36,14 @@ def score_dataset(
     """Score a network on every window of a dataset; the batch size does not change the result."""
     batch_size = min(batch_size, len(dataset))
     counts, entropy = [], np.zeros(len(engine.architecture.outputs))
-    steps = read_ahead(dataset.read, batches(len(dataset), batch_size))
+    steps = read_ahead(engine.reading(dataset.read, batch_size), batches(len(dataset), batch_size))
     progress.start(task, len(dataset))
     try:
         for batch in steps:
             scored = engine.score(batch, batch_size)
             counts.append(scored.counts)
             entropy += scored.entropy.sum(axis=0)
-            progress.advance(len(batch))
+            progress.advance(batch.n)
             progress.stop_if_interrupted()
     finally:
         progress.finish()

@@ -1,19 +1,19 @@
 """Gradient steps and scoring on a backend: one module per backend behind one interface."""
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.engine.base import Engine, EngineState, ScoredBatch
+from helixer_ft.training.engine.base import Devices, Engine, EngineState, Forward, Read, ScoredBatch
 from helixer_ft.training.resources import ProcessMemory
 
 __all__ = [
+    "Devices",
     "Engine",
     "EngineState",
+    "Forward",
+    "Read",
     "ScoredBatch",
     "device_memory",
+    "device_notice",
     "engine_class",
     "forward_function",
 ]
@@ -45,14 +45,31 @@ def device_memory() -> ProcessMemory:
     return ProcessMemory()
 
 
-def forward_function(model: Any) -> Callable[[Batch], np.ndarray]:
-    """A Keras model compiled for inference, on batches of one size: their bases, and their coverage
-    where the model takes it.
+def device_notice() -> str | None:
+    """What to say where there are several devices; None: there is one."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        from helixer_ft.training.engine.jax import device_notice as of_jax
+
+        return of_jax()
+    from helixer_ft.training.engine.tensorflow import device_notice as of_tensorflow
+
+    return of_tensorflow()
+
+
+def forward_function(model: Any, devices: Devices = "one") -> Forward:
+    """A Keras model compiled for inference.
+
+    On the devices of all processes, each process calls it at the same point of its work, and gets
+    the output of the whole batch.
     """
     import keras
 
     if keras.backend.backend() == "jax":
-        from helixer_ft.training.engine.jax import forward
-    else:
-        from helixer_ft.training.engine.tensorflow import forward
-    return forward(model)
+        from helixer_ft.training.engine.jax import JaxForward
+
+        return JaxForward(model, devices)
+    from helixer_ft.training.engine.tensorflow import TensorFlowForward
+
+    return TensorFlowForward(model)

@@ -1,8 +1,9 @@
 """What the training loop asks of a backend."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +18,11 @@ from helixer_ft.training.resources import ProcessMemory
 from helixer_ft.training.settings import TrainingSettings
 
 EPSILON = 1e-7
+
+Devices = Literal["one", "own", "all"]
+"""One device, all of this process, or those of all processes of the run (JAX alone has several)."""
+Read = Callable[[np.ndarray], Batch]
+"""Indices of subsequences -> a batch."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,8 @@ class Engine(ABC):
 
     fills_batches: bool
     """Whether a smaller batch is filled up, so that one compiled shape serves all."""
+    devices: int = 1
+    """Number of those that share the work on a batch."""
 
     def __init__(
         self,
@@ -124,7 +132,7 @@ class Engine(ABC):
         Parameters
         ----------
         batch
-            At most `batch_size` subsequences.
+            At most `batch_size` subsequences, or what `reading` leaves of them.
         batch_size
             Of all batches; a smaller last one changes neither its own loss nor the compiled step.
 
@@ -133,8 +141,8 @@ class Engine(ABC):
         tuple
             Total loss, and the loss of each output, before the update.
         """
-        total, parts, gradients = self._gradients(self._fill(batch, batch_size), len(batch))
-        self._accumulated.append((len(batch), gradients))
+        total, parts, gradients = self._gradients(self._fill(batch, batch_size), batch.n)
+        self._accumulated.append((batch.n, gradients))
         return float(total), np.asarray(parts)
 
     def update(self) -> None:
@@ -153,7 +161,7 @@ class Engine(ABC):
 
     def score(self, batch: Batch, batch_size: int) -> ScoredBatch:
         """Confusion counts and cross-entropy per window, in inference mode."""
-        n = len(batch)
+        n = batch.n
         counts, entropy = self._score(self._fill(batch, batch_size))
         return ScoredBatch(
             np.rint(np.asarray(counts)).astype(np.int64)[:n], np.asarray(entropy, np.float64)[:n]
@@ -167,6 +175,12 @@ class Engine(ABC):
         """Replace the weights; the optimiser's state stays."""
         self._given = weights
         set_weights(self.model, weights)
+
+    def reading(self, read: Read, batch_size: int) -> Read:
+        """`read` for batches of one size; where this process computes only a part of each batch,
+        of that part alone.
+        """
+        return read
 
     def state(self) -> EngineState:
         """A copy of all that training depends on from here on; there is a plan."""
@@ -200,7 +214,7 @@ class Engine(ABC):
         ]
 
     def _fill(self, batch: Batch, batch_size: int) -> Batch:
-        return batch.filled(batch_size) if self.fills_batches else batch
+        return batch
 
     @abstractmethod
     def _prepare(self) -> None:
@@ -231,6 +245,26 @@ class Engine(ABC):
     @abstractmethod
     def _score(self, batch: Batch) -> tuple[Any, Any]:
         """Counts `(n, outputs, 4, 4)` and entropy `(n, outputs)`."""
+
+
+class Forward(ABC):
+    """A Keras model compiled for inference; see `forward_function`."""
+
+    @abstractmethod
+    def __call__(self, batch: Batch, size: int | None = None) -> np.ndarray:
+        """The model's output for a batch: its bases, and coverage where the model takes it.
+
+        Parameters
+        ----------
+        batch
+            All subsequences, or what `reading` leaves of them.
+        size
+            At least as many as there are in all; None: as many.
+        """
+
+    def reading(self, read: Read, batch_size: int) -> Read:
+        """See `Engine.reading`."""
+        return read
 
 
 def network_input(given: dict[str, Any], pool_size: int) -> Any:

@@ -1,6 +1,5 @@
 """The engine on JAX: pure functions over lists of arrays, compiled once per batch shape."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,13 +9,24 @@ import numpy as np
 
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.training.batch import Batch
-from helixer_ft.training.engine.base import Engine, count_and_entropy, network_input
+from helixer_ft.training.engine.base import (
+    Devices,
+    Engine,
+    Forward,
+    Read,
+    count_and_entropy,
+    network_input,
+)
+from helixer_ft.training.engine.shards import Shards
 from helixer_ft.training.loss import losses, pooled_weights
 from helixer_ft.training.resources import ProcessMemory
 
 
 class JaxEngine(Engine):
-    """Holds weights and optimiser state as JAX arrays; the Keras variables follow on demand."""
+    """Holds weights and optimiser state as JAX arrays; the Keras variables follow on demand.
+
+    The work on a batch is shared by all devices of all processes of a run.
+    """
 
     fills_batches = True
     _trainable: list[Any]
@@ -26,6 +36,8 @@ class JaxEngine(Engine):
     def _prepare(self) -> None:
         model, optimizer, training = self.model, self.optimizer, self.training_mode
         pool_size, settings = self.architecture.pool_size, self.settings
+        self._shards = Shards(jax.devices())
+        self.devices = self._shards.count
         self._take_state()
         self.memory = device_memory()
 
@@ -61,19 +73,19 @@ class JaxEngine(Engine):
             logits, _ = model.stateless_call(trainable, fixed, inputs, training=False)
             return count_and_entropy(logits, labels)
 
-        self._compiled_gradients = jax.jit(gradients)
-        self._compiled_apply = jax.jit(apply, donate_argnums=(0, 1))
-        self._compiled_score = jax.jit(score)
+        self._compiled_gradients = self._shards.compile(gradients)
+        self._compiled_apply = self._shards.compile(apply, donate_argnums=(0, 1))
+        self._compiled_score = self._shards.compile(score)
 
     def _gradients(self, batch: Batch, n: int) -> tuple[Any, Any, list[Any]]:
         total, parts, self._fixed, grads = self._compiled_gradients(
             self._trainable,
             self._fixed,
             self._state,
-            batch.input,
-            batch.labels,
-            batch.transitions,
-            np.float32(n),
+            self._shards.place_input(batch.input),
+            self._shards.place(batch.labels),
+            self._shards.place(batch.transitions),
+            self._shards.copy(np.float32(n)),
         )
         return total, parts, grads
 
@@ -81,7 +93,14 @@ class JaxEngine(Engine):
         self._trainable, self._state = self._compiled_apply(self._trainable, self._state, gradients)
 
     def _score(self, batch: Batch) -> tuple[Any, Any]:
-        return self._compiled_score(self._trainable, self._fixed, batch.input, batch.labels)
+        given, labels = self._shards.place_input(batch.input), self._shards.place(batch.labels)
+        return self._compiled_score(self._trainable, self._fixed, given, labels)
+
+    def reading(self, read: Read, batch_size: int) -> Read:
+        return self._shards.reading(read, batch_size)
+
+    def _fill(self, batch: Batch, batch_size: int) -> Batch:
+        return self._shards.part(batch, batch_size)
 
     def _scaled(self, loss: Any, state: Any) -> Any:
         """The loss times what the optimiser divides the gradients by again."""
@@ -111,14 +130,15 @@ class JaxEngine(Engine):
         )
 
     def _to_device(self, array: np.ndarray) -> Any:
-        return jnp.array(array)
+        return self._shards.copy(array)
 
     def _take_state(self, optimizer: bool = True) -> None:
         """Copy the Keras variables: donated buffers must not be those of a variable."""
-        self._trainable = [jnp.array(v.value) for v in self.model.trainable_variables]
-        self._fixed = [jnp.array(v.value) for v in self.model.non_trainable_variables]
+        copy = self._shards.copy
+        self._trainable = [copy(v.value) for v in self.model.trainable_variables]
+        self._fixed = [copy(v.value) for v in self.model.non_trainable_variables]
         if optimizer and self.optimizer is not None:
-            self._state = [jnp.array(v.value) for v in self.optimizer.variables]
+            self._state = [copy(v.value) for v in self.optimizer.variables]
 
 
 class _DeviceMemory(ProcessMemory):
@@ -146,14 +166,38 @@ def device_memory() -> ProcessMemory:
     return _DeviceMemory() if jax.local_devices()[0].memory_stats() else ProcessMemory()
 
 
-def forward(model: Any) -> Callable[[Batch], np.ndarray]:
+def device_notice() -> str | None:
+    """See `helixer_ft.training.engine.device_notice`."""
+    devices, processes = jax.device_count(), jax.process_count()
+    if devices == 1:
+        return None
+    kind = jax.local_devices()[0].device_kind
+    where = f" of {processes} processes" if processes > 1 else ""
+    return f"{devices} devices{where} share each batch ({kind})"
+
+
+class JaxForward(Forward):
     """See `forward_function`."""
-    trainable = [v.value for v in model.trainable_variables]
-    fixed = [v.value for v in model.non_trainable_variables]
 
-    @jax.jit
-    def compiled(trainable: Any, fixed: Any, given: Any) -> Any:
-        output, _ = model.stateless_call(trainable, fixed, network_input(given, 1), training=False)
-        return output
+    def __init__(self, model: Any, devices: Devices) -> None:
+        found = jax.devices() if devices == "all" else jax.local_devices()
+        self._shards = Shards(found[:1] if devices == "one" else found)
+        self._trainable = [self._shards.copy(v.value) for v in model.trainable_variables]
+        self._fixed = [self._shards.copy(v.value) for v in model.non_trainable_variables]
 
-    return lambda batch: np.asarray(compiled(trainable, fixed, batch.input))
+        def forward(trainable: Any, fixed: Any, given: Any) -> Any:
+            inputs = network_input(given, 1)
+            output, _ = model.stateless_call(trainable, fixed, inputs, training=False)
+            return output
+
+        # left where it is, nothing is exchanged: this may run in another thread than training
+        lies = self._shards.whole if devices == "all" else self._shards.split
+        self._compiled = self._shards.compile(forward, out_shardings=lies)
+
+    def __call__(self, batch: Batch, size: int | None = None) -> np.ndarray:
+        part = self._shards.part(batch, batch.n if size is None else size)
+        given = self._shards.place_input(part.input)
+        return np.asarray(self._compiled(self._trainable, self._fixed, given))[: batch.n]
+
+    def reading(self, read: Read, batch_size: int) -> Read:
+        return self._shards.reading(read, batch_size)

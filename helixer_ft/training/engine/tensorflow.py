@@ -1,6 +1,5 @@
 """The engine on TensorFlow: graph functions that serve every batch size."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import tensorflow as tf
 
 from helixer_ft.network.architecture import BASES
 from helixer_ft.training.batch import TABLE_SIZE, Batch
-from helixer_ft.training.engine.base import Engine, count_and_entropy, network_input
+from helixer_ft.training.engine.base import Engine, Forward, count_and_entropy, network_input
 from helixer_ft.training.loss import losses, pooled_weights
 
 _CODES = tf.TensorSpec([None, None], tf.uint8)
@@ -83,11 +82,26 @@ class TensorFlowEngine(Engine):
         return tf.constant(array)
 
 
-def forward(model: Any) -> Callable[[Batch], np.ndarray]:
+def device_notice() -> str | None:
+    """See `helixer_ft.training.engine.device_notice`."""
+    gpus = len(tf.config.get_visible_devices("GPU"))
+    if gpus < 2:
+        return None
+    return (
+        f"TensorFlow uses one of {gpus} GPUs. JAX uses all of them: pip install "
+        '"helixer-ft[cuda]", and --backend jax'
+    )
+
+
+class TensorFlowForward(Forward):
     """See `forward_function`."""
 
-    @tf.function(input_signature=[_bases(model.input_shape[-1] - BASES)])
-    def compiled(given: Any) -> Any:
-        return model(network_input(given, 1), training=False)
+    def __init__(self, model: Any) -> None:
+        @tf.function(input_signature=[_bases(model.input_shape[-1] - BASES)])
+        def compiled(given: Any) -> Any:
+            return model(network_input(given, 1), training=False)
 
-    return lambda batch: compiled(batch.input).numpy()
+        self._compiled = compiled
+
+    def __call__(self, batch: Batch, size: int | None = None) -> np.ndarray:
+        return np.asarray(self._compiled(batch.input).numpy())

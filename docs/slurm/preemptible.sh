@@ -1,0 +1,50 @@
+#!/bin/bash
+# Fine-tune every layer of a trained Helixer model in a queue whose jobs are interrupted: the job
+# goes back into the queue by itself, and goes on where it stood, to the same result.
+#
+#   export MODEL=land_plant.h5 DATA=data TEST=test_data.h5 OUT=whole.h5
+#   sbatch --partition=preemptible docs/slurm/preemptible.sh
+#
+# The time limit may be short: what is not done then is done by the next run of the job. For several
+# nodes: --nodes and --ntasks-per-node as in several_nodes.sh.
+#SBATCH --job-name=helixer-ft-preemptible
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=1
+#SBATCH --cpus-per-task=4
+#SBATCH --mem=32G
+#SBATCH --time=04:00:00
+#SBATCH --requeue
+#SBATCH --signal=USR1@120
+#SBATCH --open-mode=append
+#SBATCH --output=%x-%j.log
+
+set -euo pipefail
+
+# The environment with helixer-ft and its CUDA packages (pip install "helixer-ft[cuda]"), e.g.
+# source "$HOME/helixer-ft/bin/activate"
+
+: "${MODEL:?the trained model}" "${DATA:?the data directory}" "${TEST:?held-out data}"
+: "${OUT:?the file to write}"
+
+# End here rather than train on the CPU where the node shows no GPU
+srun nvidia-smi -L
+
+# Two minutes before the time limit (--signal), and where the job is preempted (SIGTERM), the state
+# is written and the status is 75. Where the job is killed without a warning, what was done since
+# the last state is lost: at most --checkpoint-minutes.
+status=0
+srun helixer-ft whole \
+    --load-model-path "$MODEL" \
+    --data-dir "$DATA" \
+    --test-data "$TEST" \
+    --save-model-path "$OUT" \
+    --learning-rate 1e-4 \
+    --patience 6 \
+    --checkpoint-minutes 5 \
+    --resume || status=$?
+
+if [ "$status" -eq 75 ]; then
+    scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$status"

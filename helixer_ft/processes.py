@@ -1,0 +1,454 @@
+"""Several processes as one run, on JAX: started by hand, or as the tasks of a SLURM job step.
+
+Every process has its share of each batch; all take the same decisions, from the same numbers. None
+can go on without the others: one that fails tells why, and the others end with that message; one
+that vanishes is missed after half a minute at most, and the others end then.
+"""
+
+import atexit
+import ctypes
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from helixer_ft.errors import HelixerFtError, InputError
+
+HEARTBEAT_SECONDS = 30
+"""Silence after which a process is given up."""
+STARTING_SECONDS = 300
+"""How long the processes of a run wait for one another at the start."""
+RESUMABLE = 75
+"""Exit status of what can be gone on with."""
+_POLL_SECONDS = 1.0
+_WAIT_MILLISECONDS = 7 * 24 * 3600 * 1000  # for one that reads much data; a dead one is noticed
+_ENDED = "helixer-ft/ended/"
+_SIGNS = ("Gloo", "NCCL", "coordination service", "heartbeat", "Socket closed", "DEADLINE_EXCEEDED")
+"""Of messages of JAX that tell of a lost process."""
+
+_HANDLERS: list[Any] = []
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Where one of several processes finds the others.
+
+    Attributes
+    ----------
+    coordinator
+        "HOST:PORT" of the first process, the same for all.
+    count, index
+        Number of processes, and which one this is, from 0.
+    """
+
+    coordinator: str
+    count: int
+    index: int
+
+    @property
+    def name(self) -> str:
+        """For messages, counted as in --process-id."""
+        return f"process {self.index} (of {self.count})"
+
+
+class ProcessLostError(HelixerFtError):
+    """Another process of the run ended or cannot be reached."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Processes:
+    """The processes of a run; this class: one alone.
+
+    Attributes
+    ----------
+    index, count
+        Which one this is, and how many there are.
+    beside
+        How many there are on this machine, this one included.
+    """
+
+    index = 0
+    count = 1
+    beside = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the one that prints and writes."""
+        return self.index == 0
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process; all call this at the same point of their work."""
+        return flag
+
+    def stop_together(self, flag: bool) -> bool:
+        """`any`, after which all end alike where it is true: none has to be told by another."""
+        return flag
+
+    def require_same(self, values: Mapping[str, Any]) -> None:
+        """Refuse values (anything that JSON can hold) that are not the same in all processes.
+
+        All call this at the same point of their work, which is where they wait for one another.
+
+        Raises
+        ------
+        InputError
+            Values differ; their names and the processes are named.
+        """
+
+
+@dataclass
+class _JaxProcesses(Processes):
+    """Several processes, connected through JAX."""
+
+    launch: Launch
+    tell: Tell
+    resumable: Callable[[], bool]
+    client: Any = None
+    all_stop: bool = False
+    _calls: int = 0
+    _ending: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.index, self.count = self.launch.index, self.launch.count
+
+    def any(self, flag: bool) -> bool:
+        import numpy as np
+        from jax.experimental import multihost_utils
+
+        return bool(multihost_utils.process_allgather(np.array(flag)).any())
+
+    def stop_together(self, flag: bool) -> bool:
+        self.all_stop = self.any(flag)
+        return self.all_stop
+
+    def gather(self, text: str) -> list[str]:
+        """A text of each process, in their order."""
+        self._calls += 1
+        key = f"helixer-ft/gather/{self._calls}/"
+        self.client.key_value_set(f"{key}{self.index}", text)
+        return [
+            self.client.blocking_key_value_get(f"{key}{index}", _WAIT_MILLISECONDS)
+            for index in range(self.count)
+        ]
+
+    def require_same(self, values: Mapping[str, Any]) -> None:
+        first, *others = (json.loads(text) for text in self.gather(json.dumps(dict(values))))
+        for index, other in enumerate(others, start=1):
+            names = [name for name in sorted(first | other) if first.get(name) != other.get(name)]
+            if names:
+                name = names[0]
+                raise InputError(
+                    f"the processes of this run differ in: {', '.join(names)}; process 0 has "
+                    f"{_shortened(first.get(name))} for {name}, process {index} has "
+                    f"{_shortened(other.get(name))}. Start all with the same command (except "
+                    "--process-id), versions and files."
+                )
+
+    # -- ends --------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """End this process when another one tells that it ends."""
+        threading.Thread(target=self._watch, name="processes", daemon=True).start()
+
+    def announce(self, error: BaseException) -> None:
+        """Tell the others that this process ends, and why."""
+        note = {"text": str(error) or type(error).__name__, "status": _status(error)}
+        try:
+            self.client.key_value_set(f"{_ENDED}{self.index}", json.dumps(note))
+        except Exception:  # no one is there to be told
+            return
+        if self.is_first:  # what it said is gone with it
+            time.sleep(3 * _POLL_SECONDS)
+
+    def lost(self, reason: str) -> ProcessLostError:
+        """The error of this process where another one vanished."""
+        resumable = self.resumable()
+        advice = "Start it again with --resume to go on." if resumable else "Start it again."
+        return ProcessLostError(
+            "another process of this run ended or cannot be reached "
+            f"({reason}); look for its own last message, or whether it was killed. {advice}",
+            RESUMABLE if resumable else 1,
+        )
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(_POLL_SECONDS)
+            try:
+                notes = self.client.key_value_dir_get(_ENDED)
+            except Exception:  # JAX tells of that
+                continue
+            for key, note in notes:
+                index, values = int(key.rsplit("/", 1)[1]), json.loads(note)
+                if index == self.index:
+                    return
+                if self.is_first:  # the others are to read it too
+                    time.sleep(3 * _POLL_SECONDS)
+                self._end(f"process {index} ended: {values['text']}", values["status"])
+
+    def aborted(self) -> None:
+        """End this process with a message where JAX ends it."""
+        if self.client is None:
+            self._end(str(_not_found(self.launch, "JAX's last message is above")), 1)
+        error = self.lost("JAX's last message is above")
+        self._end(str(error), error.exit_code)
+
+    def _end(self, text: str, status: int) -> None:
+        """End at once, whatever the main thread waits for; once."""
+        if not self._ending.acquire(blocking=False):
+            time.sleep(60)  # until the other thread has ended this process
+        self.tell(text)
+        _leave(status)
+
+
+def launch_from(
+    coordinator: str | None,
+    num_processes: int | None,
+    process_id: int | None,
+    environ: Mapping[str, str],
+) -> Launch | None:
+    """Which of several processes this one is; None: it is one alone.
+
+    Parameters
+    ----------
+    coordinator, num_processes, process_id
+        As given on the command line: all three, or none.
+    environ
+        Where none is given: variables that SLURM sets for each task that srun starts.
+
+    Raises
+    ------
+    InputError
+        Options that do not belong together.
+    """
+    given = {
+        "--coordinator": coordinator,
+        "--num-processes": num_processes,
+        "--process-id": process_id,
+    }
+    missing = [name for name, value in given.items() if value is None]
+    if len(missing) == len(given):
+        return _launch_of_slurm(environ)
+    if missing:
+        raise InputError(
+            f"{' and '.join(missing)} must be given too: several processes need --coordinator "
+            "HOST:PORT (of the first one), --num-processes and --process-id (0 for the first one)."
+        )
+    assert coordinator is not None
+    assert num_processes is not None
+    assert process_id is not None
+    if not 0 <= process_id < num_processes:
+        raise InputError(
+            f"--process-id is {process_id}, expected 0 to {num_processes - 1} with --num-processes "
+            f"{num_processes}."
+        )
+    host, _, port = coordinator.rpartition(":")
+    if not (host and port.isdigit() and 0 < int(port) < 65536):
+        raise InputError(
+            f"--coordinator is '{coordinator}', expected HOST:PORT: the name of the machine of "
+            "process 0 and a free port on it, for example node001:12345."
+        )
+    if num_processes == 1:
+        return None
+    return Launch(coordinator, num_processes, process_id)
+
+
+def _launch_of_slurm(environ: Mapping[str, str]) -> Launch | None:
+    """From what srun sets; the batch script itself and `srun -n 1` are one process alone."""
+    names = ("SLURM_STEP_NODELIST", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_JOB_ID")
+    nodes, count, index, job = (environ.get(name, "") for name in names)
+    if not (nodes and count.isdigit() and index.isdigit() and job.isdigit()) or int(count) < 2:
+        return None
+    step = environ.get("SLURM_STEP_ID", "0")
+    number = int(job) * 64 + (int(step) if step.isdigit() else 0)  # two steps of a job may meet
+    port = 61440 + number % 4096
+    return Launch(f"{_first_host(nodes)}:{port}", int(count), int(index))
+
+
+def _first_host(nodes: str) -> str:
+    """The first of SLURM's node list: node[003-007,012],other -> node003."""
+    found = re.match(r"([^,\[]*)(?:\[([^\],-]+)[^\]]*\]([^,\[]*))?", nodes)
+    assert found is not None, "any text matches"
+    return "".join(part or "" for part in found.groups())
+
+
+def own_gpus(visible: str | None, present: int, beside: list[str]) -> list[int] | None:
+    """Which of the GPUs that this process sees are its own; None: all.
+
+    Parameters
+    ----------
+    visible
+        `CUDA_VISIBLE_DEVICES`.
+    present
+        GPUs of the machine.
+    beside
+        `visible` of the processes on this machine in their order, this one's marked by `*`.
+    """
+    own = next(i for i, text in enumerate(beside) if text.startswith("*"))
+    n = present if visible is None else len([name for name in visible.split(",") if name])
+    same = all(text.lstrip("*") == (visible or "") for text in beside)
+    if len(beside) == 1 or not same or n < len(beside):  # each was given its own
+        return None
+    return list(range(n))[own :: len(beside)]
+
+
+@contextmanager
+def started(
+    launch: Launch | None, tell: Tell, resumable: Callable[[], bool] = lambda: False
+) -> Iterator[Processes]:
+    """The processes of a run, connected; must come before anything is computed on JAX.
+
+    When an error leaves the block, the other processes are told, and end with that message. They
+    are ended at once, by `os._exit`: their main thread may wait in JAX for what never comes.
+
+    Parameters
+    ----------
+    launch
+        None: one process alone.
+    tell
+        Shows an error just before this process is ended from another thread.
+    resumable
+        Whether this run could be gone on with.
+
+    Raises
+    ------
+    HelixerFtError
+        The processes do not find one another.
+    ProcessLostError
+        Another process ended while this one waited for it.
+    """
+    if launch is None:
+        yield Processes()
+        return
+    processes = _connect(launch, tell, resumable)
+    try:
+        yield processes
+    except BaseException as error:
+        failure = error
+        if processes.all_stop:
+            _disconnect()
+            raise
+        if isinstance(error, Exception) and any(sign in str(error) for sign in _SIGNS):
+            time.sleep(3 * _POLL_SECONDS)  # the other one may have told why
+            failure = processes.lost(_first_line(error))
+        processes.announce(failure)
+        # JAX would wait for the others when the interpreter ends
+        atexit.register(_leave, _status(failure))
+        if failure is error:
+            raise
+        raise failure from error
+    _disconnect()
+
+
+def _connect(launch: Launch, tell: Tell, resumable: Callable[[], bool]) -> _JaxProcesses:
+    import jax
+    from jax._src import distributed
+
+    processes = _JaxProcesses(launch, tell, resumable)
+    _on_abort(processes.aborted)
+    try:
+        jax.distributed.initialize(
+            launch.coordinator,
+            launch.count,
+            launch.index,
+            cluster_detection_method="deactivate",
+            initialization_timeout=STARTING_SECONDS,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+        )
+    except Exception as error:
+        raise _not_found(launch, _first_line(error)) from error
+    processes.client = distributed.global_state.client
+    _silence_libraries()
+    processes.watch()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    own = json.dumps([socket.gethostname(), visible or ""])
+    everyone = [json.loads(text) for text in processes.gather(own)]
+    here = [
+        ("*" if index == launch.index else "") + seen
+        for index, (host, seen) in enumerate(everyone)
+        if host == socket.gethostname()
+    ]
+    processes.beside = len(here)
+    present = len([path for path in Path("/dev").glob("nvidia*") if path.name[6:].isdigit()])
+    gpus = own_gpus(visible, present, here)
+    if gpus is not None and "JAX_LOCAL_DEVICE_IDS" not in os.environ:
+        jax.config.update("jax_cuda_visible_devices", ",".join(map(str, gpus)))
+    return processes
+
+
+def _not_found(launch: Launch, reason: str) -> HelixerFtError:
+    return HelixerFtError(
+        f"the {launch.count} processes of this run did not find one another at "
+        f"{launch.coordinator} ({reason}). Check that all are started, that the machines reach one "
+        "another, and that the port is free (another one: --coordinator HOST:PORT)."
+    )
+
+
+def _silence_libraries() -> None:
+    """Keep what native libraries print to standard output (Gloo does) out of the results."""
+    sys.stdout.flush()
+    out = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    sys.stdout = os.fdopen(out, "w", encoding="utf-8")
+
+
+def _disconnect() -> None:
+    """Wait for the others to be done too."""
+    import jax
+
+    jax.distributed.shutdown()
+
+
+def digest(arrays: Iterator[Any]) -> str:
+    """A short text that differs where any of the numpy arrays does."""
+    total = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        total.update(array.tobytes())
+    return total.hexdigest()
+
+
+def _on_abort(act: Callable[[], None]) -> None:
+    """Have `act` called where JAX aborts this process, which is how it tells of a lost one."""
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_int)
+    handler = kind(lambda _: act())
+    _HANDLERS.append(handler)  # C holds no reference
+    libc = ctypes.CDLL(None)
+    libc.signal.argtypes, libc.signal.restype = [ctypes.c_int, kind], ctypes.c_void_p
+    libc.signal(signal.SIGABRT, handler)
+
+
+def _leave(status: int) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
+
+
+def _status(error: BaseException) -> int:
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    return int(getattr(error, "exit_code", 1))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _shortened(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,311 @@
+"""Two processes on this machine are one run: same scores, same weights; neither outlives the other.
+
+They speak through Gloo, as processes without GPUs do. Every process compiles for itself, so the
+variants are slow tests.
+"""
+
+import csv
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import random_rows, tiny_model
+
+from helixer_ft.cli import main
+from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.network.model import load_model
+from tests.data_files import write_data_file
+
+pytest.importorskip("jax")
+
+ROOT = Path(__file__).parents[2]
+TOLERANCE = 1e-5
+"""Of weights and scores, relative: sums over a batch are added up in another order."""
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """base.h5 with dropout and batch norm; data/ with 14 training and 8 validation subsequences."""
+    write_model_file(tmp_path / "base.h5", tiny_model(dropout=0.2).to_file({}))
+    (tmp_path / "data").mkdir()
+    write_data_file(tmp_path / "data/training_data.h5", random_rows(7, seed=1, seqid="chr1"))
+    write_data_file(tmp_path / "data/validation_data.h5", random_rows(4, seed=2, seqid="chr2"))
+    write_data_file(tmp_path / "test_data.h5", random_rows(5, seed=3, seqid="chr3"))
+    return tmp_path
+
+
+def command(name: str, *extra: str) -> list[str]:
+    """14 training subsequences in batches of 5, on two devices 6: every batch has fillers."""
+    return [
+        *(name, "-l", "base.h5", "-d", "data", "-e", "2", "-b", "5"),
+        *("--val-test-batch-size", "3", "--learning-rate", "0.01", "--backend", "jax", *extra),
+    ]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
+
+
+class Group:
+    """Processes of one run, started in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.processes: list[subprocess.Popen] = []
+
+    def start(self, *commands: list[str], **environment: str) -> None:
+        """One process for each command, with the options that name it."""
+        port, count = free_port(), len(commands)
+        for i, arguments in enumerate(commands):
+            how = ["--coordinator", f"localhost:{port}", "--num-processes", str(count)]
+            self.run([*arguments, *how, "--process-id", str(i)], **environment)
+
+    def run(self, arguments: list[str], **environment: str) -> None:
+        number = len(self.processes)
+        without = {
+            key: value
+            for key, value in os.environ.items()
+            if key not in ("KERAS_BACKEND", "XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR")
+        }
+        cache = self.folder / f"compiled-{number}"  # written to without locks
+        self.processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "helixer_ft", *arguments],
+                cwd=self.folder,
+                env=without
+                | {"PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": str(cache)}
+                | environment,
+                stdout=open(self.folder / f"{number}.out", "w"),  # noqa: SIM115
+                stderr=open(self.folder / f"{number}.err", "w"),  # noqa: SIM115
+            )
+        )
+
+    def out(self, number: int) -> str:
+        return (self.folder / f"{number}.out").read_text()
+
+    def err(self, number: int) -> str:
+        return (self.folder / f"{number}.err").read_text()
+
+    def wait(self, seconds: float = 300) -> list[int]:
+        """Exit statuses."""
+        ends = time.monotonic() + seconds
+        return [process.wait(max(0.1, ends - time.monotonic())) for process in self.processes]
+
+    def wait_for(self, path: str, seconds: float = 300) -> None:
+        """Until the run has written a file."""
+        ends = time.monotonic() + seconds
+        while not (self.folder / path).exists():
+            assert time.monotonic() < ends, self.err(0)
+            assert self.processes[0].poll() is None, self.err(0)
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def group(folder) -> Iterator[Group]:
+    processes = Group(folder)
+    yield processes
+    for process in processes.processes:
+        process.kill()
+        process.wait()
+
+
+def alone(folder: Path, arguments: list[str], monkeypatch) -> dict:
+    """The outcome of the same command in this process."""
+    monkeypatch.chdir(folder)
+    result = CliRunner().invoke(main, [*arguments, "-s", "one.h5", "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def largest_difference(one: Path, other: Path) -> float:
+    """Of any weight, relative to the largest of its array."""
+    weights, others = load_model(one).weights, load_model(other).weights
+    return max(
+        float(np.abs(a - b).max() / np.abs(a).max())
+        for name in weights
+        for a, b in zip(weights[name], others[name], strict=True)
+    )
+
+
+def history(path: Path) -> list[dict[str, float]]:
+    rows = csv.DictReader((path.with_suffix(".run") / "history.csv").open())
+    return [{k: float(v) for k, v in row.items() if v and k != "best"} for row in rows]
+
+
+def assert_same_run(folder: Path, one: dict, two: dict) -> None:
+    assert two["test"]["tuned"] == pytest.approx(one["test"]["tuned"], rel=TOLERANCE)
+    assert two["baseline"] == pytest.approx(one["baseline"], rel=TOLERANCE)
+    assert two["best"] == pytest.approx(one["best"], rel=TOLERANCE)
+    for row, expected in zip(history(folder / "two.h5"), history(folder / "one.h5"), strict=True):
+        assert row == pytest.approx(expected, rel=TOLERANCE, abs=2e-6)  # six digits are written
+    assert largest_difference(folder / "one.h5", folder / "two.h5") < TOLERANCE
+
+
+def test_two_processes_are_one(folder, group, monkeypatch):
+    """Batch norm, dropout, fillers, uneven batches, test data, prints and files."""
+    arguments = command("whole", "-t", "test_data.h5")
+    group.start(*[[*arguments, "-s", "two.h5", "--json"]] * 2)
+    one = alone(folder, arguments, monkeypatch)
+    assert group.wait() == [0, 0], group.err(0) + group.err(1)
+    assert_same_run(folder, one, json.loads(group.out(0)))
+    assert "2 devices of 2 processes share each batch" in group.err(0)
+    assert group.out(1) == group.err(1) == ""
+    assert not (folder / "two.run/state").exists()
+
+
+def test_one_process_is_refused_what_another_one_does_not_do(folder, group):
+    """Before anything is trained; both say what differs."""
+    commands = [[*command("whole"), "-s", "two.h5", *extra] for extra in ([], ["--seed", "1"])]
+    group.start(*commands)
+    assert group.wait() == [2, 2], group.err(0) + group.err(1)
+    for number in (0, 1):
+        assert f"Error: process {number} (of 2):" in group.err(number)
+        assert "differ in: --seed" in group.err(number)
+        assert "Traceback" not in group.err(number)
+    assert not (folder / "two.h5").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "extra",
+    [
+        (),
+        ("--post-coverage-hidden-layer", "--cache-dir", "cache", "--keep-cache"),
+        ("--no-cache-features", "--accumulate", "2"),
+    ],
+    ids=["in memory", "kept on disk", "computed each time"],
+)
+def test_two_processes_evaluate_the_frozen_body_together(folder, group, monkeypatch, extra):
+    arguments = command("freeze", "-t", "test_data.h5", *extra)
+    group.start(*[[*arguments, "-s", "two.h5", "--json"]] * 2)
+    assert group.wait() == [0, 0], group.err(0) + group.err(1)
+    kept = sorted(path.name for path in (folder / "cache").glob("*.npy"))
+    assert len(kept) == (6 if "--keep-cache" in extra else 0)  # decoded and features, of three sets
+    assert_same_run(folder, alone(folder, arguments, monkeypatch), json.loads(group.out(0)))
+
+
+@pytest.mark.slow
+def test_two_devices_of_one_process(folder, group, monkeypatch):
+    arguments = command("whole", "-t", "test_data.h5")
+    flags = "--xla_force_host_platform_device_count=2"
+    group.run([*arguments, "-s", "two.h5", "--json"], XLA_FLAGS=flags)
+    one = alone(folder, arguments, monkeypatch)
+    assert group.wait() == [0], group.err(0)
+    assert "2 devices share each batch" in group.err(0)
+    assert_same_run(folder, one, json.loads(group.out(0)))
+
+
+@pytest.mark.slow
+def test_tasks_of_slurm_find_one_another(folder, group, monkeypatch):
+    """With the variables that srun sets, by hand."""
+    arguments = command("freeze", "-t", "test_data.h5")
+    for index in ("0", "1"):
+        group.run(
+            [*arguments, "-s", "two.h5", "--json"],
+            SLURM_JOB_ID=str(os.getpid()),
+            SLURM_STEP_ID="0",
+            SLURM_STEP_NODELIST="localhost",
+            SLURM_STEP_NUM_TASKS="2",
+            SLURM_NTASKS="2",
+            SLURM_PROCID=index,
+            SLURM_LOCALID=index,
+        )
+    one = alone(folder, arguments, monkeypatch)
+    assert group.wait() == [0, 0], group.err(0) + group.err(1)
+    assert_same_run(folder, one, json.loads(group.out(0)))
+    assert group.out(1) == ""
+
+
+LONG = ("-e", "5000", "--patience", "5000", "-s", "two.h5")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_ends_the_other_one(folder, group, victim):
+    group.start(*[[*command("whole"), *LONG]] * 2)
+    group.wait_for("two.run/state/state.h5")
+    group.wait_for("two.h5")
+    group.processes[victim].kill()
+    killed = time.monotonic()
+    survivor = 1 - victim
+    assert group.processes[survivor].wait(60) == 75
+    assert time.monotonic() - killed < 60
+    message = group.err(survivor)
+    assert f"Error: process {survivor} (of 2): another process of this run ended" in message
+    assert "--resume" in message
+    assert "Traceback" not in message
+
+
+@pytest.mark.slow
+def test_an_error_of_one_process_is_told_by_the_other(folder, group):
+    """Its data are not there, say on another machine's disk; the other one waits for it."""
+    broken = [*command("whole"), "-s", "two.h5"]
+    broken[broken.index("data")] = "elsewhere"
+    group.start([*command("whole"), "-s", "two.h5"], broken)
+    assert group.wait(120) == [2, 2], group.err(0) + group.err(1)
+    assert "Error: process 1 (of 2): " in group.err(1)
+    assert "Error: process 0 (of 2): process 1 ended: " in group.err(0)
+    assert "elsewhere" in group.err(0)
+
+
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_with_another_number_of_processes(folder, group, monkeypatch):
+    """A signal to one of two stops both after the same batch; one process goes on alone."""
+    import signal
+
+    arguments = command("whole", "-t", "test_data.h5", "-e", "40", "--patience", "40")
+    group.start(*[[*arguments, "-s", "two.h5", "--json"]] * 2)
+    group.wait_for("two.run/state/state.h5")
+    group.wait_for("two.h5")
+    group.processes[1].send_signal(signal.SIGUSR1)
+    assert group.wait() == [75, 75], group.err(0) + group.err(1)
+    assert "To go on:" in group.err(0)
+    assert group.err(1) == ""
+    assert (folder / "two.run/state/state.h5").exists()
+    one = alone(folder, arguments, monkeypatch)
+    result = CliRunner().invoke(main, [*arguments, "-s", "two.h5", "--json", "--resume"])
+    assert result.exit_code == 0, result.output
+    resumed = json.loads(result.stdout)
+    assert resumed["resumed_from"]["epoch"] >= 1
+    assert_same_run(folder, one, resumed)
+
+
+# -- one process, but ... ----------------------------------------------------------------------
+
+
+def test_tensorflow_trains_in_one_process(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    several = ["--coordinator", "localhost:4000", "--num-processes", "2", "--process-id", "0"]
+    arguments = [*command("whole"), "-s", "two.h5", "--backend", "tensorflow", *several]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert "TensorFlow (--backend), which trains in one process on one device" in result.stderr
+    assert 'pip install "helixer-ft[jax]"' in result.stderr
+
+
+@pytest.mark.parametrize(
+    "given", [["--num-processes", "2"], ["--coordinator", "localhost:4000", "--process-id", "0"]]
+)
+def test_options_of_several_processes_belong_together(folder, monkeypatch, given):
+    monkeypatch.chdir(folder)
+    result = CliRunner().invoke(main, [*command("whole"), "-s", "two.h5", *given])
+    assert result.exit_code == 2
+    assert "must be given too" in result.stderr
+
+
+def test_the_batch_script_of_a_job_with_more_tasks_is_one_process(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for name, value in (("JOB_ID", "1"), ("NTASKS", "4"), ("PROCID", "0"), ("NODELIST", "n[1-4]")):
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    result = CliRunner().invoke(main, [*command("freeze"), "-s", "two.h5", "--dry-run"])
+    assert result.exit_code == 0, result.output

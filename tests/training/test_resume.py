@@ -1,0 +1,323 @@
+"""A run that is interrupted and goes on comes to what it comes to in one go, bit for bit."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import add_coverage, tiny_model
+
+from helixer_ft.errors import InputError, Interrupted
+from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.training import fine_tune
+from helixer_ft.training.engine import Engine
+from helixer_ft.training.history import TrainingProgress
+from helixer_ft.training.outcome import Outcome
+from helixer_ft.training.prepared import prepare_run
+from helixer_ft.training.request import FineTuneRequest
+from helixer_ft.training.run_folder import RunFolder
+from helixer_ft.training.run_state import RunState, read_run_state
+from helixer_ft.training.settings import CacheSettings, TrainingSettings
+
+SETTINGS = TrainingSettings(
+    epochs=2,
+    batch_size=4,  # three batches an epoch
+    val_test_batch_size=8,  # one batch a set, but seven of the test data
+    accumulate=2,
+    learning_rate=0.01,
+    check_every_nth_batch=2,
+    save_every_check=True,
+    patience=99,
+)
+
+
+class Stopping(TrainingProgress):
+    """Asks to stop at the `after`th step of training and scoring; 0: never."""
+
+    def __init__(self, after: int = 0) -> None:
+        self.after = after
+        self.steps = 0
+        self.task = ""
+        self.notices: list[str] = []
+        self.checks: list[int] = []
+
+    def start(self, task, total):
+        self.task = task
+
+    def notice(self, text):
+        self.notices.append(text)
+
+    def check(self, check):
+        self.checks.append(check.number)
+
+    def interrupted(self):
+        if self.task.startswith("evaluating the frozen body"):
+            return False
+        self.steps += 1
+        return self.steps == self.after
+
+
+@pytest.fixture
+def request_(data_dir, model_path, test_path, tmp_path) -> FineTuneRequest:
+    """A model with batch norm and dropout."""
+    write_model_file(model_path, tiny_model(dropout=0.3).to_file({}), force=True)
+    return FineTuneRequest(
+        command="whole",
+        load_model_path=model_path,
+        data_dir=data_dir,
+        test_data=(test_path,),
+        save_model_path=tmp_path / "out" / "tuned.h5",
+        settings=SETTINGS,
+        command_line="helixer-ft whole",
+    )
+
+
+def start(request: FineTuneRequest, progress: TrainingProgress) -> Outcome:
+    """A process of its own, as far as it matters."""
+    request.save_model_path.parent.mkdir(exist_ok=True)
+    return fine_tune.run(prepare_run(request, TrainingProgress()), progress)
+
+
+def files(request: FineTuneRequest) -> dict[str, bytes]:
+    folder = request.save_model_path.parent
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def uninterrupted(request: FineTuneRequest) -> tuple[Outcome, dict[str, bytes]]:
+    """What the run comes to in one go; nothing is left of it."""
+    outcome = start(request, Stopping())
+    written = files(request)
+    shutil.rmtree(request.save_model_path.parent)
+    return outcome, written
+
+
+def state_of(request: FineTuneRequest) -> RunState:
+    return read_run_state(RunFolder(request.save_model_path).state_path)
+
+
+def run_in_pieces(
+    request: FineTuneRequest,
+    pieces: Sequence[tuple[int, str]],
+    look: Callable[[RunState], None] = lambda _: None,
+) -> Outcome:
+    """Interrupt the run after some steps, let it go on, and so on.
+
+    `pieces` are the steps of each process, and where it then says that the run will go on; `look`
+    is shown the state each time.
+    """
+    for i, (after, place) in enumerate(pieces):
+        with pytest.raises(Interrupted, match=place):
+            start(replace(request, resume=i > 0), Stopping(after))
+        look(state_of(request))
+    # what is written down is the command that started the run
+    return start(replace(request, resume=True, command_line="helixer-ft again"), Stopping())
+
+
+def assert_same(one: tuple[Outcome, dict[str, bytes]], other: tuple[Outcome, dict[str, bytes]]):
+    assert one[1].keys() == other[1].keys()
+    assert [name for name in one[1] if one[1][name] != other[1][name]] == []
+    for name in ("validation", "test"):
+        for which in ("baseline", "tuned"):
+            a, b = (getattr(getattr(outcome, name), which) for outcome in (one[0], other[0]))
+            np.testing.assert_array_equal(a.counts, b.counts)
+            assert a.loss == b.loss
+        assert getattr(one[0], name).interval == getattr(other[0], name).interval
+    assert one[0].ended == other[0].ended
+    assert (one[0].best.number, one[0].warnings) == (other[0].best.number, other[0].warnings)
+
+
+def test_whole_wherever_it_is_interrupted(request_):
+    """In scores of the untouched model, between two updates, in a check, at an epoch's end."""
+    once = uninterrupted(request_)
+    pieces = (
+        (2, "after the scores of the untouched model"),
+        (9, "after epoch 1, batch 1"),  # 8 steps of scoring before
+        (2, "after epoch 1, batch 2"),  # in the scores of the check
+        (4, "after epoch 1, batch 3"),  # in those of the check at the epoch's end
+        (12, "after epoch 2, batch 3"),  # in those of the tuned model on test data
+    )
+    states: list[RunState] = []
+    outcome = run_in_pieces(request_, pieces, states.append)
+    assert [set(state.baseline) for state in states[:2]] == [
+        {"training"}, {"training", "validation", "test"}
+    ]  # fmt: skip
+    between, in_check = (state.trainings["tuned"].position for state in states[1:3])
+    ((n, gradients),) = between.engine.accumulated
+    assert n == 4
+    assert any(gradient.any() for gradient in gradients)
+    assert (between.check_is_due, [n for n, _ in between.losses]) == (False, [4])
+    assert (in_check.check_is_due, [n for n, _ in in_check.losses]) == (True, [4, 4])
+    assert in_check.engine.accumulated == []
+    assert states[2].trainings["tuned"].checks == []
+    assert outcome.resumed_from == (2, 3)
+    assert once[0].resumed_from is None
+    assert_same(once, (outcome, files(request_)))
+    names = set(once[1])
+    assert {"tuned.h5", "tuned.run/history.csv", "tuned.run/config.toml"} < names
+    assert len(names) == 3 + 4  # a model of every check, and no state any more
+
+
+def test_a_new_hidden_layer_on_cached_features(request_):
+    request_ = replace(request_, command="freeze", post_coverage_hidden_layer=True)
+    once = uninterrupted(request_)
+    pieces = (
+        (12, "after epoch 1, batch 2.*evaluate the frozen body again"),
+        (6, "after epoch 2, batch 1"),
+    )
+    outcome = run_in_pieces(request_, pieces)
+    assert_same(once, (outcome, files(request_)))
+
+
+def test_both_trainings_of_a_head_with_coverage(request_, data_dir, test_path):
+    for path in (data_dir / "training_data.h5", data_dir / "validation_data.h5", test_path):
+        add_coverage(path, "leaf")
+    request_ = replace(request_, command="freeze", input_coverage=True, ablate_coverage=True)
+    once = uninterrupted(request_)
+    pieces = (
+        (11, "after epoch 1, batch 2 of the training without coverage"),
+        (15, "after epoch 2, batch 3 of the training without coverage"),  # in its test scores
+        (10, "after epoch 1, batch 2 of the training with coverage"),
+        (22, "after epoch 2, batch 3 of the training with coverage"),  # with silenced tracks
+    )
+    outcome = run_in_pieces(request_, pieces)
+    both = once[0].coverage, outcome.coverage
+    assert both[0].checks == both[1].checks
+    assert both[0].without.interval == both[1].without.interval
+    np.testing.assert_array_equal(*(coverage.silenced.counts for coverage in both))
+    assert "tuned.run/without_coverage.h5" in once[1]
+    assert_same(once, (outcome, files(request_)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"command": "freeze"},
+        {"command": "freeze", "keep_head": True},
+        {"command": "freeze", "cache": CacheSettings(features=False)},
+        {"freeze_batchnorm": True},
+        {"settings": replace(SETTINGS, precision="mixed_float16")},
+        {"settings": replace(SETTINGS, patience=1, learning_rate=0.5, epochs=20)},
+    ],
+)
+def test_other_runs(request_, changes):
+    request_ = replace(request_, **changes)
+    once = uninterrupted(request_)
+    outcome = run_in_pieces(request_, ((2 + 7 + 2, "epoch 1"), (4, "epoch"), (3, "epoch")))
+    assert_same(once, (outcome, files(request_)))
+
+
+# -- processes that die ------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """Nothing handles it."""
+
+
+@pytest.mark.parametrize(("minutes", "resumed_from"), [(10.0, (1, 2)), (0.0, (1, 3))])
+def test_checkpoint_minutes_is_what_a_killed_run_loses(
+    request_, monkeypatch, minutes, resumed_from
+):
+    """The state is written at checks (batch 2), and, where no time may be lost, at every batch."""
+    settings = replace(SETTINGS, checkpoint_minutes=minutes, check_every_nth_batch=2, batch_size=3)
+    request_ = replace(request_, test_data=(), settings=settings)
+    once = uninterrupted(request_)
+    add_gradients, seen = Engine.add_gradients, []
+
+    def killed_in_the_fourth(self, batch, size):
+        seen.append(batch)
+        if len(seen) == 4:
+            raise Killed
+        return add_gradients(self, batch, size)
+
+    monkeypatch.setattr(Engine, "add_gradients", killed_in_the_fourth)
+    with pytest.raises(Killed):
+        start(request_, Stopping())
+    monkeypatch.undo()
+    outcome = start(replace(request_, resume=True), Stopping())
+    assert outcome.resumed_from == resumed_from
+    assert files(request_) == once[1]
+
+
+def test_killed_between_a_model_and_the_state(request_, monkeypatch):
+    """The files of the check that the state does not know of are made once more, the same."""
+    request_ = replace(request_, test_data=())
+    once = uninterrupted(request_)
+    save, seen = RunState.save, []
+
+    def killed_after_the_second_check(self):
+        if self.trainings and len(self.trainings["tuned"].checks) == 2:
+            raise Killed
+        seen.append(1)
+        save(self)
+
+    monkeypatch.setattr(RunState, "save", killed_after_the_second_check)
+    with pytest.raises(Killed):
+        start(request_, Stopping())
+    monkeypatch.undo()
+    checks = request_.save_model_path.with_suffix(".run") / "checks"
+    assert len(list(checks.iterdir())) == 2
+    assert len(state_of(request_).trainings["tuned"].checks) == 1
+    request_.save_model_path.unlink()  # nor is a file missed that is gone
+    progress = Stopping(1)
+    with pytest.raises(Interrupted):
+        start(replace(request_, resume=True), progress)
+    assert len(list(checks.iterdir())) == 1
+    assert request_.save_model_path.exists()
+    outcome = start(replace(request_, resume=True), Stopping())
+    assert outcome.resumed_from == (1, 3)
+    assert files(request_) == once[1]
+
+
+# -- what a resumed run says -------------------------------------------------------------------
+
+
+def test_checks_before_the_interruption_are_told_again_and_time_adds_up(request_):
+    with pytest.raises(Interrupted):
+        start(request_, Stopping(2 + 7 + 5))
+    before = state_of(request_)
+    progress = Stopping()
+    state_file = RunFolder(request_.save_model_path).state_path
+    before.seconds += 1000
+    before.start_clock()
+    before.save()
+    outcome = start(replace(request_, resume=True), progress)
+    assert "going on after epoch 1, batch 3" in progress.notices
+    assert progress.checks == [0, 1, 2, 3, 4]
+    assert outcome.seconds > 1000
+    assert not state_file.parent.exists()
+
+
+def test_nothing_to_resume_is_said(request_, tmp_path):
+    progress = Stopping()
+    (tmp_path / "out").mkdir()
+    prepared = prepare_run(replace(request_, resume=True), progress)
+    assert prepared.resumed is None
+    assert any("no interrupted run there, so this one starts" in text for text in progress.notices)
+
+
+def test_a_state_of_another_network_is_refused(request_, tmp_path):
+    """The names of the settings agree, the arrays do not."""
+    with pytest.raises(Interrupted):
+        start(request_, Stopping(2 + 7 + 1))
+    state = state_of(request_)
+    engine = state.trainings["tuned"].position.engine
+    engine.variables["trainable"][0] = engine.variables["trainable"][0][:-1]
+    state.start_clock()
+    state.save()
+    with pytest.raises(InputError, match=r"'trainable' of another network.*--force"):
+        start(replace(request_, resume=True), Stopping())
+
+
+def test_paths_of_the_data_may_change(request_, data_dir, tmp_path):
+    with pytest.raises(Interrupted):
+        start(request_, Stopping(2 + 7 + 1))
+    moved = Path(shutil.move(data_dir, tmp_path / "moved"))
+    prepared = prepare_run(replace(request_, resume=True, data_dir=moved), TrainingProgress())
+    assert prepared.resumed.position == (1, 1)

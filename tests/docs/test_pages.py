@@ -144,3 +144,18 @@ def test_links_lead_somewhere(page):
 def test_slurm_script_is_valid_bash(script):
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
     assert "set -euo pipefail" in script.read_text()
+
+
+def test_every_page_is_listed_in_the_index():
+    """For readers, and for the site, which warns of pages that no table of contents has."""
+    text = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    toctrees = re.findall(r"^```{toctree}\n(?::[^\n]*\n)+\n(.*?)^```", text, re.M | re.S)
+    listed = [name for toctree in toctrees for name in toctree.split()]
+    pages = {
+        path.relative_to(ROOT / "docs") for path in PAGES if path.is_relative_to(ROOT / "docs")
+    }
+    written = {str(path.with_suffix("")) for path in pages} - {"index", "README"}
+    assert sorted(listed) == sorted(written)
+    links = re.findall(r"\]\(([^)#:]+)\.md\)", text)
+    included = {"../training": "training", "../CHANGELOG": "changelog"}
+    assert {included.get(link, link) for link in links} == written

@@ -18,9 +18,11 @@ from helixer_ft.simulate.files import (
     MINIMUM_SEQUENCES,
     write_species,
 )
-from helixer_ft.simulate.genome import MINIMUM_SEQUENCE_LENGTH
+from helixer_ft.simulate.genome import MINIMUM_SEQUENCE_LENGTH, simulate
+from helixer_ft.simulate.reads import write_reads
 from helixer_ft.simulate.species import SOURCE, TARGET
 
+READS_FILE = "rnaseq.bam"
 _SPECIES = {"source": SOURCE, "target": TARGET}
 
 
@@ -68,6 +70,12 @@ _SPECIES = {"source": SOURCE, "target": TARGET}
     show_default=True,
     help="Length of a sequence in bp, give or take 10 %.",
 )
+@click.option(
+    "--reads",
+    "with_reads",
+    is_flag=True,
+    help=f"RNA-seq reads of the genes too, aligned: {READS_FILE} and its index.",
+)
 @click.option("--force", is_flag=True, help="Overwrite the files of an earlier call.")
 def main(
     out_dir: Path,
@@ -76,6 +84,7 @@ def main(
     subsequence_length: int,
     sequences: int,
     sequence_length: int,
+    with_reads: bool,
     force: bool,
 ) -> None:
     """Simulate a small species with known genes, and prepare data of it.
@@ -92,6 +101,9 @@ def main(
         sequence_length=sequence_length,
         force=force,
     )
+    if with_reads:
+        genome = simulate(species, sequences, sequence_length, seed)
+        write_reads(out_dir / READS_FILE, genome, seed, force=force)
     click.echo(f"{species.name} (seed {seed}), written to {out_dir}")
     click.echo(_table(sets))
 

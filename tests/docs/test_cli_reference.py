@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from helixer_ft.simulate.__main__ import main as simulate
+from tests.docs.pages import PAGES, ROOT, code_blocks, command_lines, page_name
 
 
 def _load_generator():
@@ -28,25 +29,39 @@ def options(context: click.Context) -> list[click.Option]:
     return [p for p in parameters if isinstance(p, click.Option) and not p.hidden]
 
 
+_COMMAND = re.compile(
+    r"(?:"
+    r"helixer-ft"
+    r"|(?:docker|apptainer) run .*? helixer-ft(?::cuda|(?:-cuda)?\.sif)?"
+    r") (?P<arguments>.*)"
+    r'|(?:\w+=\$\()?sbatch .* --wrap "helixer-ft (?P<wrapped>.*)"\)?'
+)
+"""As typed, in a container, or as a job of its own."""
+
+
 def documented_commands(text: str) -> list[str]:
-    """Commands in the code blocks of a page, or in a script: lines that start with helixer-ft."""
-    blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.M | re.S) or [text]
-    joined = "\n".join(blocks).replace("\\\n", " ")
-    lines = [line.strip() for line in joined.splitlines()]
-    return [re.split(r"\s(?:#|\d?>|\||&)", line)[0] for line in lines if line[:11] == "helixer-ft "]
+    """Commands in the code blocks of a page, or in a script, as `helixer-ft ...`."""
+    found = [match for line in command_lines(text) if (match := _COMMAND.fullmatch(line))]
+    arguments = [match["arguments"] or match["wrapped"] for match in found]
+    return ["helixer-ft " + re.split(r"\s(?:#|\d?>|\||&)", line)[0] for line in arguments]
 
 
 EXAMPLES = [
-    pytest.param(line, id=f"{path.name}: {line}"[:80])
-    for path in (
-        *sorted(ROOT.glob("*.md")),
-        *sorted(ROOT.glob("docs/*.md")),
-        *sorted(ROOT.glob("docs/slurm/*.sh")),
-    )
+    pytest.param(line, id=f"{page_name(path)}: {line}"[:80])
+    for path in (*PAGES, *sorted(ROOT.glob("docs/slurm/*.sh")))
     if path != GENERATOR.PATH
     for line in documented_commands(path.read_text(encoding="utf-8"))
 ]
 """Every command shown to users outside the reference itself."""
+
+SIMULATIONS = [
+    pytest.param(shlex.split(line.split(";")[0]), id=f"{page_name(path)}: {line}"[:80])
+    for path in PAGES
+    for line in re.findall(
+        r"python -m helixer_ft\.simulate ([^&\n]*)", "\n".join(code_blocks(path.read_text()))
+    )
+]
+"""Arguments of every call of the simulation."""
 
 
 def parse(line: str) -> None:
@@ -112,6 +127,14 @@ def test_documented_command_parses(line, monkeypatch):
     parse(line)
 
 
+@pytest.mark.parametrize("arguments", SIMULATIONS)
+def test_documented_simulation_parses(arguments):
+    context = click.Context(simulate)
+    values = [re.sub(r"\$i$", "1", argument) for argument in arguments]
+    simulate.parse_args(context, values)
+    assert context.params["out_dir"]
+
+
 def test_training_page_shows_every_strategy():
     lines = documented_commands((ROOT / "training.md").read_text(encoding="utf-8"))
     used = " ".join(lines)
@@ -141,3 +164,20 @@ def test_commands_are_found_in_pages_and_scripts():
         ["helixer-ft", "whole", "-l", "a.h5"]
     ]
     assert documented_commands("# x\nhelixer-ft --help\n") == ["helixer-ft --help"]
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ('docker run --rm -v "$PWD:/data" helixer-ft inspect a.h5', "helixer-ft inspect a.h5"),
+        (
+            "apptainer run --nv helixer-ft-cuda.sif whole -l a.h5 -d d",
+            "helixer-ft whole -l a.h5 -d d",
+        ),
+        ('x=$(sbatch --mem=1G --wrap "helixer-ft inspect a.h5")', "helixer-ft inspect a.h5"),
+        ('sbatch --mem=1G --wrap "helixer-ft inspect a.h5"', "helixer-ft inspect a.h5"),
+        ("apptainer build helixer-ft.sif containers/helixer-ft.def", None),
+    ],
+)
+def test_commands_are_found_in_containers_and_jobs(line, command):
+    assert documented_commands(line) == ([command] if command else [])

@@ -1,8 +1,6 @@
 """What the pages say of files and messages is what the code does."""
 
-import ast
 import csv
-import functools
 import json
 import re
 import subprocess
@@ -19,16 +17,14 @@ from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.training.estimate import Estimate
 from helixer_ft.training.request import FineTuneRequest
 from tests.data_files import write_data_file
+from tests.docs.pages import PAGES, ROOT, page_name, without_code_blocks
 
-ROOT = Path(__file__).parents[2]
 FORMATS = ROOT / "docs/formats.md"
-TRAINING = ROOT / "training.md"
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
 
 
 def code_words(text: str) -> set[str]:
     """Everything a page sets in backticks, code blocks aside."""
-    return set(re.findall(r"`([^`\n]+)`", re.sub(r"^ *```.*?^ *```", "", text, flags=re.M | re.S)))
+    return set(re.findall(r"`([^`\n]+)`", without_code_blocks(text)))
 
 
 def section(title: str) -> str:
@@ -128,40 +124,39 @@ def test_every_key_of_an_estimate_is_documented():
     assert table == [field.name for field in fields(Estimate)]
 
 
-@functools.cache
-def source_texts() -> list[str]:
-    """Every string in the package; what an f-string fills in is an ellipsis."""
-    texts = []
-    for path in (ROOT / "helixer_ft").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.JoinedStr):
-                parts = (getattr(part, "value", "…") for part in node.values)
-                texts.append("".join(part if isinstance(part, str) else "…" for part in parts))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                texts.append(node.value)
-    return texts
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub and the site make them."""
+    lines = re.findall(r"^#+ (.*)$", without_code_blocks(page.read_text(encoding="utf-8")), re.M)
+    return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}
 
 
-def quoted_messages() -> list[str]:
-    """The messages in the table of training.md; "…" stands for a value."""
-    text = TRAINING.read_text(encoding="utf-8")
-    rows = text.split("| what you see | message |")[1].split("\n\n")[0].splitlines()[2:]
-    cells = [row.split(" | ")[1] for row in rows]
-    return [message for cell in cells for message in re.findall(r"`([^`]+)`", cell)]
-
-
-@pytest.mark.parametrize("message", quoted_messages())
-def test_quoted_message_is_in_the_code(message):
-    assert any(message in text for text in source_texts())
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-        assert "://" in target or (page.parent / target).exists(), target
+    text = without_code_blocks(page.read_text(encoding="utf-8"))
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", text):
+        if "://" in target:
+            continue
+        path = (page.parent / target).resolve() if target else page
+        assert path.exists(), target
+        assert not anchor or anchor in headings(path), f"{target}#{anchor}"
 
 
 @pytest.mark.parametrize("script", sorted(ROOT.glob("docs/slurm/*.sh")), ids=lambda p: p.name)
 def test_slurm_script_is_valid_bash(script):
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
     assert "set -euo pipefail" in script.read_text()
+
+
+def test_every_page_is_listed_in_the_index():
+    """For readers, and for the site, which warns of pages that no table of contents has."""
+    text = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    toctrees = re.findall(r"^```{toctree}\n(?::[^\n]*\n)+\n(.*?)^```", text, re.M | re.S)
+    listed = [name for toctree in toctrees for name in toctree.split()]
+    pages = {
+        path.relative_to(ROOT / "docs") for path in PAGES if path.is_relative_to(ROOT / "docs")
+    }
+    written = {str(path.with_suffix("")) for path in pages} - {"index", "README"}
+    assert sorted(listed) == sorted(written)
+    links = re.findall(r"\]\(([^)#:]+)\.md\)", text)
+    included = {"../training": "training", "../CHANGELOG": "changelog"}
+    assert {included.get(link, link) for link in links} == written

@@ -6,11 +6,15 @@ import subprocess
 import sys
 
 import h5py
+import pysam
 import pytest
 from click.testing import CliRunner
 
 from helixer_ft.simulate.__main__ import main
+from helixer_ft.simulate.genome import simulate
 from helixer_ft.simulate.pretrain import main as pretrain
+from helixer_ft.simulate.reads import write_reads
+from helixer_ft.simulate.species import TARGET
 
 SMALL = ["--sequences", "3", "--sequence-length", "10000", "--subsequence-length", "1008"]
 
@@ -32,6 +36,28 @@ def test_writes_a_species_and_sums_it_up(tmp_path):
     assert int(training[1]) == len(re.findall(r"^chr01\t.*\tgene\t", genes, re.M))
     assert int(training[2]) == n_rows
     assert float(training[3]) == pytest.approx(100 * shares[0] / shares.sum(), abs=0.06)
+
+
+def test_reads_of_the_same_species(tmp_path):
+    assert run("--out-dir", tmp_path / "out", "--seed", "3", "--reads", *SMALL).exit_code == 0
+    genome = simulate(TARGET, 3, 10_000, 3)
+    write_reads(tmp_path / "expected.bam", genome, 3)
+    with (
+        pysam.AlignmentFile(str(tmp_path / "out" / "rnaseq.bam")) as file,
+        pysam.AlignmentFile(str(tmp_path / "expected.bam")) as expected,
+    ):
+        names = {name: len(bases) for name, bases in genome.sequences.items()}
+        assert dict(zip(file.references, file.lengths, strict=True)) == names
+        reads = [read.to_string() for read in file]
+        assert len(reads) > 100
+        assert reads == [read.to_string() for read in expected]
+        assert file.count("chr01") > 0
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_no_reads_unless_asked_for(tmp_path):
+    assert run("--out-dir", tmp_path / "out", *SMALL).exit_code == 0
+    assert not list((tmp_path / "out").glob("rnaseq*"))
 
 
 def test_options_take_effect(tmp_path):

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from helixer_ft.cli.output import matrix_table, plain_table
 from helixer_ft.cli.prediction_output import PredictionPrinter
+from helixer_ft.cli.printable import PlainConsole
 from helixer_ft.evaluation.calibration import CURVES, N_BINS
 from helixer_ft.evaluation.outcome import Evaluation, Part
 from helixer_ft.evaluation.table import evaluation_dict
@@ -66,7 +66,7 @@ class EvaluationPrinter(PredictionPrinter):
         self.out.print()
         self.out.print(table.title, markup=False, style="table.title")
         table.title = None
-        Console(file=self.out.file, highlight=False, width=_WIDEST).print(table)
+        PlainConsole(file=self.out.file, width=_WIDEST).print(table)
 
 
 def _score_table(part: Part) -> Table:

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,6 +18,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from helixer_ft.cli.printable import PlainConsole, one_line
 from helixer_ft.formats.released_models import model_folder
 from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
 from helixer_ft.network.coverage import track_list
@@ -50,8 +50,8 @@ class Printer(TrainingProgress):
     def __init__(self, *, quiet: bool, as_json: bool) -> None:
         self.quiet = quiet
         self.as_json = as_json
-        self.out = Console(highlight=False, soft_wrap=True)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.out = PlainConsole(soft_wrap=True)
+        self.err = PlainConsole(stderr=True, soft_wrap=True)
         self._bars: Bars | None = None
         self._task: TaskID | None = None
 
@@ -59,7 +59,7 @@ class Printer(TrainingProgress):
 
     def notice(self, text: str) -> None:
         if not self.quiet:
-            self.err.print(f"Note: {text}", markup=False)
+            self.err.print(f"Note: {one_line(text)}")
 
     def model(self, path: Path) -> None:
         """Which file it is, where a lineage was (or might have been) given in its place."""
@@ -67,7 +67,7 @@ class Printer(TrainingProgress):
             self.notice(f"model: {path}")
 
     def warning(self, text: str) -> None:
-        self.err.print(f"Warning: {text}", style="yellow", markup=False)
+        self.err.print(f"Warning: {one_line(text)}", style="yellow")
 
     def start(self, task: str, total: int) -> None:
         if self.quiet or not self.err.is_terminal:
@@ -83,7 +83,7 @@ class Printer(TrainingProgress):
         )
         self._bars = Bars(*columns, console=self.err, transient=True)
         self._bars.start()
-        self._task = self._bars.add_task(task, total=total, note="")
+        self._task = self._bars.add_task(one_line(task), total=total, note="")
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         if self._bars is not None and self._task is not None:

@@ -87,7 +87,9 @@ def parse_config(config: Mapping[str, Any], source: str) -> Architecture:
     """
     try:
         return _Parser(config, source).architecture()
-    except (KeyError, TypeError, IndexError, ValueError, AttributeError, RecursionError) as error:
+    except (
+        LookupError, TypeError, ArithmeticError, ValueError, AttributeError, RecursionError
+    ) as error:  # fmt: skip
         raise InputError(
             f"{source}: its 'model_config' is not that of a Helixer network "
             f"({type(error).__name__}: {error}). Expected a file written by HybridModel.py, a "

@@ -12,6 +12,7 @@ import click
 
 from helixer_ft.cli.types import LINEAGE_HELP, ModelPath
 from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import check_input_file
 from helixer_ft.training.settings import (
     OPTIMIZERS,
     PRECISIONS,
@@ -86,8 +87,11 @@ def _load_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     if path is None:
         return
     try:
+        check_input_file(path, "the config.toml of a run")
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except InputError as error:
+        raise click.BadParameter(str(error)) from error
+    except (OSError, ValueError, RecursionError) as error:
         raise click.BadParameter(
             f"{path}: could not be read as TOML ({error}); expected the config.toml of a run."
         ) from error

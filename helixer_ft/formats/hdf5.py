@@ -17,6 +17,7 @@ import numpy as np
 
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats import hdf5_check
+from helixer_ft.formats.input_file import check_input_file
 
 GZIP_LEVEL = 4
 """Of h5py, and of Helixer's files."""
@@ -37,7 +38,7 @@ def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
     what
         What it should be ("a trained Helixer model (.h5)"), for the messages.
     """
-    _check_file(path, what)
+    check_input_file(path, what)
     if not h5py.is_hdf5(path):
         raise InputError(f"{path}: {_why_not_hdf5(path)}, expected {what}.")
     if problem := hdf5_check.damage(path):
@@ -191,19 +192,6 @@ def _damaged(path: Path, what: str, how: str) -> InputError:
     return InputError(
         f"{path}: is damaged or truncated ({how}), expected {what}. Copy it again or make it anew."
     )
-
-
-def _check_file(path: Path, what: str) -> None:
-    try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder, expected {what}.")
-        if not path.exists():
-            raise InputError(f"{path}: no such file, expected {what}.")
-        if not path.is_file():
-            raise InputError(f"{path}: is not a regular file (a pipe?), expected {what}.")
-        path.open("rb").close()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}), expected {what}.") from error
 
 
 def _why_not_hdf5(path: Path) -> str:

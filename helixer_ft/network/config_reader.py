@@ -149,6 +149,8 @@ class _Parser:
             class_name, name = str(layer["class_name"]), prefix + str(layer["name"])
             if name in self.nodes:
                 self.fail(f"two layers are named '{name}'")
+            if not isinstance(layer["inbound_nodes"], list):
+                self.fail(f"layer '{name}' has the inputs {layer['inbound_nodes']!r}")
             self._refuse_unknown(class_name, name, layer["config"])
             if class_name == "Functional":
                 if prefix:

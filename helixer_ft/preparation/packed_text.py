@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import check_input_file
 
 MAX_LINE = 2**24
 """Bytes of a line that `PackedText.lines` gives; a longer one is none of an annotation."""
@@ -111,7 +112,9 @@ class PackedText:
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise self._damaged(str(error)) from error
         except OSError as error:
-            raise _unreadable(self.path, self.what, error) from error
+            raise InputError(
+                f"{self.path}: cannot be read ({error.strerror or error}), expected {self.what}."
+            ) from error
 
     def _damaged(self, how: str) -> InputError:
         return InputError(
@@ -136,19 +139,6 @@ def open_text(path: Path, what: str) -> Iterator[PackedText]:
     InputError
         No regular file, or not readable.
     """
-    try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder, expected {what}.")
-        if not path.exists():
-            raise InputError(f"{path}: no such file, expected {what}.")
-        if not path.is_file():
-            raise InputError(f"{path}: is not a regular file (a pipe?), expected {what}.")
-        file = open(path, "rb")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise _unreadable(path, what, error) from error
-    with file:
+    check_input_file(path, what)
+    with open(path, "rb") as file:
         yield PackedText(path, what, file)
-
-
-def _unreadable(path: Path, what: str, error: OSError) -> InputError:
-    return InputError(f"{path}: cannot be read ({error.strerror or error}), expected {what}.")

@@ -17,7 +17,7 @@ from helixer_ft.formats import hdf5_walker
 _Identity = tuple[int, int, int, int]
 
 
-class _Walker:
+class Walker:
     """The process that goes through files, started when it is first needed."""
 
     def __init__(self) -> None:
@@ -37,6 +37,14 @@ class _Walker:
             if not problem:
                 self._sound.add(identity)
             return problem
+
+    def close(self) -> None:
+        """End the process; another is started when it is needed."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None and process.stdout is not None:
+            process.stdin.close()
+            process.stdout.close()
+            process.wait()
 
     def _ask(self, path: Path) -> str:
         process = self._started()
@@ -82,7 +90,7 @@ class _Walker:
 _CRASHES = {
     -number for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE)
 }  # not those by which others end it
-_walker = _Walker()
+_walker = Walker()
 
 
 def damage(path: Path) -> str:

@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 from contextlib import suppress
+from math import prod
 
 import h5py
 
@@ -17,6 +18,8 @@ CPU_SECONDS = 5
 """For one object; more means that HDF5 goes in circles."""
 MEMORY = 2**31
 """Bytes beyond what the process has at its start."""
+MOST_PACKED = 1100
+"""Times that a chunk is larger than what is stored of it; gzip reaches 1,032."""
 _MOST_TEXTS = 10**6
 
 
@@ -48,8 +51,8 @@ def _read(node: h5py.Group | h5py.Dataset) -> list[h5py.Group | h5py.Dataset]:
             _ = node.attrs[name]
     if isinstance(node, h5py.Dataset):
         with unknown_type:
-            if node.chunks:
-                node.id.get_num_chunks()
+            if node.chunks and node.id.get_num_chunks():
+                _check_chunk(node)
             is_text = h5py.check_string_dtype(node.dtype) is not None
             inside = not node.external and not node.is_virtual
             if is_text and inside and node.size and node.size <= _MOST_TEXTS:
@@ -58,6 +61,14 @@ def _read(node: h5py.Group | h5py.Dataset) -> list[h5py.Group | h5py.Dataset]:
         return []
     names = [name for name in node if isinstance(node.get(name, getlink=True), h5py.HardLink)]
     return [node[name] for name in names]
+
+
+def _check_chunk(dataset: h5py.Dataset) -> None:
+    """Refuse values larger than their chunks can be unpacked: HDF5 reads what lies behind them."""
+    size = prod(dataset.chunks) * dataset.dtype.itemsize
+    stored = dataset.id.get_chunk_info(0).size
+    if size > MOST_PACKED * stored:
+        raise OSError(f"{dataset.name}: a chunk of {stored} bytes cannot hold {size:,}")
 
 
 def _limit_memory() -> None:

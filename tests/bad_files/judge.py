@@ -66,7 +66,9 @@ def run_program(arguments: list[str], folder: Path) -> Ran:
 _MEASURED = "import sys; from helixer_ft.cli import main; main(prog_name='helixer-ft')"
 
 
-def problems(case: Case, sound: Path, folder: Path, run: Runner, normal: Ran) -> list[str]:
+def problems(
+    case: Case, sound: Path, folder: Path, run: Runner, normal: Callable[[], Ran]
+) -> list[str]:
     """Mutate, run, judge; an empty list is as it should be.
 
     Parameters
@@ -78,7 +80,7 @@ def problems(case: Case, sound: Path, folder: Path, run: Runner, normal: Ran) ->
     run
         How to run a command.
     normal
-        The same command with the sound files.
+        Gives the same command's run with the sound files, where it has to be compared with.
     """
     shutil.copytree(sound, folder, symlinks=True)
     path = folder / case.file
@@ -90,10 +92,10 @@ def problems(case: Case, sound: Path, folder: Path, run: Runner, normal: Ran) ->
         found.append("ends in a traceback")
     if any(ord(letter) < 32 and letter != "\n" for letter in ran.stderr):
         found.append("sends control characters")
-    if ran.memory > normal.memory + MEMORY:
-        found.append(f"takes {ran.memory:,} bytes, with sound files {normal.memory:,}")
+    if ran.memory > MEMORY and ran.memory > normal().memory + MEMORY:
+        found.append(f"takes {ran.memory:,} bytes, with sound files {normal().memory:,}")
     if ran.status == 0:
-        found += _success(case, kind, ran, normal, sound / case.file, path)
+        found += _success(case, kind, ran, normal(), sound / case.file, path)
     else:
         found += _refusal(case, kind, ran)
         if _content(folder) != before:

@@ -18,9 +18,9 @@ from helixer_ft.formats import hdf5_check, hdf5_walker
 from helixer_ft.formats.hdf5 import find, open_hdf5
 from helixer_ft.formats.hdf5_check import Walker
 
-# Found by changing bits of sound files. In the first the names are texts of two megabytes, of which
-# 50 bytes are there: HDF5 1.14 reads, and crashes on, what lies behind them in memory. In the second
-# it goes in circles.
+# Found by changing bits of sound files. In the first the names are texts of two megabytes, of
+# which 50 bytes are there: HDF5 1.14 reads, and crashes on, what lies behind them in memory. In the
+# second it goes in circles.
 CRASH = (
     "c-rlpO>YuG7{_Oqw*`XG7#h&naPUA<56D3|X`4XBmnbQkU`)gfy9!Bdv0&7jNBstVgnkST9z1CEXguk`#G^M49_sGS"
     "49jji3z2Q5^8X!pc6OfG+3Y-h_&-D8b+x>fh@FZN6Gb6Gk|Lw*F&g)rZQlQYS&7+K%<jniykzxd*!cx^eYfB3^-9I`"

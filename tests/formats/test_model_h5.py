@@ -399,3 +399,13 @@ def test_a_failed_write_keeps_the_old_model(path, tmp_path, monkeypatch, functio
         write_model_file(path, model_file(convs=1), force=True)
     assert path.read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["model.h5"]
+
+
+def test_a_changed_bit_of_a_weight_is_found(path):
+    """Without a checksum it would be another weight."""
+    with h5py.File(path) as file:
+        chunk = file[KERNEL].id.get_chunk_info(0)
+    content = bytearray(path.read_bytes())
+    content[chunk.byte_offset + chunk.size // 2] ^= 1
+    path.write_bytes(content)
+    refused(path, "damaged or truncated")

@@ -1,5 +1,6 @@
 """Runs a case, and says what is wrong with how the command took it."""
 
+import hashlib
 import json
 import os
 import random
@@ -12,15 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
+
 from tests.bad_files.kinds import Kind
 from tests.bad_files.sound import Case, arguments_of
 
 SECONDS = 120
 """For one command, on a machine that does other things too."""
+TUNED = "tuned.h5"
+"""What training writes, where the last bit of a weight may differ from run to run."""
 MEMORY = 2 * 2**30
 """Bytes that a command may take beyond what it takes with sound files."""
 _VOLATILE = {
-    "seconds", "estimate", "command_line", "versions", "path", "sha256", "batch_size", "warm_up"
+    "seconds", "bases_per_second", "val_test_batch_size", "estimate", "command_line", "versions",
+    "path", "sha256",
 }  # fmt: skip
 """Keys of the JSON that differ from run to run."""
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -36,10 +43,14 @@ class Ran:
     stderr: str
     memory: int
 
-    @property
-    def result(self) -> Any:
-        """What it printed as JSON, without what differs from run to run."""
-        return _stable(json.loads(self.stdout))
+    def result(self, folder: Path) -> Any:
+        """What it printed as JSON, without what differs from run to run, and what it wrote."""
+        written = {
+            str(path.relative_to(folder)): _datasets(path)
+            for path in sorted((folder / "out").rglob("*.h5"))
+            if path.name != TUNED
+        }
+        return _stable(json.loads(self.stdout)), written
 
 
 Runner = Callable[[list[str], Path], Ran]
@@ -67,7 +78,7 @@ _MEASURED = "import sys; from helixer_ft.cli import main; main(prog_name='helixe
 
 
 def problems(
-    case: Case, sound: Path, folder: Path, run: Runner, normal: Callable[[], Ran]
+    case: Case, sound: Path, folder: Path, run: Runner, normal: Callable[[], tuple[Ran, Any]]
 ) -> list[str]:
     """Mutate, run, judge; an empty list is as it should be.
 
@@ -80,7 +91,7 @@ def problems(
     run
         How to run a command.
     normal
-        Gives the same command's run with the sound files, where it has to be compared with.
+        Gives the same command's run with the sound files, and its result, to compare with.
     """
     shutil.copytree(sound, folder, symlinks=True)
     path = folder / case.file
@@ -92,10 +103,11 @@ def problems(
         found.append("ends in a traceback")
     if any(ord(letter) < 32 and letter != "\n" for letter in ran.stderr):
         found.append("sends control characters")
-    if ran.memory > MEMORY and ran.memory > normal().memory + MEMORY:
-        found.append(f"takes {ran.memory:,} bytes, with sound files {normal().memory:,}")
+    if ran.memory > MEMORY and ran.memory > normal()[0].memory + MEMORY:
+        found.append(f"takes {ran.memory:,} bytes, with sound files {normal()[0].memory:,}")
     if ran.status == 0:
-        found += _success(case, kind, ran, normal(), sound / case.file, path)
+        same = ran.result(folder) == normal()[1]
+        found += [] if same else _other_result(case, kind, sound / case.file, path)
     else:
         found += _refusal(case, kind, ran)
         if _content(folder) != before:
@@ -103,11 +115,8 @@ def problems(
     return [f"{text}; exit status {ran.status}; {ran.stderr[-2000:]}" for text in found]
 
 
-def _success(
-    case: Case, kind: Kind, ran: Ran, normal: Ran, sound: Path, mutated: Path
-) -> list[str]:
-    if ran.result == normal.result:
-        return []
+def _other_result(case: Case, kind: Kind, sound: Path, mutated: Path) -> list[str]:
+    """What is wrong with another result than that of the sound file."""
     if case.command.startswith("inspect") and kind is not Kind.HARMLESS:
         return []  # what a file says is the result
     if kind is Kind.BROKEN:
@@ -139,6 +148,18 @@ def content_of(path: Path) -> bytes | None:
     program = [sys.executable, str(Path(__file__).with_name("content.py")), str(path)]
     done = subprocess.run(program, capture_output=True, timeout=SECONDS, check=False)
     return done.stdout if done.returncode == 0 else None
+
+
+def _datasets(path: Path) -> dict[str, str]:
+    with h5py.File(path, "r") as file:
+        found: dict[str, str] = {}
+
+        def note(name: str, node: Any) -> None:
+            if isinstance(node, h5py.Dataset):
+                found[name] = hashlib.sha256(np.asarray(node[()]).tobytes()).hexdigest()
+
+        file.visititems(note)
+    return found
 
 
 def _stable(value: Any) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -47,12 +48,12 @@ def judged(drawn: Iterator[Case], sound: Path, tmp_path: Path, run: Runner) -> l
     """Case and problem of all that go wrong."""
 
     @cache
-    def normal(command: str) -> Ran:
+    def normal(command: str) -> tuple[Ran, Any]:
         copy = tmp_path / command.replace(" ", "_")
         shutil.copytree(sound, copy)
         ran = run(arguments_of(command), copy)
         assert ran.status == 0, ran.stderr
-        return ran
+        return ran, ran.result(copy)
 
     found = []
     for number, case in enumerate(drawn):
@@ -87,7 +88,7 @@ def test_a_sound_file_is_judged_sound_and_a_wrong_result_is_not(sound, tmp_path,
     case = Case(command, COMMANDS[command][1][0], nothing, 0)
     arguments = arguments_of(command)
     ran = run_here(arguments, sound)
-    assert problems(case, sound, tmp_path / "a", run_here, lambda: ran) == []
+    assert problems(case, sound, tmp_path / "a", run_here, lambda: (ran, ran.result(sound))) == []
 
     def lies(arguments, folder):
         return Ran(0, ran.stdout.replace('"kind"', '"sort"'), "", 0)
@@ -96,15 +97,17 @@ def test_a_sound_file_is_judged_sound_and_a_wrong_result_is_not(sound, tmp_path,
         (folder / "left.partial").touch()
         return Ran(1, "{}", "Traceback \x1b", 2**40)
 
-    (problem,) = problems(case, sound, tmp_path / "b", lies, lambda: ran)
+    (problem,) = problems(case, sound, tmp_path / "b", lies, lambda: (ran, ran.result(sound)))
     assert problem.startswith("gives another result")
-    texts = " ".join(problems(case, sound, tmp_path / "c", fails, lambda: ran))
+    texts = " ".join(problems(case, sound, tmp_path / "c", fails, lambda: (ran, ran.result(sound))))
     for part in (
         "ends in a traceback", "sends control characters", "takes 1,099,511,627,776 bytes",
         "refuses a sound file", "prints a result", "gives no message", "leaves something behind",
     ):  # fmt: skip
         assert part in texts
     broken = replace(case, mutation=lambda path, generator: Kind.BROKEN)
-    texts = " ".join(problems(broken, sound, tmp_path / "d", fails, lambda: ran))
+    texts = " ".join(
+        problems(broken, sound, tmp_path / "d", fails, lambda: (ran, ran.result(sound)))
+    )
     assert "does not name the file" in texts
     assert "refuses a sound file" not in texts

@@ -21,7 +21,12 @@ def _read(path: Path) -> str:
             found.update({f"{name}@{key}": str(value) for key, value in node.attrs.items()})
             if isinstance(node, h5py.Dataset):
                 values = np.asarray(node[()])
-                found[name] = f"{values.dtype} {values.shape} {_digest(values.tobytes())}"
+                content = (
+                    repr(values.tolist()).encode(errors="replace")
+                    if values.dtype.hasobject
+                    else values.tobytes()
+                )
+                found[name] = f"{values.dtype} {values.shape} {_digest(content)}"
 
         file.visititems(note)
     return _digest(repr(found).encode(errors="replace"))

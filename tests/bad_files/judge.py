@@ -156,7 +156,9 @@ def _datasets(path: Path) -> dict[str, str]:
 
         def note(name: str, node: Any) -> None:
             if isinstance(node, h5py.Dataset):
-                found[name] = hashlib.sha256(np.asarray(node[()]).tobytes()).hexdigest()
+                values = np.asarray(node[()])
+                text = repr(values.tolist()) if values.dtype.hasobject else values.tobytes().hex()
+                found[name] = hashlib.sha256(text.encode()).hexdigest()
 
         file.visititems(note)
     return found

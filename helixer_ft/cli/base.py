@@ -30,6 +30,16 @@ class Command(click.Command):
     `--debug` (a parameter of the command) lets the traceback through.
     """
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """See click; what it refuses may quote a file (--config)."""
+        try:
+            return super().make_context(*arguments, **options)
+        except click.UsageError as error:
+            from helixer_ft.cli.printable import printable
+
+            error.message = printable(error.message)  # type: ignore[misc]
+            raise
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Say of a value from a `--config` file where it stands."""
         try:
@@ -73,5 +83,7 @@ class Command(click.Command):
     def _end(ctx: click.Context, text: str, status: int, error: BaseException) -> NoReturn:
         if ctx.params.get("debug"):
             raise error
-        click.echo(f"Error: {ctx.meta.get(PROCESS, '')}{text}", err=True)
+        from helixer_ft.cli.printable import printable
+
+        click.echo(f"Error: {ctx.meta.get(PROCESS, '')}{printable(text)}", err=True)
         sys.exit(status)

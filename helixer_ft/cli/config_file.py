@@ -5,6 +5,9 @@ from pathlib import Path
 
 import click
 
+from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import check_input_file
+
 
 def load_config(ctx: click.Context, _param: click.Parameter, path: Path | None) -> None:
     """Make the values of a TOML file the defaults of this command.
@@ -15,8 +18,11 @@ def load_config(ctx: click.Context, _param: click.Parameter, path: Path | None) 
     if path is None:
         return
     try:
+        check_input_file(path, "a file of options (TOML)")
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except InputError as error:
+        raise click.BadParameter(str(error)) from error
+    except (OSError, ValueError, RecursionError) as error:
         raise click.BadParameter(
             f"{path}: could not be read as TOML ({error}); expected the config.toml of a run, or "
             "options of this command, one a line: name = value."

@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from helixer_ft.cli.output import Printer, plain_table
+from helixer_ft.cli.printable import one_line
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.inspection.data import DataContent, Labels
 from helixer_ft.inspection.inspect import Content
@@ -142,4 +143,4 @@ def _show_predictions(content: PredictionsContent, printer: Printer) -> None:
 
 def _lines(printer: Printer, *lines: str) -> None:
     for line in lines:
-        printer.out.print(line, markup=False)
+        printer.out.print(one_line(line), markup=False)

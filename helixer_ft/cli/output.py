@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 
+from helixer_ft.cli.printable import PlainConsole, one_line
 from helixer_ft.cli.progress_display import LogDisplay, Task, TerminalDisplay
 from helixer_ft.formats.released_models import model_folder
 from helixer_ft.interruption import Stop
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WIDEST = 10_000
 
 
-class TextConsole(Console):
+class TextConsole(PlainConsole):
     """Wraps words at the width of a terminal, and leaves whole what has no blanks (paths); into a
     file or a pipe goes each line as it is.
     """
@@ -46,8 +46,8 @@ class Printer(Progress):
     def __init__(self, *, quiet: bool, as_json: bool) -> None:
         self.quiet = quiet
         self.as_json = as_json
-        self.out = TextConsole(highlight=False)
-        self.err = TextConsole(stderr=True, highlight=False)
+        self.out = TextConsole()
+        self.err = TextConsole(stderr=True)
         self.stop = Stop()
         self._display: TerminalDisplay | LogDisplay | None = None
         if not quiet:
@@ -72,7 +72,7 @@ class Printer(Progress):
 
     def notice(self, text: str) -> None:
         if not self.quiet:
-            self.err.print(f"Note: {text}", markup=False)
+            self.err.print(f"Note: {one_line(text)}")
 
     def model(self, path: Path) -> None:
         """Which file it is, where a lineage was (or might have been) given in its place."""
@@ -80,7 +80,7 @@ class Printer(Progress):
             self.notice(f"model: {path}")
 
     def warning(self, text: str) -> None:
-        self.err.print(f"Warning: {text}", style="yellow", markup=False)
+        self.err.print(f"Warning: {one_line(text)}", style="yellow")
 
     def table(self, table: Table) -> None:
         """Print a table to standard output.
@@ -91,13 +91,13 @@ class Printer(Progress):
         if table.title is not None:
             self.out.print(table.title, markup=False, style="table.title")
         width = self.out.width if self.out.is_terminal else _WIDEST
-        whole = Console(file=self.out.file, highlight=False, width=_WIDEST)
+        whole = PlainConsole(file=self.out.file, width=_WIDEST)
         for part in _parts(table, width):
             whole.print(part)
 
     def start(self, task: str, total: int, unit: str = "", done: int = 0) -> None:
         if self._display is not None:
-            self._display.start(Task(task, total, unit, done))
+            self._display.start(Task(one_line(task), total, unit, done))
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         if self._display is not None:

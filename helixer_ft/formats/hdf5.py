@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import prod
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,9 +17,15 @@ import h5py
 import numpy as np
 
 from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.formats import hdf5_check
+from helixer_ft.formats.input_file import check_input_file
 
 GZIP_LEVEL = 4
 """Of h5py, and of Helixer's files."""
+_MOST_PACKED = 2000
+"""Times that values are larger than what is stored of them; gzip reaches 1,032."""
+_UNSUSPICIOUS = 2**26
+"""Bytes of a dataset that are no matter whatever the file's size."""
 
 
 @contextmanager
@@ -32,17 +39,20 @@ def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
     what
         What it should be ("a trained Helixer model (.h5)"), for the messages.
     """
-    _check_file(path, what)
+    check_input_file(path, what)
     if not h5py.is_hdf5(path):
         raise InputError(f"{path}: {_why_not_hdf5(path)}, expected {what}.")
+    if problem := hdf5_check.damage(path):
+        raise _damaged(path, what, problem)
     try:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: is damaged or truncated ({_first_line(error)}), expected {what}. "
-            "Copy it again or make it anew."
-        ) from error
+        raise _damaged(path, what, _first_line(error)) from error
+    except (TypeError, ValueError, ArithmeticError) as error:
+        if _raised_by_h5py(error):
+            raise _damaged(path, what, _first_line(error)) from error
+        raise
 
 
 class GuardedFile(io.FileIO):
@@ -152,14 +162,31 @@ class RowWriter:
             self._abandon()
 
 
+def attribute(node: h5py.Group, name: str) -> Any:
+    """The value of an attribute; None where it is missing.
+
+    Raises
+    ------
+    InputError
+        It is of a type that numpy does not have, or damaged.
+    """
+    try:
+        return node.attrs.get(name)
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{node.file.filename}: the attribute '{name}' of '{node.name}' cannot be read "
+            f"({_first_line(error)}). The file is damaged: copy it again or make it anew."
+        ) from error
+
+
 def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
     """The object at `name`, or None; links that leave the file (or circle in it) are refused.
 
     Raises
     ------
     InputError
-        A soft or external link, a dataset whose values lie in another file, or one of a type
-        that numpy does not have.
+        A soft or external link, a dataset whose values lie in another file, one of a type that
+        numpy does not have, or one that is larger than what is in the file can be.
     """
     node: h5py.Group | h5py.Dataset = file
     for part in name.strip("/").split("/"):
@@ -180,12 +207,7 @@ def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
             "External storage is not followed; copy the data into the file."
         )
     if isinstance(node, h5py.Dataset):
-        try:
-            _ = node.dtype
-        except TypeError as error:
-            raise InputError(
-                f"{file.filename}: {name} is of a type that cannot be read ({error})."
-            ) from error
+        _check_size(file, name, node)
     return node
 
 
@@ -211,17 +233,34 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _check_file(path: Path, what: str) -> None:
+def _check_size(file: h5py.File, name: str, dataset: h5py.Dataset) -> None:
+    """Refuse a dataset that would take memory for values that the file cannot hold."""
     try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder, expected {what}.")
-        if not path.exists():
-            raise InputError(f"{path}: no such file, expected {what}.")
-        if not path.is_file():
-            raise InputError(f"{path}: is not a regular file (a pipe?), expected {what}.")
-        path.open("rb").close()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}), expected {what}.") from error
+        size = prod(dataset.shape or ()) * dataset.dtype.itemsize
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{file.filename}: {name} is of a type that cannot be read ({error})."
+        ) from error
+    stored = file.id.get_filesize()
+    if size > _MOST_PACKED * stored + _UNSUSPICIOUS:
+        raise InputError(
+            f"{file.filename}: {name} is of shape {dataset.shape}, {size:,} bytes, in a file of "
+            f"{stored:,} bytes. It is damaged or incomplete: copy it again or make it anew."
+        )
+
+
+def _raised_by_h5py(error: BaseException) -> bool:
+    """Whether an error comes out of h5py, and not out of what is done with its values."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("h5py")
+
+
+def _damaged(path: Path, what: str, how: str) -> InputError:
+    return InputError(
+        f"{path}: is damaged or truncated ({how}), expected {what}. Copy it again or make it anew."
+    )
 
 
 def _why_not_hdf5(path: Path) -> str:

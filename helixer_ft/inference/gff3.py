@@ -102,7 +102,7 @@ def scratch_folder(gff3_out: Path) -> Iterator[Path]:
     folder = gff3_out.with_name(f".{gff3_out.name}.post")
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        folder.mkdir()
+        folder.mkdir(mode=0o700)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

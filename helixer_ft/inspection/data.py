@@ -12,7 +12,7 @@ import numpy as np
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_h5 import Track, prefixes, read_tracks
 from helixer_ft.formats.data_h5 import WHAT
-from helixer_ft.formats.hdf5 import find
+from helixer_ft.formats.hdf5 import attribute, find
 from helixer_ft.metrics import ClassBases
 from helixer_ft.progress import Progress
 
@@ -119,7 +119,9 @@ def inspect_data(file: h5py.File, path: Path, progress: Progress) -> DataContent
         coverage={prefix: read_tracks(file, path, prefix) for prefix in prefixes(file)},
         datasets=tuple(sorted(file["data"].keys())),
         attributes={
-            name: str(value) for name, value in file.attrs.items() if name.startswith("helixer_ft_")
+            name: str(attribute(file, name))
+            for name in map(str, file.attrs)
+            if name.startswith("helixer_ft_")
         },
     )
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "predict": "Predict genes base by base, on a data file or a genome.",
     "evaluate-genes": "Score predicted GFF3 against a reference, gene by gene.",
     "inspect": "Say what a model, a data file or a predictions file holds.",
+    "demo": "The whole story on a small simulated species, offline.",
     "completion": "Print the completion script of a shell (bash, zsh, fish).",
 }
 

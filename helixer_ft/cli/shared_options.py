@@ -104,13 +104,15 @@ def precision_option(default: str, **kwargs: Any) -> Decorator:
     )  # fmt: skip
 
 
+backend_option = click.option(
+    "--backend", type=click.Choice(["auto", "tensorflow", "jax"]), default="auto",
+    show_default=True,
+    help="Keras backend. auto: KERAS_BACKEND if set, else the one that sees an accelerator, "
+    "else JAX where installed, else TensorFlow.",
+)  # fmt: skip
+
 computing_options = in_order([
-    click.option(
-        "--backend", type=click.Choice(["auto", "tensorflow", "jax"]), default="auto",
-        show_default=True,
-        help="Keras backend. auto: KERAS_BACKEND if set, else the one that sees an accelerator, "
-        "else JAX where installed, else TensorFlow.",
-    ),
+    backend_option,
     click.option(
         "--deterministic", is_flag=True,
         help="The same bits each time on a GPU too, and slower; on the CPU they are without it.",

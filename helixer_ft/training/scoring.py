@@ -7,6 +7,7 @@ import numpy as np
 
 from helixer_ft.metrics import Confusion
 from helixer_ft.progress import Progress
+from helixer_ft.training.batch import Batch
 from helixer_ft.training.dataset import Dataset, batches, read_ahead
 from helixer_ft.training.engine import Engine
 from helixer_ft.training.loss import GENIC_SHARE
@@ -42,7 +43,7 @@ def score_dataset(
     progress.start(task, len(dataset), "windows")
     try:
         for batch in steps:
-            one = partial(engine.score, batch.first(1), 1) if engine.alone else None
+            one = partial(_score_one, engine, batch) if engine.alone else None
             with scoring_in_memory(engine.memory, batch_size, one):
                 scored = engine.score(batch, batch_size)
             counts.append(scored.counts)
@@ -56,6 +57,10 @@ def score_dataset(
     shares = [GENIC_SHARE, 1 - GENIC_SHARE] if len(entropy) == 2 else [1.0]
     loss = float(entropy @ shares / n_valid) if n_valid else float("nan")
     return DatasetScore(joined, loss)
+
+
+def _score_one(engine: Engine, batch: Batch) -> None:
+    engine.score(batch.first(1), 1)
 
 
 def predict_windows(

@@ -17,6 +17,7 @@ from helixer_ft.training.loop import (
     fixed_subset,
     train,
 )
+from helixer_ft.training.resources import ProcessMemory
 from helixer_ft.training.settings import TrainingSettings
 from tests.data_files import write_data_file
 
@@ -34,6 +35,7 @@ class ScriptedEngine:
     seen: list[bytes] = field(default_factory=list)
     sizes: set[int] = field(default_factory=set)
     scored: int = 0
+    memory: ProcessMemory = field(default_factory=ProcessMemory)
 
     def reading(self, read, batch_size):
         return read

@@ -186,10 +186,10 @@ def test_a_validation_loss_that_is_not_finite_saves_nothing(arguments, tmp_path,
     calls = []
 
     def breaks_later(self, batch):
-        counts, entropy = score(self, batch)
+        counts, entropy, classes = score(self, batch)
         calls.append(1)
         # the untouched model is scored on two sets first, each a single batch
-        return counts, np.asarray(entropy) * (np.nan if len(calls) > 2 else 1)
+        return counts, np.asarray(entropy) * (np.nan if len(calls) > 2 else 1), classes
 
     monkeypatch.setattr(engine, "_score", breaks_later)
     result = invoke(arguments)

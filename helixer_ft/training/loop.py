@@ -210,7 +210,7 @@ class _Loop:
         with batch_in_memory(
             self.engine.memory,
             self.batch_size,
-            partial(self.engine.add_gradients, batch.first(1), 1) if self.engine.alone else None,
+            partial(self._train_one, batch) if self.engine.alone else None,
             self._smaller_batches,
         ):
             loss, _ = self.engine.add_gradients(batch, self.batch_size)
@@ -218,6 +218,9 @@ class _Loop:
         self._require_finite(loss, "training")
         self.losses.append((batch.n, loss))
         self.progress.advance(batch.n, note=f"loss {loss:.4f}")
+
+    def _train_one(self, batch: Batch) -> None:
+        self.engine.add_gradients(batch.first(1), 1)
 
     def _smaller_batches(self, fits: int) -> str:
         parts = math.ceil(self.batch_size / fits)

@@ -1,11 +1,15 @@
 """What `whole` and `freeze` do alike: options to a request, the run, its result printed."""
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from helixer_ft.backend import select_backend
 from helixer_ft.cli import output
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError
+
+if TYPE_CHECKING:
+    from helixer_ft.training.outcome import Outcome
 
 
 def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) -> None:
@@ -48,7 +52,22 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
     if options["dry_run"]:
         printer.dry_run(prepared, estimate(prepared))
         return
-    printer.outcome(run(prepared, printer), verbose=options["verbose"])
+    outcome = run(prepared, printer)
+    printer.outcome(outcome, _report(outcome, printer), verbose=options["verbose"])
+
+
+def _report(outcome: "Outcome", printer: output.Printer) -> Path | None:
+    """Write the page about a run; where that fails, the run's result is shown all the same."""
+    from helixer_ft.report import write_report
+    from helixer_ft.training.run_folder import RunFolder
+
+    path = RunFolder(outcome.prepared.request.save_model_path).report_path
+    try:
+        write_report(outcome, path)
+    except Exception as error:  # whatever it is, hours of training must not end in it
+        printer.warning(f"{path}: the report could not be written: {error}")
+        return None
+    return path
 
 
 def _hybridmodel_notices(command: str, options: dict[str, Any]) -> list[str]:

@@ -143,7 +143,7 @@ _OPTIONS: list[Decorator] = [
         "-s", "--save-model-path", type=_FILE, default="best_model.h5", show_default=True,
         metavar="FILE",
         help="This run's best check by genic F1 on the validation data; the folder beside it "
-        "(best_model.run) has history.csv and config.toml.",
+        "(best_model.run) has report.html, history.csv and config.toml.",
     ),
     _setting("epochs", "Upper bound; --patience ends a run earlier.", "-e", type=int, metavar="N"),
     _setting("batch_size", "Subsequences per training step.", "-b", type=int, metavar="N"),

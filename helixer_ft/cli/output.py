@@ -143,12 +143,14 @@ class Printer(TrainingProgress):
             self.out.print(line, markup=False)
         self.out.print("Dry run: everything is in order; nothing was trained or written.")
 
-    def outcome(self, outcome: "Outcome", *, verbose: bool) -> None:
-        """Scores before and after, warnings, and the verdict."""
+    def outcome(self, outcome: "Outcome", report: Path | None, *, verbose: bool) -> None:
+        """Scores before and after, warnings, and the verdict; `report` is where the page is."""
         if self.as_json:
             for text in outcome.warnings:
                 self.warning(text)
-            self._print_json(outcome_dict(outcome))
+            self._print_json(
+                outcome_dict(outcome) | {"report": None if report is None else str(report)}
+            )
             return
         self.notice(f"training ended: {outcome.ended}")
         self.out.print(_comparison_table("validation", outcome.validation))
@@ -171,6 +173,8 @@ class Printer(TrainingProgress):
             other = RunFolder(path).without_coverage_path
             self.out.print(f"Saved, without coverage: {other}", markup=False)
             self.out.print(coverage_line(outcome), markup=False)
+        if report is not None:
+            self.out.print(f"Report: {report}", markup=False)
         self.out.print(verdict_line(outcome), markup=False, style="bold")
 
     def _print_json(self, value: dict[str, Any]) -> None:
@@ -263,13 +267,7 @@ def _preparation_dict(prepared: "PreparedRun") -> dict[str, Any]:
         "notices": list(prepared.notices),
         "warnings": list(prepared.warnings),
         "data": {
-            summary.name: {
-                "subsequences": summary.windows,
-                "valid_bases": int(summary.valid_bases.sum()),
-                "masked_share": summary.masked_share,
-                "fractions_all": dict(zip(GENIC_CLASSES, summary.fractions, strict=True)),
-                "fractions_valid": dict(zip(GENIC_CLASSES, summary.valid_fractions, strict=True)),
-            }
+            summary.name: {"subsequences": summary.windows} | summary.class_shares()
             for summary in prepared.summaries
         },
     }
@@ -282,6 +280,10 @@ def _interval_dict(compared: "Comparison") -> dict[str, Any]:
         "low": interval.low,
         "high": interval.high,
         "blocks": interval.blocks,
+        "f1": {
+            name: {"difference": found.difference, "low": found.low, "high": found.high}
+            for name, found in compared.intervals.items()
+        },
     }
 
 

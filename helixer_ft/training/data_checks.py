@@ -10,7 +10,7 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import NO_CLASS
-from helixer_ft.metrics import GENIC_CLASSES
+from helixer_ft.metrics import GENIC_CLASSES, ClassBases
 from helixer_ft.progress import Progress
 from helixer_ft.training.batch import unpack
 from helixer_ft.training.dataset import Dataset, read_ahead
@@ -23,17 +23,17 @@ _AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class SetSummary:
+class SetSummary(ClassBases):
     """Content of the training, validation or test data.
 
     Attributes
     ----------
+    bases, valid_bases
+        See `ClassBases`; valid are those in steps that are valid throughout.
     name
         "training", "validation" or "test".
     windows
         Subsequences that are used.
-    bases, valid_bases
-        (4,) bases per genic class: all, and those in steps that are valid throughout.
     sequences
         (species, sequence) -> (k, 2) start and end of the k stretches that its windows cover.
     fingerprint
@@ -46,27 +46,10 @@ class SetSummary:
 
     name: str
     windows: int
-    bases: np.ndarray
-    valid_bases: np.ndarray
     sequences: Mapping[tuple[str, str], np.ndarray]
     fingerprint: str
     coverage_fingerprint: str = ""
     silent_tracks: tuple[str, ...] = ()
-
-    @property
-    def masked_share(self) -> float:
-        """Share of bases that neither train nor count in scores (padding aside)."""
-        return 1 - float(self.valid_bases.sum() / max(1, self.bases.sum()))
-
-    @property
-    def valid_fractions(self) -> np.ndarray:
-        """(4,) share of each genic class among the valid bases."""
-        return self.valid_bases / max(1, self.valid_bases.sum())
-
-    @property
-    def fractions(self) -> np.ndarray:
-        """(4,) share of each genic class among all bases."""
-        return self.bases / max(1, self.bases.sum())
 
 
 def find_files(folder: Path, prefix: str) -> list[Path]:

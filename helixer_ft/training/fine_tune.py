@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from helixer_ft.backend import versions
+from helixer_ft.errors import HelixerFtError
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
@@ -16,10 +19,17 @@ from helixer_ft.training.engine import Engine, engine_class
 from helixer_ft.training.features import FeatureCaches
 from helixer_ft.training.history import Check, TrainingProgress
 from helixer_ft.training.loop import train
-from helixer_ft.training.outcome import CoverageComparison, Outcome, compare, outcome_warnings
+from helixer_ft.training.outcome import (
+    Comparison,
+    CoverageComparison,
+    Outcome,
+    compare,
+    outcome_warnings,
+)
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.run_folder import RunFolder
-from helixer_ft.training.scoring import DatasetScore, score_dataset
+from helixer_ft.training.scoring import DatasetScore, predict_windows, score_dataset
+from helixer_ft.training.views import WindowView, choose_windows, view_windows
 
 
 def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
@@ -77,6 +87,7 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
         ),
         seconds=time.monotonic() - started,
         versions=versions(),
+        views=_views(tuning, tuned.engine, test or validation, progress),
     )
 
 
@@ -150,6 +161,32 @@ def _compare_coverage(
         silenced=silenced,
         checks=(without.checks if without else 0, tuned.checks),
     )
+
+
+def _views(
+    prepared: PreparedRun, engine: Engine, compared: Comparison, progress: TrainingProgress
+) -> tuple[WindowView, ...]:
+    """A few windows as both models have them; `engine`, the tuned one, may be left untouched."""
+    chosen = choose_windows(compared.baseline, compared.tuned)
+    if not chosen:
+        return ()
+    base, on = prepared.base, "test" if prepared.test else "validation"
+    size = prepared.request.settings.val_test_batch_size
+    numbers = np.array(list(chosen.values()))
+    dataset = prepared.scored[on]
+    try:
+        after = predict_windows(engine, dataset, numbers, size)
+        if base.architecture == engine.architecture:  # nothing is compiled anew
+            engine.set_weights(base.weights)
+        else:
+            engine = _engine(base, None, prepared)
+        before = predict_windows(engine, _for(base, prepared).scored[on], numbers, size)
+        return view_windows(chosen, dataset, base.architecture.pool_size, before, after)
+    except (
+        HelixerFtError
+    ) as error:  # a data file is gone: the run's result is complete all the same
+        progress.notice(f"no windows can be shown: {error}")
+        return ()
 
 
 def _engine(model: TrainedModel, plan: Plan | None, prepared: PreparedRun) -> Engine:

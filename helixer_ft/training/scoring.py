@@ -51,3 +51,15 @@ def score_dataset(
     shares = [GENIC_SHARE, 1 - GENIC_SHARE] if len(entropy) == 2 else [1.0]
     loss = float(entropy @ shares / n_valid) if n_valid else float("nan")
     return DatasetScore(joined, loss)
+
+
+def predict_windows(
+    engine: Engine, dataset: Dataset, numbers: np.ndarray, batch_size: int
+) -> np.ndarray:
+    """(n, L) uint8 predicted genic classes of a few windows, at the batch size of the scores."""
+    batch_size = min(batch_size, len(dataset))
+    parts = [
+        engine.predict_classes(dataset.read(numbers[part]), batch_size)
+        for part in batches(len(numbers), batch_size)
+    ]
+    return np.concatenate(parts)

@@ -10,7 +10,12 @@ import numpy as np
 
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.training.batch import Batch
-from helixer_ft.training.engine.base import Engine, count_and_entropy, network_input
+from helixer_ft.training.engine.base import (
+    Engine,
+    count_and_entropy,
+    genic_classes,
+    network_input,
+)
 from helixer_ft.training.loss import losses, pooled_weights
 from helixer_ft.training.resources import ProcessMemory
 
@@ -59,7 +64,7 @@ class JaxEngine(Engine):
             if self.leaves_out_fillers:
                 inputs = [inputs, jnp.ones(len(inputs))]
             logits, _ = model.stateless_call(trainable, fixed, inputs, training=False)
-            return count_and_entropy(logits, labels)
+            return *count_and_entropy(logits, labels), genic_classes(logits)
 
         self._compiled_gradients = jax.jit(gradients)
         self._compiled_apply = jax.jit(apply, donate_argnums=(0, 1))
@@ -80,7 +85,7 @@ class JaxEngine(Engine):
     def _apply(self, gradients: list[Any]) -> None:
         self._trainable, self._state = self._compiled_apply(self._trainable, self._state, gradients)
 
-    def _score(self, batch: Batch) -> tuple[Any, Any]:
+    def _score(self, batch: Batch) -> tuple[Any, Any, Any]:
         return self._compiled_score(self._trainable, self._fixed, batch.input, batch.labels)
 
     def _scaled(self, loss: Any, state: Any) -> Any:

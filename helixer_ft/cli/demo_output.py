@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from helixer_ft.cli.output import Printer, plain_table
 from helixer_ft.demo.demo import DemoProgress
+from helixer_ft.demo.files import DemoFiles
 from helixer_ft.demo.outcome import DemoOutcome, Scored, StrategyRow
 from helixer_ft.progress import duration_text
 from helixer_ft.training.history import Check
@@ -16,20 +18,19 @@ NEXT_STEPS = (
     "helixer-ft whole -l land_plant.h5 -d data -t data/test_data.h5 -s tuned.h5",
     "helixer-ft predict -l tuned.h5 --fasta genome.fa --gff3-out predicted.gff3",
 )
+_TABLE_WIDTH = 200
 
 
 class DemoPrinter(Printer, DemoProgress):
     """Shows each step with its command and its result; the details are in the files."""
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, style: str = "") -> None:
         """A line of the story."""
         if not self.quiet:
-            self.err.print(text, markup=False)
+            self.err.print(text, style=style, markup=False)
 
     def step(self, number: int, total: int, title: str, command: str | None) -> None:
-        self.say("")
-        if not self.quiet:
-            self.err.print(f"[{number}/{total}] {title}", style="bold", markup=False)
+        self.say(f"\n[{number}/{total}] {title}", style="bold")
         if command is not None:
             self.say(f"  $ {command}")
 
@@ -40,7 +41,7 @@ class DemoPrinter(Printer, DemoProgress):
         """Left to the commands themselves."""
 
     def check(self, check: Check) -> None:
-        """In the history of the run."""
+        """Left to the history of the run."""
 
     def demo(self, outcome: DemoOutcome) -> None:
         """The result of `demo`."""
@@ -48,24 +49,27 @@ class DemoPrinter(Printer, DemoProgress):
             self.out.file.write(json.dumps(demo_dict(outcome), indent=2) + "\n")
             return
         self.say("")
-        self.out.print(_table(outcome))
-        for line in _summary(outcome):
+        # in its own width, also where that is more than the terminal's
+        wide = Console(file=self.out.file, highlight=False, width=_TABLE_WIDTH)
+        wide.print(_table(outcome))
+        for line in _closing_lines(outcome):
             self.out.print(line, markup=False)
 
 
 def demo_dict(outcome: DemoOutcome) -> dict[str, Any]:
     """The outcome as `--json` prints it."""
+    files, request = DemoFiles(outcome.request.out_dir), outcome.request
     return {
         "untouched": {
             "source": _scored_dict(outcome.at_home),
             "target": _scored_dict(outcome.abroad),
         },
         "strategies": [_row_dict(row) for row in outcome.rows],
-        "better": [row.strategy for row in outcome.better],
-        "predictions": str(outcome.prediction.request.prediction_output_path),
         "predicted_by": str(outcome.prediction.request.load_model_path),
-        "out_dir": str(outcome.request.out_dir),
-        "seed": outcome.request.seed,
+        "predictions": str(outcome.prediction.request.prediction_output_path),
+        "report": str(files.report),
+        "out_dir": str(request.out_dir),
+        "seed": request.seed,
         "steps": [
             {"title": step.title, "command": step.command, "seconds": round(step.seconds, 3)}
             for step in outcome.steps
@@ -76,15 +80,16 @@ def demo_dict(outcome: DemoOutcome) -> dict[str, Any]:
 
 
 def _row_dict(row: StrategyRow) -> dict[str, Any]:
-    interval = row.interval
+    scores = row.scores
+    interval = scores.interval
     return {
-        "strategy": row.strategy,
-        "command": row.request.command_line,
+        "strategy": scores.strategy,
         "model": str(row.request.save_model_path),
-        "trainable_parameters": row.trainable_parameters,
-        "total_parameters": row.total_parameters,
-        "baseline": _scored_dict(row.before),
-        "tuned": _scored_dict(row.after),
+        "report": str(scores.report),
+        "trainable_parameters": scores.trainable_parameters,
+        "total_parameters": scores.total_parameters,
+        "baseline": {"genic_f1": scores.before, "errors": scores.errors_before},
+        "tuned": {"genic_f1": scores.after, "errors": scores.errors_after},
         "difference": {
             "genic_f1": interval.difference,
             "low": interval.low,
@@ -92,9 +97,9 @@ def _row_dict(row: StrategyRow) -> dict[str, Any]:
             "blocks": interval.blocks,
         },
         "error_ratio": row.error_ratio,
-        "verdict": row.verdict,
+        "verdict": scores.verdict,
         "warnings": list(row.warnings),
-        "seconds": round(row.seconds, 3),
+        "seconds": round(scores.seconds, 3),
     }
 
 
@@ -104,47 +109,41 @@ def _scored_dict(scored: Scored) -> dict[str, float]:
 
 def _table(outcome: DemoOutcome) -> Table:
     table = plain_table(
-        f"Held-out sequences, {outcome.rows[0].interval.blocks} genome blocks of your species",
-        "model",
-        "trained",
-        "genic F1",
-        "change (95 % interval)",
-        "wrong bases",
-        "verdict",
-        "time",
+        f"Held-out sequences, {outcome.rows[0].scores.interval.blocks} genome blocks of yours",
+        *("model", "trained", "genic F1", "95 % interval of change", "wrong bases", "fewer"),
+        *("verdict", "time"),
     )
-    for name, scored in (
-        ("untouched, own species", outcome.at_home),
-        ("untouched, your species", outcome.abroad),
-    ):
-        table.add_row(name, "", f"{scored.genic_f1:.4f}", "", f"{scored.errors:.1%}", "", "")
+    untouched = {
+        "untouched, own species": outcome.at_home,
+        "untouched, your species": outcome.abroad,
+    }
+    for name, scored in untouched.items():
+        table.add_row(name, "", f"{scored.genic_f1:.4f}", "", f"{scored.errors:.1%}")
     for row in outcome.rows:
-        interval = row.interval
+        scores = row.scores
         table.add_row(
-            row.strategy,
-            f"{row.trainable_parameters:,}",
-            f"{row.after.genic_f1:.4f}",
-            f"{interval.difference:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})",
-            f"{row.after.errors:.1%} ({row.error_ratio:.1f} times fewer)",
-            row.verdict,
-            duration_text(row.seconds),
+            scores.strategy,
+            f"{scores.trainable_parameters:,}",
+            f"{scores.after:.4f}",
+            f"{scores.interval.low:+.4f} to {scores.interval.high:+.4f}",
+            f"{scores.errors_after:.1%}",
+            f"{row.error_ratio:.1f} x",
+            scores.verdict,
+            duration_text(scores.seconds),
         )
     return table
 
 
-def _summary(outcome: DemoOutcome) -> list[str]:
-    best, folder = outcome.fewest_errors, outcome.request.out_dir
-    others = [f"{row.strategy}: {row.verdict}" for row in outcome.rows if row.verdict != "better"]
+def _closing_lines(outcome: DemoOutcome) -> list[str]:
+    files = DemoFiles(outcome.request.out_dir)
     return [
         "",
-        f"Better than the untouched model: {len(outcome.better)} of {len(outcome.rows)} strategies"
-        + (f" ({'; '.join(others)})." if others else "."),
-        f"Fewest errors: {best.strategy}, wrong bases {best.before.errors:.1%} -> "
-        f"{best.after.errors:.1%}. {duration_text(outcome.seconds)} in all.",
+        *outcome.conclusions(),
         "",
-        f"Everything is in {folder}: genome.fa, genes.gff3, rnaseq.bam, data/, models/ (each "
-        "tuned model with the folder of its run), predictions.h5.",
-        "The commands above work on these files; add --force to run one again.",
+        f"Written to {files.out_dir}: genome.fa, genes.gff3, rnaseq.bam, data/, models/ (tuned "
+        "models, each with the folder of its run), predictions.h5.",
+        f"Report: {files.report} ({duration_text(outcome.seconds)} in all). To run one of the "
+        "commands again, add --force.",
         "",
         "Your own species, with a trained Helixer model:",
         *(f"  {line}" for line in NEXT_STEPS),

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from helixer_ft.backend import versions
 from helixer_ft.demo.files import DemoFiles
-from helixer_ft.demo.outcome import DemoOutcome, Scored, StepRecord, StrategyRow, scored
+from helixer_ft.demo.outcome import DemoOutcome, Scored, StepRecord, StrategyRow
 from helixer_ft.demo.request import DemoRequest
 from helixer_ft.demo.steps import Step, Steps, strategy_of
 from helixer_ft.evaluation.evaluate import evaluate
@@ -15,6 +16,7 @@ from helixer_ft.formats.atomic import write_bytes
 from helixer_ft.inference.predict import predict
 from helixer_ft.preparation.coverage.add import add_coverage
 from helixer_ft.preparation.prepare import prepare
+from helixer_ft.report import SummaryRow, write_report, write_summary
 from helixer_ft.simulate import SOURCE, TARGET, Genome, simulate
 from helixer_ft.simulate.files import SOURCE_MODEL, held_out, to_fasta, to_gff3
 from helixer_ft.simulate.pretrain import SPECIES_SEED
@@ -23,6 +25,7 @@ from helixer_ft.training.fine_tune import run
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.prepared import prepare_run
 from helixer_ft.training.request import FineTuneRequest
+from helixer_ft.training.run_folder import RunFolder
 
 STEPS = 10
 
@@ -82,7 +85,7 @@ class _Demo:
         with self._step(to_predict.title, to_predict.command):
             prediction = predict(to_predict.request, self.progress)
             self.summary = f"{prediction.bases / 1e6:.2f} Mb of both strands"
-        return DemoOutcome(
+        outcome = DemoOutcome(
             request=self.request,
             steps=tuple(self.done),
             at_home=at_home,
@@ -92,6 +95,8 @@ class _Demo:
             seconds=time.monotonic() - started,
             versions=versions(),
         )
+        _write_summary(outcome, self.files.report)
+        return outcome
 
     @contextmanager
     def _step(self, title: str, command: str | None) -> Iterator[None]:
@@ -106,6 +111,7 @@ class _Demo:
         """Write genomes, genes, reads and the shipped model; returns the target's genome."""
         request, size, files = self.request, self.request.size, self.files
         files.make_folders()
+        write_bytes(files.source_model, SOURCE_MODEL.read_bytes(), force=True)
         # another seed than that of the genome which the model was trained on
         source_seed = SPECIES_SEED + 1 + request.seed
         source = simulate(SOURCE, size.source_sequences, size.sequence_length, source_seed)
@@ -115,7 +121,6 @@ class _Demo:
         write_bytes(files.genome, to_fasta(genome))
         write_bytes(files.genes, to_gff3(genome))
         n_reads = write_reads(files.reads, genome, request.seed)
-        write_bytes(files.source_model, SOURCE_MODEL.read_bytes())
         bases = sum(map(len, genome.sequences.values()))
         self.summary = (
             f"yours: {bases / 1e6:.2f} Mb in {len(genome.sequences)} sequences, "
@@ -127,30 +132,45 @@ class _Demo:
         """The untouched model on the source and on the target species."""
         with self._step(step.title, step.command):
             parts = evaluate(step.request, self.progress).files
-            at_home, abroad = (scored(part.models[0].confusion) for part in parts)
+            at_home, abroad = (Scored.of(part.models[0].confusion) for part in parts)
             self.summary = f"genic F1 {at_home.genic_f1:.4f} and {abroad.genic_f1:.4f}"
         return at_home, abroad
 
     def _tune(self, step: Step[FineTuneRequest]) -> StrategyRow:
         """One strategy, from the untouched model to its verdict on the test data."""
-        started = time.monotonic()
         with self._step(step.title, step.command):
             prepared = prepare_run(step.request, self.progress)
             outcome = run(prepared, self.progress)
+            report = RunFolder(step.request.save_model_path).report_path
+            write_report(outcome, report)
             row = StrategyRow(
-                strategy=strategy_of(step.request),
                 request=step.request,
-                trainable_parameters=prepared.plan.trainable_parameters,
-                total_parameters=prepared.plan.total_parameters,
-                before=scored(outcome.decisive.baseline),
-                after=scored(outcome.decisive.tuned),
-                interval=outcome.decisive.interval,
+                scores=SummaryRow.of(outcome, strategy=strategy_of(step.request), report=report),
                 validation_f1=outcome.best.validation.genic_f1,
-                seconds=time.monotonic() - started,
                 warnings=(*prepared.warnings, *outcome.warnings),
             )
+            scores = row.scores
             self.summary = (
-                f"{row.verdict}: genic F1 {row.before.genic_f1:.4f} -> {row.after.genic_f1:.4f}, "
-                f"wrong bases {row.before.errors:.1%} -> {row.after.errors:.1%}"
+                f"{scores.verdict}: genic F1 {scores.before:.4f} -> {scores.after:.4f}, "
+                f"wrong bases {scores.errors_before:.1%} -> {scores.errors_after:.1%}"
             )
+            for text in row.warnings:
+                self.progress.warning(text)
         return row
+
+
+def _write_summary(outcome: DemoOutcome, path: Path) -> None:
+    """A page with the table and links to the pages of the runs."""
+    home = outcome.at_home
+    write_summary(
+        [row.scores for row in outcome.rows],
+        path,
+        title="A trained model, tuned to another species in four ways",
+        introduction=outcome.conclusions(),
+        notes=(
+            "Scores are of the test data: sequences that neither training nor the choice of a "
+            "model saw. Both species are simulated.",
+            f"On held-out sequences of the species that it was trained on, the untouched model "
+            f"has a genic F1 of {home.genic_f1:.4f} and {home.errors:.1%} wrong bases.",
+        ),
+    )

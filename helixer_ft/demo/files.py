@@ -38,6 +38,7 @@ class DemoFiles:
         self.models = out_dir / "models"
         self.source_model = self.models / "source_model.h5"
         self.predictions = out_dir / "predictions.h5"
+        self.report = out_dir / "report.html"
 
     def model(self, name: str) -> Path:
         """A tuned model."""
@@ -51,7 +52,7 @@ class DemoFiles:
         InputError
             It is not empty (and `force` is false); cannot be written to; a file or a folder of
             the demonstration would take the place of something else; there are data that would be
-            trained on beside the demonstration's.
+            used beside the demonstration's.
         """
         for folder in self._folders():
             atomic.check_folder(folder)
@@ -62,7 +63,12 @@ class DemoFiles:
                 f"{self.out_dir}: exists already and is not empty. Give another --out-dir, or "
                 "--force to replace the files of an earlier demo in it."
             )
-        for path in self._files():
+        if any(path.exists() for path in self._files()) and not self.source_model.is_file():
+            raise InputError(
+                f"{self.out_dir}: holds files that are not of a demo ({self.source_model} is "
+                "missing), and such files are never replaced. Give another --out-dir."
+            )
+        for path in (self.source_model, *self._files()):
             if path.parent.is_dir():
                 atomic.check_writable(path, force=True)
         strange = sorted({path.name for path in self.data.glob("*.h5")} - set(_SETS))
@@ -73,7 +79,10 @@ class DemoFiles:
             )
 
     def make_folders(self) -> None:
-        """Make the folders, clear them of what an earlier demonstration wrote."""
+        """Make the folders, clear them of what an earlier demonstration wrote.
+
+        The shipped model stays: it tells that these are files of a demonstration.
+        """
         for folder in self._folders():
             folder.mkdir(parents=True, exist_ok=True)
         for path in self._files():
@@ -83,11 +92,11 @@ class DemoFiles:
         return self.out_dir, self.data, self.source, self.models
 
     def _files(self) -> Iterator[Path]:
-        """Every file of a demonstration, but those in the folders of its runs."""
+        """Every file of a demonstration, but the shipped model and those in folders of runs."""
         yield from (self.genome, self.genes, self.reads, Path(f"{self.reads}.bai"))
-        yield self.predictions
+        yield from (self.predictions, self.report)
         yield from (self.data / name for name in (*_SETS, SPLIT_FILE, REPORT_FILE))
         yield self.data / masked_file(TARGET.name)
         yield from (self.source_genome, self.source_genes, self.source_data)
         yield from (self.source / REPORT_FILE, self.source / masked_file(SOURCE.name))
-        yield from (self.source_model, *map(self.model, MODELS))
+        yield from map(self.model, MODELS)

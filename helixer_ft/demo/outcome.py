@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from helixer_ft.demo.request import DemoRequest
 from helixer_ft.inference.predict import Prediction
-from helixer_ft.metrics import Confusion, Interval, accuracy
+from helixer_ft.metrics import Confusion, accuracy
+from helixer_ft.report import SummaryRow
 from helixer_ft.training.request import FineTuneRequest
 
 
@@ -23,10 +24,10 @@ class Scored:
     genic_f1: float
     errors: float
 
-
-def scored(confusion: Confusion) -> Scored:
-    """Genic F1 and share of wrong bases of confusion counts."""
-    return Scored(confusion.genic_f1, 1 - float(accuracy(confusion.genic_matrix)))
+    @classmethod
+    def of(cls, confusion: Confusion) -> "Scored":
+        """From confusion counts."""
+        return cls(confusion.genic_f1, 1 - float(accuracy(confusion.genic_matrix)))
 
 
 @dataclass(frozen=True)
@@ -35,44 +36,26 @@ class StrategyRow:
 
     Attributes
     ----------
-    strategy
-        Command and options, "freeze --input-coverage".
     request
         The run.
-    trainable_parameters, total_parameters
-        Of the tuned network.
-    before, after
-        Untouched and tuned model on the test data.
-    interval
-        Of the difference in genic F1.
+    scores
+        Untouched against tuned model, what trained, and how long it took.
     validation_f1
         Genic F1 of the tuned model on the validation data.
-    seconds
-        Of the whole run.
     warnings
         What the run gives reason to say.
     """
 
-    strategy: str
     request: FineTuneRequest
-    trainable_parameters: int
-    total_parameters: int
-    before: Scored
-    after: Scored
-    interval: Interval
+    scores: SummaryRow
     validation_f1: float
-    seconds: float
     warnings: tuple[str, ...]
 
     @property
     def error_ratio(self) -> float:
         """How many times fewer bases are wrong than with the untouched model."""
-        return self.before.errors / self.after.errors if self.after.errors else float("inf")
-
-    @property
-    def verdict(self) -> str:
-        """ "better", "not better" or "cannot tell"."""
-        return self.interval.verdict
+        after = self.scores.errors_after
+        return self.scores.errors_before / after if after else float("inf")
 
 
 @dataclass(frozen=True)
@@ -116,12 +99,15 @@ class DemoOutcome:
     seconds: float
     versions: dict[str, str]
 
-    @property
-    def better(self) -> tuple[StrategyRow, ...]:
-        """The strategies with the verdict "better"."""
-        return tuple(row for row in self.rows if row.verdict == "better")
-
-    @property
-    def fewest_errors(self) -> StrategyRow:
-        """The strategy with the fewest wrong bases on the test data."""
-        return min(self.rows, key=lambda row: row.after.errors)
+    def conclusions(self) -> tuple[str, str]:
+        """Which strategies are better, and which one makes the fewest errors, in plain words."""
+        verdicts = {row.scores.strategy: row.scores.verdict for row in self.rows}
+        better = [name for name, verdict in verdicts.items() if verdict == "better"]
+        others = [f"{name}: {verdict}" for name, verdict in verdicts.items() if name not in better]
+        best = min(self.rows, key=lambda row: row.scores.errors_after)
+        return (
+            f"Better than the untouched model: {len(better)} of {len(self.rows)} strategies"
+            + (f" ({'; '.join(others)})." if others else "."),
+            f"Fewest errors on held-out sequences: {best.scores.strategy}, wrong bases "
+            f"{best.scores.errors_before:.1%} -> {best.scores.errors_after:.1%}.",
+        )

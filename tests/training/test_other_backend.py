@@ -1,4 +1,4 @@
-"""The tests of losses, gradient steps and Helixer's figures once more, on the other backend.
+"""The tests of losses, gradient steps, Helixer's figures and interrupted runs on the other backend.
 
 Of kept features only the runs of one strategy: the rest is the same on both. Whole runs on both
 backends are compared in tests/cli/test_startup.py.
@@ -21,6 +21,7 @@ def test_engine_and_oracles_on_the_other_backend():
     if other == "jax":
         pytest.importorskip("jax")
     files = [HERE / f"test_{name}.py" for name in ("loss", "engine", "oracles")]
+    files.append(HERE / "test_resume.py")
     files.append(HERE / "test_features.py::test_results_do_not_depend_on_the_cache[hidden layer]")
     environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
     result = subprocess.run(

@@ -11,8 +11,9 @@ from conftest import add_coverage, tiny_model
 
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.network.strategies import plan_whole
 from helixer_ft.training import fine_tune
-from helixer_ft.training.engine import Engine
+from helixer_ft.training.engine import engine_class
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.outcome import Outcome
 from helixer_ft.training.prepared import prepare_run
@@ -20,6 +21,7 @@ from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_state import RunState, read_run_state
 from helixer_ft.training.settings import CacheSettings, TrainingSettings
+from tests.quick_engine import QuickEngine
 
 SETTINGS = TrainingSettings(
     epochs=2,
@@ -57,6 +59,12 @@ class Stopping(TrainingProgress):
             return False
         self.steps += 1
         return self.steps == self.after
+
+
+@pytest.fixture
+def quick(monkeypatch) -> None:
+    """Nothing is compiled: for tests of what is written when."""
+    monkeypatch.setattr(fine_tune, "engine_class", lambda: QuickEngine)
 
 
 @pytest.fixture
@@ -174,10 +182,26 @@ def test_a_new_hidden_layer_on_cached_features(request_):
     assert_same(once, (outcome, files(request_)))
 
 
+@pytest.mark.usefixtures("quick")
 def test_both_trainings_of_a_head_with_coverage(request_, data_dir, test_path):
+    check_both_trainings(request_, data_dir, test_path, cached=False)
+
+
+@pytest.mark.slow
+def test_both_trainings_of_a_head_with_coverage_on_cached_features(request_, data_dir, test_path):
+    check_both_trainings(request_, data_dir, test_path, cached=True)
+
+
+def check_both_trainings(request_, data_dir, test_path, *, cached):
     for path in (data_dir / "training_data.h5", data_dir / "validation_data.h5", test_path):
         add_coverage(path, "leaf")
-    request_ = replace(request_, command="freeze", input_coverage=True, ablate_coverage=True)
+    request_ = replace(
+        request_,
+        command="freeze",
+        input_coverage=True,
+        ablate_coverage=True,
+        cache=CacheSettings(features=cached),
+    )
     once = uninterrupted(request_)
     pieces = (
         (11, "after epoch 1, batch 2 of the training without coverage"),
@@ -220,6 +244,7 @@ class Killed(BaseException):
     """Nothing handles it."""
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(("minutes", "resumed_from"), [(10.0, (1, 2)), (0.0, (1, 3))])
 def test_checkpoint_minutes_is_what_a_killed_run_loses(
     request_, monkeypatch, minutes, resumed_from
@@ -228,7 +253,7 @@ def test_checkpoint_minutes_is_what_a_killed_run_loses(
     settings = replace(SETTINGS, checkpoint_minutes=minutes, check_every_nth_batch=2, batch_size=3)
     request_ = replace(request_, test_data=(), settings=settings)
     once = uninterrupted(request_)
-    add_gradients, seen = Engine.add_gradients, []
+    add_gradients, seen = QuickEngine.add_gradients, []
 
     def killed_in_the_fourth(self, batch, size):
         seen.append(batch)
@@ -236,31 +261,31 @@ def test_checkpoint_minutes_is_what_a_killed_run_loses(
             raise Killed
         return add_gradients(self, batch, size)
 
-    monkeypatch.setattr(Engine, "add_gradients", killed_in_the_fourth)
-    with pytest.raises(Killed):
-        start(request_, Stopping())
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(QuickEngine, "add_gradients", killed_in_the_fourth)
+        with pytest.raises(Killed):
+            start(request_, Stopping())
     outcome = start(replace(request_, resume=True), Stopping())
     assert outcome.resumed_from == resumed_from
     assert files(request_) == once[1]
 
 
+@pytest.mark.usefixtures("quick")
 def test_killed_between_a_model_and_the_state(request_, monkeypatch):
     """The files of the check that the state does not know of are made once more, the same."""
     request_ = replace(request_, test_data=())
     once = uninterrupted(request_)
-    save, seen = RunState.save, []
+    save = RunState.save
 
     def killed_after_the_second_check(self):
         if self.trainings and len(self.trainings["tuned"].checks) == 2:
             raise Killed
-        seen.append(1)
         save(self)
 
-    monkeypatch.setattr(RunState, "save", killed_after_the_second_check)
-    with pytest.raises(Killed):
-        start(request_, Stopping())
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(RunState, "save", killed_after_the_second_check)
+        with pytest.raises(Killed):
+            start(request_, Stopping())
     checks = request_.save_model_path.with_suffix(".run") / "checks"
     assert len(list(checks.iterdir())) == 2
     assert len(state_of(request_).trainings["tuned"].checks) == 1
@@ -278,6 +303,7 @@ def test_killed_between_a_model_and_the_state(request_, monkeypatch):
 # -- what a resumed run says -------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("quick")
 def test_checks_before_the_interruption_are_told_again_and_time_adds_up(request_):
     with pytest.raises(Interrupted):
         start(request_, Stopping(2 + 7 + 5))
@@ -302,19 +328,21 @@ def test_nothing_to_resume_is_said(request_, tmp_path):
     assert any("no interrupted run there, so this one starts" in text for text in progress.notices)
 
 
-def test_a_state_of_another_network_is_refused(request_, tmp_path):
-    """The names of the settings agree, the arrays do not."""
-    with pytest.raises(Interrupted):
-        start(request_, Stopping(2 + 7 + 1))
-    state = state_of(request_)
-    engine = state.trainings["tuned"].position.engine
-    engine.variables["trainable"][0] = engine.variables["trainable"][0][:-1]
-    state.start_clock()
-    state.save()
+def test_a_state_of_another_network_is_refused():
+    model = tiny_model()
+    plan = plan_whole(model)
+    engine = engine_class()(model.architecture, model.weights, plan, SETTINGS)
+    state = engine.state()
+    engine.restore(state)
+    state.variables["trainable"][0] = state.variables["trainable"][0][:-1]
     with pytest.raises(InputError, match=r"'trainable' of another network.*--force"):
-        start(replace(request_, resume=True), Stopping())
+        engine.restore(state)
+    state = replace(engine.state(), accumulated=[(4, [np.zeros(3, np.float32)])])
+    with pytest.raises(InputError, match="'gradients 0' of another network"):
+        engine.restore(state)
 
 
+@pytest.mark.usefixtures("quick")
 def test_paths_of_the_data_may_change(request_, data_dir, tmp_path):
     with pytest.raises(Interrupted):
         start(request_, Stopping(2 + 7 + 1))

@@ -1,0 +1,50 @@
+"""An engine for tests of what is written when: nothing is compiled."""
+
+import numpy as np
+
+from helixer_ft.training.engine import EngineState, ScoredBatch
+
+
+class QuickEngine:
+    """Learns nothing of use, quickly: what comes depends on every batch so far, in its order."""
+
+    def __init__(self, architecture, weights, plan, settings, *, from_features):
+        self.architecture = architecture
+        self.weights = weights
+        self.memory = np.zeros(1)
+        self.accumulated: list[tuple[int, list[np.ndarray]]] = []
+
+    def add_gradients(self, batch, batch_size):
+        value = np.sin(batch.rows[:, 0].sum(dtype=np.int64) + self.memory)
+        self.accumulated.append((len(batch), [value]))
+        return float(1 + abs(value[0])), np.ones(2)
+
+    def update(self):
+        for n, (value,) in self.accumulated:
+            self.memory = np.cos(self.memory + n * value)
+        self.accumulated.clear()
+        self.weights = self.weights | {"dense": [w + self.memory for w in self.weights["dense"]]}
+
+    def score(self, batch, batch_size):
+        shift = abs(float(self.weights["dense"][1].sum()))
+        counts = np.zeros((len(batch), 2, 4, 4), np.int64)
+        counts[:, :, 1, 1], counts[:, :, 1, 2] = 100 + int(10 * shift) % 50, 30
+        return ScoredBatch(counts, np.full((len(batch), 2), 1 + shift))
+
+    def get_weights(self):
+        return {
+            name: [np.array(array, np.float32) for array in arrays]
+            for name, arrays in self.weights.items()
+        }
+
+    def set_weights(self, weights):
+        self.weights = weights
+
+    def state(self):
+        values = {"trainable": list(self.weights["dense"]), "fixed": [self.memory]}
+        return EngineState(values, [(n, list(values)) for n, values in self.accumulated])
+
+    def restore(self, state):
+        self.weights = self.weights | {"dense": state.variables["trainable"]}
+        (self.memory,) = state.variables["fixed"]
+        self.accumulated = list(state.accumulated)

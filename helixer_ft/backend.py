@@ -75,7 +75,7 @@ def select_backend(
     return backend
 
 
-def _choose(choice: str, several_processes: bool) -> Backend:
+def _choose(choice: str, several_processes: bool = False) -> Backend:
     if choice != "auto":
         return Backend(choice, "--backend")
     if os.environ.get("KERAS_BACKEND"):

@@ -122,9 +122,11 @@ class _JaxProcesses(Processes):
     all_stop: bool = False
     _calls: int = 0
     _ending: threading.Lock = field(default_factory=threading.Lock)
+    _done: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.index, self.count = self.launch.index, self.launch.count
+        self._watcher = threading.Thread(target=self._watch, name="processes", daemon=True)
 
     def any(self, flag: bool) -> bool:
         import numpy as np
@@ -163,7 +165,16 @@ class _JaxProcesses(Processes):
 
     def watch(self) -> None:
         """End this process when another one tells that it ends."""
-        threading.Thread(target=self._watch, name="processes", daemon=True).start()
+        self._watcher.start()
+
+    def disconnect(self) -> None:
+        """Wait for the others to be done too, and part."""
+        import jax
+
+        self._done.set()
+        self._watcher.join()  # it must not be within JAX when the interpreter ends
+        jax.distributed.shutdown()
+        signal.signal(signal.SIGABRT, signal.SIG_DFL)
 
     def announce(self, error: BaseException) -> None:
         """Tell the others that this process ends, and why."""
@@ -186,8 +197,7 @@ class _JaxProcesses(Processes):
         )
 
     def _watch(self) -> None:
-        while True:
-            time.sleep(_POLL_SECONDS)
+        while not self._done.wait(_POLL_SECONDS):
             try:
                 notes = self.client.key_value_dir_get(_ENDED)
             except Exception:  # JAX tells of that
@@ -340,7 +350,7 @@ def started(
     except BaseException as error:
         failure = error
         if processes.all_stop:
-            _disconnect()
+            processes.disconnect()
             raise
         if isinstance(error, Exception) and any(sign in str(error) for sign in _SIGNS):
             time.sleep(3 * _POLL_SECONDS)  # the other one may have told why
@@ -351,7 +361,7 @@ def started(
         if failure is error:
             raise
         raise failure from error
-    _disconnect()
+    processes.disconnect()
 
 
 def _connect(launch: Launch, tell: Tell, resumable: Callable[[], bool]) -> _JaxProcesses:
@@ -406,13 +416,6 @@ def _silence_libraries() -> None:
     os.dup2(nowhere, 1)
     os.close(nowhere)
     sys.stdout = os.fdopen(out, "w", encoding="utf-8")
-
-
-def _disconnect() -> None:
-    """Wait for the others to be done too."""
-    import jax
-
-    jax.distributed.shutdown()
 
 
 def digest(arrays: Iterator[Any]) -> str:

@@ -7,6 +7,8 @@ import click
 
 from helixer_ft.errors import HelixerFtError, Interrupted, is_out_of_memory
 
+PROCESS = "helixer_ft.process"
+"""In `click.Context.meta`: what names this process, where there are several."""
 _SMALLER_BATCHES = {
     "batch_size": "--batch-size (with --accumulate, to the same effect)",
     "val_test_batch_size": "--val-test-batch-size",
@@ -51,5 +53,5 @@ class Command(click.Command):
     def _end(ctx: click.Context, text: str, status: int, error: BaseException) -> NoReturn:
         if ctx.params.get("debug"):
             raise error
-        click.echo(f"Error: {text}", err=True)
+        click.echo(f"Error: {ctx.meta.get(PROCESS, '')}{text}", err=True)
         sys.exit(status)

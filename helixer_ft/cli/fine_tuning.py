@@ -10,8 +10,9 @@ import click
 
 from helixer_ft.backend import Backend, select_backend
 from helixer_ft.cli import output
+from helixer_ft.cli.base import PROCESS
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
-from helixer_ft.errors import HelixerFtError, InputError, Interrupted
+from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.interruption import Stop, stop_on_signals
 from helixer_ft.processes import Launch, Processes, launch_from, started
 from helixer_ft.training.history import TrainingProgress
@@ -26,8 +27,10 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
         options["coordinator"], options["num_processes"], options["process_id"], os.environ
     )
     first = launch is None or launch.index == 0
+    if launch is not None:
+        click.get_current_context().meta[PROCESS] = f"{launch.name}: "
     with (
-        _named(launch),
+        _quiet_end(launch),
         stop_on_signals(_tell if first else lambda _: None) as stop,
     ):
         printer = output.Printer(quiet=options["quiet"] or not first, as_json=options["as_json"])
@@ -36,18 +39,14 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
 
 
 @contextlib.contextmanager
-def _named(launch: Launch | None) -> Iterator[None]:
-    """Errors of one of several processes say which one it is; that all stop, the first one says."""
+def _quiet_end(launch: Launch | None) -> Iterator[None]:
+    """That all processes were stopped, the first one alone says."""
     try:
         yield
     except Interrupted as error:
-        if launch is not None and launch.index > 0:
-            sys.exit(error.exit_code)
-        raise
-    except HelixerFtError as error:
-        if launch is not None:
-            error.args = (f"{launch.name}: {error}",)
-        raise
+        if launch is None or launch.index == 0:
+            raise
+        sys.exit(error.exit_code)
 
 
 def _tell(signal: str) -> None:

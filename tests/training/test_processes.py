@@ -1,8 +1,11 @@
 """Which of several processes this one is, and what is its own."""
 
+import keras
 import numpy as np
 import pytest
 
+from helixer_ft import backend
+from helixer_ft.backend import select_backend
 from helixer_ft.errors import InputError
 from helixer_ft.processes import Launch, Processes, digest, launch_from, own_gpus, started
 
@@ -128,3 +131,36 @@ def test_digest_differs_where_an_array_does():
     arrays = [np.zeros(3), np.ones(2)]
     assert digest(iter(arrays)) == digest(iter([array.copy() for array in arrays]))
     assert digest(iter(arrays)) != digest(iter([np.zeros(3), np.array([1.0, 2.0])]))
+
+
+# -- the backend -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["--backend", "KERAS_BACKEND"])
+def test_tensorflow_is_refused(monkeypatch, how):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    with pytest.raises(InputError) as error:
+        select_backend("tensorflow" if how == "--backend" else "auto", several_processes=True)
+    for part in (f"({how})", "one process", 'pip install "helixer-ft[jax]"', "--backend jax"):
+        assert part in str(error.value)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="needs JAX")
+def test_several_processes_take_jax_without_asking_it(monkeypatch):
+    """JAX must not compute, nor look for devices, before its processes are connected."""
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setattr(backend, "_accelerator_present", lambda: pytest.fail("asked"))
+    chosen = select_backend("auto", several_processes=True)
+    assert (chosen.name, chosen.reason) == ("jax", "several processes need it")
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="needs TensorFlow")
+def test_tensorflow_says_that_it_uses_one_gpu(monkeypatch):
+    import tensorflow as tf
+
+    from helixer_ft.training.engine import device_notice
+
+    assert device_notice() is None
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["one", "two"])
+    assert "one of 2 GPUs" in device_notice()
+    assert "--backend jax" in device_notice()

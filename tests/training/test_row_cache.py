@@ -15,6 +15,7 @@ import pytest
 
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats import atomic
+from helixer_ft.processes import Processes
 from helixer_ft.progress import Progress
 from helixer_ft.training import cache_folder, resources, row_cache
 from helixer_ft.training.cache_folder import CacheFolder, KeptFile, Room
@@ -581,3 +582,25 @@ def test_a_folder_that_vanishes_leaves_no_room(tmp_path, limits):
     room = Room(WANTED, folder)
     folder.path.rmdir()
     assert room.storage(N, SHAPE, DTYPE, None) is None
+
+
+def test_processes_of_a_machine_share_its_room(tmp_path, limits):
+    limits(memory=100, disk=1000)
+    processes = Processes()
+    processes.beside = 4
+    own = tmp_path / "t.run"
+    for folder, left in ((None, 25), (tmp_path, 250)):
+        shared = CacheFolder(CacheSettings(folder=folder), own, Notices(), processes)
+        assert Room(10, shared).left == left
+
+
+def test_the_first_process_alone_leaves_files_for_later_runs(tmp_path):
+    processes = Processes()
+    for index, kept in ((1, []), (0, ["features-"])):
+        processes.index = index
+        folder = CacheFolder(
+            CacheSettings(folder=tmp_path, keep=True), tmp_path / "t.run", Notices(), processes
+        )
+        room = Room(WANTED, folder)
+        Computed(room.storage(N, SHAPE, DTYPE, kept_file(tmp_path))).filled()
+        assert [path.name[:9] for path in tmp_path.glob("*.npy")] == kept

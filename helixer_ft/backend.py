@@ -6,10 +6,15 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from helixer_ft.errors import InputError
 
 BACKENDS = ("tensorflow", "jax")
+BIT_IDENTICAL_CPU = "bit-identical (CPU)"
+BIT_IDENTICAL_GPU = "bit-identical (GPU, --deterministic)"
+FLOAT_TOLERANCE = "to float tolerance (GPU without --deterministic)"
+_XLA_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 _ACCELERATOR_DEVICES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/accel0")
 
 
@@ -22,7 +27,11 @@ class Backend:
 
 
 def select_backend(
-    choice: str = "auto", gpu_id: int | None = None, *, several_processes: bool = False
+    choice: str = "auto",
+    gpu_id: int | None = None,
+    *,
+    deterministic: bool = False,
+    several_processes: bool = False,
 ) -> Backend:
     """Choose the backend and tell Keras through its environment variable.
 
@@ -33,6 +42,9 @@ def select_backend(
         accelerator, else JAX where it is installed, else TensorFlow.
     gpu_id
         Use this GPU alone (`CUDA_VISIBLE_DEVICES`).
+    deterministic
+        Compute so that a GPU, too, gives the same bits each time (see `determinism`). JAX is told
+        through `XLA_FLAGS`, which it reads when it first looks for devices.
     several_processes
         They will work together, which JAX can; it must not compute anything before.
 
@@ -45,6 +57,8 @@ def select_backend(
     if gpu_id is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu_id)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if deterministic:
+        _add_xla_flag(_XLA_DETERMINISTIC)
     backend = _choose(choice, several_processes)
     if several_processes and backend.name == "tensorflow":
         raise InputError(
@@ -72,7 +86,19 @@ def select_backend(
                 f"Keras runs on '{running}' in this process already, asked for '{backend.name}'."
             )
     os.environ["KERAS_BACKEND"] = backend.name
+    if deterministic and backend.name == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
     return backend
+
+
+def likely_backend() -> Backend:
+    """What "auto" comes to, as far as that shows without loading a backend."""
+    if not os.environ.get("KERAS_BACKEND") and _accelerator_present():
+        name = "jax" if _installed("jax") else "tensorflow"
+        return Backend(name, "where it sees the accelerator: a command finds that out")
+    return _choose("auto")
 
 
 def _choose(choice: str, several_processes: bool = False) -> Backend:
@@ -115,6 +141,48 @@ def _tensorflow_sees_accelerator() -> bool:
         [sys.executable, "-c", question], capture_output=True, text=True, check=False, timeout=120
     )
     return answer.stdout.strip() not in ("", "0")
+
+
+def is_deterministic() -> bool:
+    """Whether the backend in use was told to give the same bits each time, on a GPU too."""
+    if _backend_in_use() == "jax":
+        return _XLA_DETERMINISTIC in os.environ.get("XLA_FLAGS", "").split()
+    from tensorflow.python.framework import config  # not in the public interface
+
+    return bool(config.is_op_determinism_enabled())
+
+
+def chosen_options() -> dict[str, Any]:
+    """The options that choose what computes, as they came out."""
+    return {"backend": _backend_in_use(), "deterministic": is_deterministic()}
+
+
+def determinism() -> str:
+    """How alike two runs of the same command on the same machine are."""
+    if not _uses_gpu():
+        return BIT_IDENTICAL_CPU
+    return BIT_IDENTICAL_GPU if is_deterministic() else FLOAT_TOLERANCE
+
+
+def _backend_in_use() -> str:
+    import keras
+
+    return str(keras.backend.backend())
+
+
+def _uses_gpu() -> bool:
+    if _backend_in_use() == "jax":
+        return _jax_sees_accelerator()
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _add_xla_flag(flag: str) -> None:
+    """Beside the flags of the user."""
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    if flag not in flags:
+        os.environ["XLA_FLAGS"] = " ".join([*flags, flag])
 
 
 def versions() -> dict[str, str]:

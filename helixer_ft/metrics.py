@@ -1,4 +1,5 @@
-"""Scores from confusion matrices, as Helixer defines them, and the bootstrap over genome blocks.
+"""Scores from confusion matrices, as Helixer defines them, the bootstrap over genome blocks, and
+class shares.
 
 Confusion matrices are 4 x 4 counts of bases, rows the reference, columns the prediction.
 """
@@ -6,6 +7,7 @@ Confusion matrices are 4 x 4 counts of bases, rows the reference, columns the pr
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +38,11 @@ class Interval:
     blocks: int
 
     @property
+    def width(self) -> float:
+        """From one end to the other."""
+        return self.high - self.low
+
+    @property
     def verdict(self) -> str:
         """ "better", "not better" or "cannot tell"."""
         if self.blocks < MIN_BLOCKS:
@@ -43,6 +50,45 @@ class Interval:
         if self.low > 0:
             return "better"
         return "not better" if self.high <= 0 else "cannot tell"
+
+
+@dataclass(frozen=True)
+class ClassBases:
+    """Bases per genic class of a set of data.
+
+    Attributes
+    ----------
+    bases, valid_bases
+        (4,) bases per genic class, padding left out: all, and those that are not masked.
+    """
+
+    bases: np.ndarray
+    valid_bases: np.ndarray
+
+    @property
+    def masked_share(self) -> float:
+        """Share of the bases that neither train nor count in scores."""
+        return 1 - float(self.valid_bases.sum() / max(1, self.bases.sum()))
+
+    @property
+    def fractions(self) -> np.ndarray:
+        """(4,) share of each genic class among all bases."""
+        return self.bases / max(1, self.bases.sum())
+
+    @property
+    def valid_fractions(self) -> np.ndarray:
+        """(4,) share of each genic class among the valid bases."""
+        return self.valid_bases / max(1, self.valid_bases.sum())
+
+    def class_shares(self) -> dict[str, Any]:
+        """Numbers and shares, as files and `--json` have them."""
+        return {
+            "bases": int(self.bases.sum()),
+            "valid_bases": int(self.valid_bases.sum()),
+            "masked_share": self.masked_share,
+            "fractions_all": dict(zip(GENIC_CLASSES, self.fractions.tolist(), strict=True)),
+            "fractions_valid": dict(zip(GENIC_CLASSES, self.valid_fractions.tolist(), strict=True)),
+        }
 
 
 @dataclass(frozen=True)
@@ -113,6 +159,14 @@ def f1_scores(
         name: _ratio(2 * hits, 2 * hits + wrong + missed)
         for name, (hits, wrong, missed) in _tallies(matrices, classes).items()
     }
+
+
+def f1_of_outputs(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """F1 of the genic classes and, where there is phase, of the phases, of counts
+    `(n, outputs, 4, 4)`.
+    """
+    result = f1_scores(counts[:, 0])
+    return result | f1_scores(counts[:, 1], PHASE_CLASSES) if counts.shape[1] > 1 else result
 
 
 def genic_f1(matrix: np.ndarray) -> np.ndarray:
@@ -198,12 +252,12 @@ def paired_bootstrap(
     *,
     seed: int = 0,
     resamples: int = 2000,
-) -> Interval:
-    """Difference in genic F1, tuned minus baseline, of counts `(windows, 4, 4)` on the same
-    windows; see `PairedBootstrap`.
+) -> dict[str, Interval]:
+    """Difference in every F1, tuned minus baseline, of counts `(windows, outputs, 4, 4)` on the
+    same windows, named as `scores` names them; see `PairedBootstrap`.
     """
     drawn = PairedBootstrap([baseline, tuned], blocks, seed=seed, resamples=resamples)
-    return drawn.differences(1, f1_scores)["genic"]
+    return drawn.differences(1, f1_of_outputs)
 
 
 def _tallies(

@@ -25,8 +25,21 @@ class Progress:
     def warning(self, text: str) -> None:
         """Something that may spoil the result."""
 
-    def start(self, task: str, total: int) -> None:
-        """A long task of `total` steps begins."""
+    def start(self, task: str, total: int, unit: str = "", done: int = 0) -> None:
+        """A long task begins.
+
+        Parameters
+        ----------
+        task
+            Its name.
+        total
+            Steps in all; 0 where that is not known.
+        unit
+            What a step is, for the rate: "bytes", "bases" or a plural ("windows"); "": not worth
+            one.
+        done
+            Steps that were done before, in another go at the same task.
+        """
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Steps of the present task are done."""
@@ -43,13 +56,20 @@ class Progress:
         if self.agree(self.interrupted()):
             raise Interrupted("nothing was trained yet, so the run will start from the beginning.")
 
-    def track(self, task: str, total: int, items: Iterable[Item]) -> Iterator[Item]:
-        """Go through `items` as a task of its own, one step each."""
-        self.start(task, total)
+    def track(
+        self,
+        task: str,
+        total: int,
+        items: Iterable[Item],
+        unit: str = "",
+        size: Callable[[Item], int] = lambda item: 1,
+    ) -> Iterator[Item]:
+        """Go through `items` as a task of its own, `size` steps each."""
+        self.start(task, total, unit)
         try:
             for item in items:
                 yield item
-                self.advance()
+                self.advance(size(item))
                 self.stop_if_interrupted()
         finally:
             self.finish()

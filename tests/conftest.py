@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from helixer_ft.backend import select_backend
+from helixer_ft.cli import fine_tuning
 from helixer_ft.formats.coverage_h5 import CoverageWriter, Track
 from helixer_ft.formats.data_h5 import Windows
 from helixer_ft.formats.model_h5 import write_model_file
@@ -146,6 +147,20 @@ def batch_of(windows: Windows) -> Batch:
     """Subsequences as read from a file, as training takes them."""
     table = BaseTable()
     return Batch(pack(windows, table), table.padded())
+
+
+@pytest.fixture(autouse=True)
+def _no_pages(request, monkeypatch) -> None:
+    """A page takes longer to draw than a tiny network to train: a run from the command line leaves
+    one where a test asks for `pages`.
+    """
+    if "pages" not in request.fixturenames:
+        monkeypatch.setattr(fine_tuning, "_report", lambda *_: None)
+
+
+@pytest.fixture
+def pages() -> None:
+    """Runs leave their pages, as they do outside of the tests."""
 
 
 _networks: dict[tuple, Callable] = {}

@@ -1,4 +1,4 @@
-"""README's first command, shortened: the shipped model, tuned to the simulated target species."""
+"""README's commands on simulated data, shortened: the shipped model, tuned to the target."""
 
 import json
 import re
@@ -15,8 +15,8 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def quick_start() -> list[list[str]]:
-    """The commands of README's first command line, without the installation."""
-    (line,) = re.findall(r'^pip install "\.\[jax\]" && (.*)$', README, re.MULTILINE)
+    """README's command line that simulates a species and tunes to it, without the installation."""
+    (line,) = re.findall(r"^(?:pip install .* && )?(python -m .* && .*)$", README, re.MULTILINE)
     return [shlex.split(command) for command in line.split(" && ")]
 
 

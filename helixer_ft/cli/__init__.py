@@ -3,8 +3,7 @@
 import importlib
 
 import click
-
-from helixer_ft import __version__
+from click.shell_completion import CompletionItem
 
 # In the order of a user's work; module -> what `helixer-ft --help` says without importing it.
 COMMANDS = {
@@ -16,7 +15,22 @@ COMMANDS = {
     "predict": "Predict genes base by base, on a data file or a genome.",
     "evaluate-genes": "Score predicted GFF3 against a reference, gene by gene.",
     "inspect": "Say what a model, a data file or a predictions file holds.",
+    "demo": "The whole story on a small simulated species, offline.",
+    "completion": "Print the completion script of a shell (bash, zsh, fish).",
 }
+
+ENVIRONMENT = {
+    "KERAS_BACKEND": "tensorflow or jax, where --backend says auto.",
+    "CUDA_VISIBLE_DEVICES": "The GPUs that may be used.",
+    "XLA_FLAGS": "Read by JAX and TensorFlow; --deterministic adds one.",
+    "TF_CPP_MIN_LOG_LEVEL": "What TensorFlow logs; 2 (errors), where it is not set.",
+    "SLURM_TMPDIR, TMPDIR": "Where caches go without --cache-dir, and temporary files.",
+    "SLURM_MEM_PER_NODE, SLURM_MEM_PER_CPU, SLURM_CPUS_ON_NODE": "Memory that this job may use.",
+    "XDG_DATA_HOME": "Downloaded models (-l land_plant) are in its Helixer/models "
+    "[default: ~/.local/share].",
+    "NO_COLOR": "Where it is set, nothing is coloured.",
+}
+"""Variables that change what helixer-ft does."""
 
 
 class _LazyGroup(click.Group):
@@ -32,19 +46,52 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        commands = [
+            CompletionItem(name, help=text)
+            for name, text in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Environment variables"):
+            formatter.write_dl(list(ENVIRONMENT.items()), col_max=22)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from helixer_ft.cli.version import version_text
+
+        click.echo(version_text())
+        ctx.exit()
 
 
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, prog_name="helixer-ft")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show versions, the Keras backend and the hardware, and exit.",
+)
 def main() -> None:
     """Fine-tune a trained Helixer gene prediction model to your species.
 
     Results go to standard output, everything else to standard error. Exit status: 0 done, 1 the
     work failed, 2 wrong usage or input, 75 interrupted and resumable.
+
+    \b
+    Examples:
+      helixer-ft prepare --fasta genome.fa.gz --gff3 genes.gff3.gz --out-dir data
+      helixer-ft freeze -l land_plant -d data -t data/test_data.h5 -s tuned.h5
+      helixer-ft predict -l tuned.h5 --fasta genome.fa.gz --gff3-out genes.gff3
     """

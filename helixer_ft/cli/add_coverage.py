@@ -4,17 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.options import command_line
+from helixer_ft.cli.shared_options import options_file, output_options, threads_option
+from helixer_ft.cli.types import FILE
 from helixer_ft.preparation.coverage.request import (
     AUTO,
     DEFAULT_PREFIX,
     STRANDEDNESS,
     CoverageRequest,
 )
-
-_FILE = click.Path(path_type=Path)
 
 
 class _BigWigs(click.ParamType):
@@ -38,6 +39,12 @@ class _BigWigs(click.ParamType):
             )
         return tuple(Path(part) for part in parts)
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The path of the one file, or of the first."""
+        return [CompletionItem(incomplete, type="file")]
+
 
 def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...]:
     return () if value is None else tuple(name.strip() for name in value.split(","))
@@ -47,20 +54,20 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> t
 @click.option(
     "-d",
     "--data-dir",
-    type=_FILE,
+    type=FILE,
     metavar="DIR",
     help="Folder; all data files in it get the same tracks.",
 )
 @click.option(
     "--data",
-    type=_FILE,
+    type=FILE,
     multiple=True,
     metavar="FILE",
     help="A data file (repeatable), instead of --data-dir.",
 )
 @click.option(
     "--bam",
-    type=_FILE,
+    type=FILE,
     multiple=True,
     metavar="FILE",
     help="Aligned reads: BAM or CRAM, sorted (repeatable, a track each).",
@@ -96,22 +103,15 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> t
 )
 @click.option(
     "--out-dir",
-    type=_FILE,
+    type=FILE,
     metavar="DIR",
     help="Where the new data files go.  [default: they replace the old ones, all at once]",
 )
-@click.option(
-    "--threads",
-    type=int,
-    metavar="N",
-    help="Processes that read; never changes a result.  [default: one per processor]",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Results, warnings and errors only.")
-@click.option("-v", "--verbose", is_flag=True, help="The evidence for the strandedness too.")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.option(
-    "--force", is_flag=True, help="Replace coverage of that prefix, and files in --out-dir."
+@threads_option("Processes that read")
+@options_file
+@output_options(
+    verbose="The evidence for the strandedness too.",
+    force="Replace coverage of that prefix, and files in --out-dir.",
 )
 def command(**options: Any) -> None:
     """Add coverage tracks (BAM, CRAM, bigWig) to training, validation and test data.

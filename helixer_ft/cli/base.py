@@ -1,9 +1,12 @@
 """What every command does alike: errors become a message and an exit status."""
 
+import contextlib
+import os
 import sys
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from helixer_ft.errors import HelixerFtError, Interrupted, is_out_of_memory
 
@@ -15,11 +18,38 @@ _SMALLER_BATCHES = {
 }
 
 
+def tell_of_signal(name: str) -> None:
+    """Say that a signal arrived, in a handler of it."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"\n{name}: stopping after this step (Ctrl-C: at once)\n".encode())
+
+
 class Command(click.Command):
     """A click command that ends in one readable message instead of a traceback.
 
     `--debug` (a parameter of the command) lets the traceback through.
     """
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """See click; what it refuses may quote a file (--config)."""
+        try:
+            return super().make_context(*arguments, **options)
+        except click.UsageError as error:
+            from helixer_ft.cli.printable import printable
+
+            error.message = printable(error.message)  # type: ignore[misc]
+            raise
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Say of a value from a `--config` file where it stands."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadParameter as error:
+            name = error.param.name if error.param else None
+            if name and ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP:
+                text = f"{error.message} It is set in the file of --config."
+                raise click.BadParameter(text, ctx, error.param) from error
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -53,5 +83,7 @@ class Command(click.Command):
     def _end(ctx: click.Context, text: str, status: int, error: BaseException) -> NoReturn:
         if ctx.params.get("debug"):
             raise error
-        click.echo(f"Error: {ctx.meta.get(PROCESS, '')}{text}", err=True)
+        from helixer_ft.cli.printable import printable
+
+        click.echo(f"Error: {ctx.meta.get(PROCESS, '')}{printable(text)}", err=True)
         sys.exit(status)

@@ -26,7 +26,7 @@ def show(outcome: CoverageOutcome, printer: Printer, *, verbose: bool) -> None:
             f"{report.covered_share:.1%}",
             f"{values['spliced_share']:.1%}",
         )
-    printer.out.print(table)
+    printer.table(table)
     if verbose:
         evidence = plain_table("Reads within labelled genes", "track", "mate", "sense", "antisense")
         for report in outcome.tracks:
@@ -34,7 +34,7 @@ def show(outcome: CoverageOutcome, printer: Printer, *, verbose: bool) -> None:
                 counts = report.evidence.counts.tolist()
                 for mate, (sense, antisense) in zip(MATES, counts, strict=True):
                     evidence.add_row(report.track.name, mate, f"{sense:,}", f"{antisense:,}")
-        printer.out.print(evidence)
+        printer.table(evidence)
     folder = outcome.files[0].parent
     names = ", ".join(path.name for path in outcome.files)
     printer.out.print(

@@ -1,87 +1,53 @@
 """`helixer-ft evaluate`."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from helixer_ft.backend import select_backend
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.options import BatchSize
-from helixer_ft.cli.types import LINEAGE_HELP, ModelPath
+from helixer_ft.cli.computing import backend_for
+from helixer_ft.cli.shared_options import (
+    HYBRIDMODEL_SCORING_NOTE,
+    computing_options,
+    hybridmodel_options,
+    load_model_option,
+    options_file,
+    output_options,
+    overlap_options,
+    precision_option,
+    windows_at_once,
+)
+from helixer_ft.cli.types import FILE
 from helixer_ft.evaluation.request import EvaluateRequest
-from helixer_ft.training.settings import PRECISIONS
-
-_FILE = click.Path(path_type=Path)
 
 
 @click.command(
     "evaluate",
     cls=Command,
-    epilog="HybridModel.py's --eval, --predict-phase, --gpu-id and --workers are accepted too.",
+    epilog=f"HybridModel.py's --eval, {HYBRIDMODEL_SCORING_NOTE}",
 )
-@click.option(
-    "-l",
-    "--load-model-path",
-    type=ModelPath(),
-    required=True,
+@load_model_option(
+    ", tuned or not",
+    " Repeatable: the others are compared with the first.",
     multiple=True,
-    metavar="FILE",
-    help=f"Trained Helixer model (.h5), tuned or not, {LINEAGE_HELP}. Repeatable: the others are "
-    "compared with the first.",
 )
 @click.option(
     "-t",
     "--test-data",
-    type=_FILE,
+    type=FILE,
     required=True,
     multiple=True,
     metavar="FILE",
     help="Labelled data (repeatable), all of one subsequence length; all rows are scored.",
 )
-@click.option(
-    "--overlap/--no-overlap",
-    default=EvaluateRequest.overlap,
-    show_default=True,
-    help="Predict in overlapping windows, and score the averages: about twice the time.",
+@overlap_options(
+    EvaluateRequest.overlap,
+    "Predict in overlapping windows, and score the averages: about twice the time.",
+    condition="With --overlap: ",
 )
-@click.option(
-    "--overlap-offset",
-    type=int,
-    metavar="N",
-    help="With --overlap: bases from one window to the next; a divisor of the subsequence "
-    "length.  [default: half the subsequence length]",
-)
-@click.option(
-    "--core-length",
-    type=int,
-    metavar="N",
-    help="With --overlap: bases in the middle of a window that count.  [default: 3/4 of the "
-    "subsequence length]",
-)
-@click.option(
-    "--val-test-batch-size",
-    type=BatchSize(),
-    default="auto",
-    show_default=True,
-    help="Windows at once; never changes a result. auto: as many as fit into the memory that this "
-    "job may use.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default=EvaluateRequest.precision,
-    show_default=True,
-    help="Of the computation. The mixed ones are for GPUs.",
-)
-@click.option(
-    "--backend",
-    type=click.Choice(["auto", "tensorflow", "jax"]),
-    default="auto",
-    show_default=True,
-    help="Keras backend. auto: KERAS_BACKEND if set, else the one that sees an accelerator, else "
-    "JAX where installed, else TensorFlow.",
-)
+@windows_at_once
+@precision_option(EvaluateRequest.precision)
+@computing_options
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -91,23 +57,15 @@ _FILE = click.Path(path_type=Path)
     help="Of the bootstrap that the intervals come from.",
 )
 @click.option(
-    "--csv", type=_FILE, metavar="FILE", help="Write every number to this file too, one a line."
+    "--csv", type=FILE, metavar="FILE", help="Write every number to this file too, one a line."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Results and errors only.")
-@click.option(
-    "-v",
-    "--verbose",
-    is_flag=True,
-    help="Calibration of each class, and distances and calibration of each species too.",
+@options_file
+@output_options(
+    verbose="Calibration of each class, and distances and calibration of each species too.",
+    force="Overwrite the table of --csv.",
 )
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.option("--force", is_flag=True, help="Overwrite the table of --csv.")
-# HybridModel.py's own words, so that its commands can be pasted over
 @click.option("--eval", "hybridmodels_eval", is_flag=True, hidden=True)
-@click.option("--predict-phase", is_flag=True, hidden=True)
-@click.option("--gpu-id", type=click.IntRange(min=0), hidden=True)
-@click.option("--workers", type=int, hidden=True)
+@hybridmodel_options
 def command(**options: Any) -> None:
     """Score trained models on labelled data, base by base and side by side.
 
@@ -132,7 +90,7 @@ def command(**options: Any) -> None:
             )
         },
     )  # fmt: skip
-    backend = select_backend(options["backend"], options["gpu_id"])
+    backend = backend_for(options)
 
     from helixer_ft.cli.evaluation_output import EvaluationPrinter
     from helixer_ft.evaluation.evaluate import evaluate

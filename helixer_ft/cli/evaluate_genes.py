@@ -1,34 +1,32 @@
 """`helixer-ft evaluate-genes`."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.types import name_list
-
-_FILE = click.Path(path_type=Path)
+from helixer_ft.cli.shared_options import options_file, output_options
+from helixer_ft.cli.types import FILE, name_list
 
 
 @click.command("evaluate-genes", cls=Command)
 @click.option(
     "--predicted",
-    type=_FILE,
+    type=FILE,
     required=True,
     metavar="FILE",
     help="Predicted genes: GFF3, plain or gzip.",
 )
 @click.option(
     "--reference",
-    type=_FILE,
+    type=FILE,
     required=True,
     metavar="FILE",
     help="The genes to find: GFF3, plain or gzip.",
 )
 @click.option(
     "--fasta",
-    type=_FILE,
+    type=FILE,
     required=True,
     metavar="FILE",
     help="The genome of both: FASTA, plain, gzip or bgzip.",
@@ -41,9 +39,8 @@ _FILE = click.Path(path_type=Path)
     help="Compare on these sequences only (separated by commas, repeatable).  [default: those on "
     "which the reference has coding genes]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Results, warnings and errors only.")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@options_file
+@output_options(outcome="the scores")
 def command(**options: Any) -> None:
     """Score predicted GFF3 against a reference, gene by gene.
 

@@ -3,11 +3,9 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
 from rich.table import Table
 
-from helixer_ft.cli.output import matrix_table, plain_table
-from helixer_ft.cli.prediction_output import PredictionPrinter
+from helixer_ft.cli.output import Printer, matrix_table, plain_table
 from helixer_ft.evaluation.calibration import CURVES, N_BINS
 from helixer_ft.evaluation.outcome import Evaluation, Part
 from helixer_ft.evaluation.table import evaluation_dict
@@ -16,7 +14,6 @@ from helixer_ft.metrics import GENIC_CLASSES, MIN_BLOCKS, PHASE_CLASSES, Interva
 from helixer_ft.progress import duration_text
 
 _OUTPUTS = {"genic": GENIC_CLASSES, "phase": PHASE_CLASSES}
-_WIDEST = 10_000
 _TOO_FEW = "too few to tell"
 _CALIBRATION_NOTE = (
     "class and transition weights distort probabilities on purpose (rare classes and boundaries "
@@ -24,8 +21,8 @@ _CALIBRATION_NOTE = (
 )
 
 
-class EvaluationPrinter(PredictionPrinter):
-    """Shows progress as `predict` does, and the result of `evaluate`."""
+class EvaluationPrinter(Printer):
+    """Shows `evaluate`."""
 
     def evaluation(self, evaluation: Evaluation, *, verbose: bool) -> None:
         """The tables, or JSON."""
@@ -62,11 +59,8 @@ class EvaluationPrinter(PredictionPrinter):
             self.out.print(line, markup=False, style="bold")
 
     def _table(self, table: Table) -> None:
-        """Print a table in its own width, also where that is more than the terminal's."""
         self.out.print()
-        self.out.print(table.title, markup=False, style="table.title")
-        table.title = None
-        Console(file=self.out.file, highlight=False, width=_WIDEST).print(table)
+        self.table(table)
 
 
 def _score_table(part: Part) -> Table:

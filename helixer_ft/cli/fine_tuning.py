@@ -4,13 +4,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from helixer_ft.backend import Backend, select_backend
-from helixer_ft.cli import output
-from helixer_ft.cli.base import PROCESS
+from helixer_ft.backend import Backend
+from helixer_ft.cli.base import PROCESS, tell_of_signal
+from helixer_ft.cli.computing import backend_for
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.interruption import Stop, stop_on_signals
@@ -18,11 +19,18 @@ from helixer_ft.processes import Launch, Processes, launch_from, started
 from helixer_ft.training.history import TrainingProgress
 
 if TYPE_CHECKING:
+    from helixer_ft.cli.run_output import RunPrinter
+    from helixer_ft.training.outcome import Outcome
     from helixer_ft.training.request import FineTuneRequest
+    from helixer_ft.training.settings import TrainingSettings
 
 
 def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) -> None:
     """Run a fine-tuning command to its end, or to a signal to stop."""
+    settings = settings_from(options)
+
+    from helixer_ft.cli.run_output import RunPrinter
+
     launch = launch_from(
         options["coordinator"], options["num_processes"], options["process_id"], os.environ
     )
@@ -31,11 +39,11 @@ def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) ->
         click.get_current_context().meta[PROCESS] = f"{launch.name}: "
     with (
         _quiet_end(launch),
-        stop_on_signals(_tell if first else lambda _: None) as stop,
+        stop_on_signals(tell_of_signal if first else lambda _: None) as stop,
     ):
-        printer = output.Printer(quiet=options["quiet"] or not first, as_json=options["as_json"])
+        printer = RunPrinter(quiet=options["quiet"] or not first, as_json=options["as_json"])
         printer.stop = stop
-        _run(command, options, printer, launch)
+        _run(command, options, settings, printer, launch)
 
 
 @contextlib.contextmanager
@@ -49,25 +57,17 @@ def _quiet_end(launch: Launch | None) -> Iterator[None]:
         sys.exit(error.exit_code)
 
 
-def _tell(signal: str) -> None:
-    text = f"\n{signal}: stopping after this step (Ctrl-C: at once)\n"
-    with contextlib.suppress(OSError):
-        os.write(2, text.encode())
-
-
 def _run(
     command: Literal["whole", "freeze"],
     options: dict[str, Any],
-    printer: output.Printer,
+    settings: "TrainingSettings",
+    printer: "RunPrinter",
     launch: Launch | None,
 ) -> None:
-    settings = settings_from(options)
     printer.model(options["load_model_path"])
     for notice in _hybridmodel_notices(command, options):
         printer.notice(notice)
-    backend = select_backend(
-        options["backend"], options["gpu_id"], several_processes=launch is not None
-    )
+    backend = backend_for(options, several_processes=launch is not None)
 
     from helixer_ft.training.request import FineTuneRequest
     from helixer_ft.training.run_folder import RunFolder
@@ -95,7 +95,7 @@ def _run(
     )
 
     def tell(text: str) -> None:
-        printer.finish()
+        printer.close()
         click.echo(f"Error: {launch.name if launch else ''}: {text}", err=True)
 
     folder = RunFolder(request.save_model_path)
@@ -108,7 +108,7 @@ def _run_in(
     processes: Processes,
     request: "FineTuneRequest",
     options: dict[str, Any],
-    printer: output.Printer,
+    printer: "RunPrinter",
     progress: TrainingProgress,
     backend: Backend,
 ) -> None:
@@ -135,9 +135,24 @@ def _run_in(
             if processes.is_first:
                 printer.dry_run(prepared, estimated)
             return
-        outcome = run(prepared, progress)
+        with printer:
+            outcome = run(prepared, progress)
         if processes.is_first:
-            printer.outcome(outcome, verbose=options["verbose"])
+            printer.outcome(outcome, _report(outcome, printer), verbose=options["verbose"])
+
+
+def _report(outcome: "Outcome", printer: "RunPrinter") -> Path | None:
+    """Write the page about a run; where that fails, the run's result is shown all the same."""
+    from helixer_ft.report import write_report
+    from helixer_ft.training.run_folder import RunFolder
+
+    path = RunFolder(outcome.prepared.request.save_model_path).report_path
+    try:
+        write_report(outcome, path)
+    except Exception as error:  # whatever it is, hours of training must not end in it
+        printer.warning(f"{path}: the report could not be written: {error}")
+        return None
+    return path
 
 
 class _Silent(TrainingProgress):

@@ -6,11 +6,8 @@ import click
 
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.options import HYBRIDMODEL_NOTE, training_options
-from helixer_ft.formats.coverage_names import (
-    DEFAULT_NORMALIZATION,
-    DEFAULT_PREFIX,
-    NORMALIZATIONS,
-)
+from helixer_ft.cli.shared_options import coverage_norm_option, coverage_prefix_option
+from helixer_ft.formats.coverage_names import DEFAULT_NORMALIZATION, DEFAULT_PREFIX
 from helixer_ft.training.settings import CACHE_PRECISIONS, CacheSettings
 
 
@@ -36,16 +33,9 @@ from helixer_ft.training.settings import CACHE_PRECISIONS, CacheSettings
     help="The head takes coverage (helixer-ft add-coverage) beside the body's output; a head "
     "without is trained too, to compare with.",
 )
-@click.option(
-    "--coverage-prefix",
-    metavar="TEXT",
-    help="TEXT_coverage and TEXT_spliced_coverage are the coverage in the data.  [default: "
-    f"{DEFAULT_PREFIX}, or the model's own]",
-)
-@click.option(
-    "--coverage-norm",
-    type=click.Choice(NORMALIZATIONS),
-    help=f"ln(x + 1.1), x / 100 or x.  [default: {DEFAULT_NORMALIZATION}, or the model's own]",
+@coverage_prefix_option(f".  [default: {DEFAULT_PREFIX}, or the model's own]")
+@coverage_norm_option(
+    f"ln(x + 1.1), x / 100 or x.  [default: {DEFAULT_NORMALIZATION}, or the model's own]"
 )
 @click.option(
     "--ablate-coverage",

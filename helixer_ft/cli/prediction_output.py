@@ -1,42 +1,15 @@
 """Prints how a prediction goes on, and what was predicted."""
 
 import json
-import time
 from typing import Any
 
 from helixer_ft.cli.output import Printer
 from helixer_ft.inference.predict import Prediction
 from helixer_ft.progress import duration_text
 
-_LINE_SECONDS = 60
-"""In a log, a line of progress this often."""
-
 
 class PredictionPrinter(Printer):
-    """Shows progress: a bar with rate and time left on a terminal, a line a minute in a log."""
-
-    _started = _last_line = 0.0
-    _total = _done = 0
-    _name = ""
-
-    def start(self, task: str, total: int) -> None:
-        super().start(task, total)
-        self._started = self._last_line = time.monotonic()
-        self._name, self._total, self._done = task, total, 0
-
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        super().advance(steps, note)
-        self._done += steps
-        now = time.monotonic()
-        if self.quiet or self.err.is_terminal or now - self._last_line < _LINE_SECONDS:
-            return
-        self._last_line = now
-        left = (now - self._started) / self._done * (self._total - self._done)
-        self.err.print(
-            f"{self._name}: {self._done:,} of {self._total:,} ({self._done / self._total:.0%}), "
-            f"{note}, {duration_text(left)} left",
-            markup=False,
-        )
+    """Shows `predict`."""
 
     def prediction(self, prediction: Prediction, *, verbose: bool) -> None:
         """The result of `predict`."""
@@ -80,6 +53,7 @@ def prediction_dict(prediction: Prediction) -> dict[str, Any]:
         "bases": prediction.bases,
         "seconds": round(prediction.seconds, 3),
         "bases_per_second": round(prediction.rate, 1),
+        "resumed_from": prediction.resumed_from,
         "subsequence_length": prediction.overlap.length,
         "overlap_offset": prediction.overlap.offset,
         "core_length": prediction.overlap.core,

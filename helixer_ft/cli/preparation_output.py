@@ -20,8 +20,8 @@ def show(preparation: Preparation, printer: Printer) -> None:
                 for line in _genome_lines(report):
                     printer.out.print(line, markup=False)
                 if report.masked:
-                    printer.out.print(_masked_table(report))
-        printer.out.print(_sets_table(preparation))
+                    printer.table(_masked_table(report))
+        printer.table(_sets_table(preparation))
     for text in preparation.warnings:
         printer.warning(text)
     if printer.as_json:

@@ -1,13 +1,13 @@
 """`helixer-ft prepare`."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.options import command_line
-from helixer_ft.cli.types import name_list
+from helixer_ft.cli.shared_options import options_file, output_options, threads_option
+from helixer_ft.cli.types import FILE, name_list
 from helixer_ft.errors import InputError
 from helixer_ft.preparation.request import (
     DEFAULT_LENGTH,
@@ -19,14 +19,12 @@ from helixer_ft.preparation.request import (
 )
 from helixer_ft.preparation.samples import Sample, read_sheet, species_of
 
-_FILE = click.Path(path_type=Path)
-
 
 @click.command("prepare", cls=Command)
-@click.option("--fasta", type=_FILE, metavar="FILE", help="Genome: FASTA, plain, gzip or bgzip.")
+@click.option("--fasta", type=FILE, metavar="FILE", help="Genome: FASTA, plain, gzip or bgzip.")
 @click.option(
     "--gff3",
-    type=_FILE,
+    type=FILE,
     metavar="FILE",
     help="Its genes: GFF3, plain or gzip. Without it there are no labels: bases only, to predict "
     "on.",
@@ -36,14 +34,14 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--samples",
-    type=_FILE,
+    type=FILE,
     metavar="FILE",
     help="Several genomes instead: a table with tabs and the columns species, fasta, gff3, role "
     "(train, validation, test, split).",
 )
 @click.option(
     "--out-dir",
-    type=_FILE,
+    type=FILE,
     required=True,
     metavar="DIR",
     help="Folder to write to: training_data.h5, validation_data.h5, test_data.h5 and tables.",
@@ -96,7 +94,7 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--genes",
-    type=_FILE,
+    type=FILE,
     metavar="FILE",
     help="Trust only the genes whose IDs are in this list, one a line; the others are masked.",
 )
@@ -115,14 +113,10 @@ _FILE = click.Path(path_type=Path)
     help=f"With --missing-utr keep: bp beside the CDS to mask.  [default: {DEFAULT_UTR_FLANK}]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the split.")
-@click.option(
-    "--threads", type=int, metavar="N", help="Never changes a result.  [default: one per processor]"
-)
+@threads_option()
 @click.option("--dry-run", is_flag=True, help="Check and report everything, write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Results, warnings and errors only.")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.option("--force", is_flag=True, help="Overwrite the files of an earlier run.")
+@options_file
+@output_options(force="Overwrite the files of an earlier run.")
 def command(**options: Any) -> None:
     """Make training, validation and test data from FASTA and GFF3.
 

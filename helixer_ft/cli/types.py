@@ -1,13 +1,19 @@
 """Kinds of values that several commands take."""
 
+import glob
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.released_models import LINEAGES, find_released
+from helixer_ft.training.settings import check_weights
 
+FILE = click.Path(path_type=Path)
+"""Of a file or a folder; the library says what is wrong with it."""
 LINEAGE_HELP = (
     f"or a lineage ({', '.join(LINEAGES)}): the newest of its models that Helixer has downloaded"
 )
@@ -27,6 +33,71 @@ class ModelPath(click.ParamType):
             return find_released(str(value))
         except InputError as error:
             self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Paths; a lineage where no path begins so, as a shell would not show both."""
+        lineages = [CompletionItem(name) for name in LINEAGES if name.startswith(incomplete)]
+        if lineages and not any(Path().glob(f"{glob.escape(incomplete)}*")):
+            return lineages
+        return [CompletionItem(incomplete, type="file")]
+
+
+class WeightList(click.ParamType):
+    """`0.7,1.6,1.2,1.2`, the same in brackets, or `none`; parsed as numbers, never evaluated."""
+
+    name = "LIST"
+    takes_list = True
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...] | None:
+        """The weights, or None for `none`; click reports what cannot be parsed."""
+        items: Sequence[Any]
+        if isinstance(value, str):
+            text = value.strip()
+            if text.lower() == "none":
+                return None
+            if text.startswith("[") != text.endswith("]"):
+                self.fail(f"'{value}' has only one bracket.", param, ctx)
+            items = text.removeprefix("[").removesuffix("]").split(",")
+        else:
+            items = value
+        try:
+            weights = tuple(float(item) for item in items)
+        except (TypeError, ValueError):
+            self.fail(
+                f"{value!r} is not a list of numbers; expected {self.length} numbers separated by "
+                "commas, or none.",
+                param,
+                ctx,
+            )
+        try:
+            check_weights(param.opts[-1] if param else "weights", weights, self.length)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+        return weights
+
+
+class BatchSize(click.ParamType):
+    """A whole number, or `auto`."""
+
+    name = "auto|N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """The number, or "auto"; click reports what is neither."""
+        if value == "auto":
+            return "auto"
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor auto.", param, ctx)
 
 
 def name_list(

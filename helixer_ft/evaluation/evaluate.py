@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial, reduce
+from functools import reduce
 from operator import add
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from helixer_ft.evaluation.request import EvaluateRequest
 from helixer_ft.evaluation.scoring import ScoredRows, score_model, windows_of
 from helixer_ft.evaluation.tally import Tally, empty_tally, scored_bases
 from helixer_ft.formats import atomic
-from helixer_ft.metrics import PHASE_CLASSES, Interval, PairedBootstrap, f1_scores
+from helixer_ft.metrics import Interval, PairedBootstrap, f1_of_outputs
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.progress import Progress
 from helixer_ft.training.dataset import Dataset, batches, open_dataset
@@ -108,14 +108,8 @@ class _Comparer:
     def _differences(self, number: int, drawn: PairedBootstrap) -> dict[str, Interval]:
         if number == 0:
             return {}
-        both_have_phase = self._phase[0] and self._phase[number]
-        return drawn.differences(number, partial(_f1_scores, phase=both_have_phase))
-
-
-def _f1_scores(counts: np.ndarray, *, phase: bool) -> dict[str, np.ndarray]:
-    """F1 of the genic classes and, where asked for, of the phases, of counts (n, 2, 4, 4)."""
-    result = f1_scores(counts[:, 0])
-    return result | f1_scores(counts[:, 1], PHASE_CLASSES) if phase else result
+        outputs = 1 + (self._phase[0] and self._phase[number])
+        return drawn.differences(number, lambda counts: f1_of_outputs(counts[:, :outputs]))
 
 
 def _load(path: Path, request: EvaluateRequest) -> TrainedModel:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from helixer_ft.errors import InputError
-from helixer_ft.training.settings import PRECISIONS
+from helixer_ft.training.settings import check_precision, require
 
 
 @dataclass(frozen=True)
@@ -62,20 +62,13 @@ class EvaluateRequest:
                     "once."
                 )
         for name in ("overlap_offset", "core_length", "val_test_batch_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(
-                    f"--{name.replace('_', '-')} is {value}, expected a whole number of at least 1."
-                )
+            require(name, getattr(self, name), 1)
         if not self.overlap and (self.overlap_offset or self.core_length):
             raise InputError(
                 "--overlap-offset and --core-length act with --overlap only. Add --overlap, or "
                 "leave them out."
             )
-        if self.precision not in PRECISIONS:
-            raise InputError(
-                f"--precision is {self.precision}, expected one of {', '.join(PRECISIONS)}."
-            )
+        check_precision(self.precision)
         for path in (*self.load_model_paths, *self.test_data):
             if self.csv is not None and path.resolve() == self.csv.resolve():
                 raise InputError(f"{path}: is read, and never overwritten. Give another --csv.")

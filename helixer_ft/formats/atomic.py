@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,10 +65,12 @@ def write_bytes(path: Path, data: bytes | memoryview, *, force: bool = False) ->
     check_writable(path, force=force)
     partial = partial_path(path)
     try:
+        mode = _make_private(partial)
         with open(partial, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        _set_mode(partial, mode)
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -99,10 +102,11 @@ def staged_file(path: Path, *, force: bool = False) -> Iterator[Path]:
     check_writable(path, force=force)
     partial = partial_path(path)
     try:
+        mode = _make_private(partial)
         yield partial
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
+        _sync(partial)
         check_writable(path, force=force)
+        _set_mode(partial, mode)
         os.replace(partial, path)
     except OSError as error:
         raise HelixerFtError(
@@ -111,6 +115,11 @@ def staged_file(path: Path, *, force: bool = False) -> Iterator[Path]:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
 
 
 def check_folder(out_dir: Path) -> None:
@@ -136,7 +145,7 @@ def existing_folder(out_dir: Path) -> Path:
 
 @contextmanager
 def staged_folder(out_dir: Path) -> Iterator[Path]:
-    """Give an empty folder to write to; what is in it becomes `out_dir` if the block succeeds.
+    """Give an empty folder to write files to; it becomes `out_dir` if the block succeeds.
 
     A new `out_dir` appears by one renaming, files in an existing one by one renaming each. The
     folder's name is fixed: what a killed process left behind is cleared by the next call.
@@ -156,11 +165,16 @@ def staged_folder(out_dir: Path) -> Iterator[Path]:
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        _set_mode(folder, 0o700)
         yield folder
+        for file in folder.iterdir():
+            _sync(file)
         if existing:
             for file in sorted(folder.iterdir()):
                 os.replace(file, out_dir / file.name)
         else:
+            _set_mode(folder, mode)
             os.replace(folder, out_dir)
         done = True
     except OSError as error:
@@ -174,3 +188,24 @@ def staged_folder(out_dir: Path) -> Iterator[Path]:
             with suppress(OSError):
                 for path in new_parents:
                     path.rmdir()
+
+
+def _make_private(partial: Path) -> int:
+    """Make an empty file that its owner alone can read; return the mode that others are made with.
+
+    What is there goes: a link that somebody laid in a shared folder would lead elsewhere.
+    """
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+    _set_mode(partial, 0o600)
+    return mode
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    """Set who may read; some file systems have no such thing."""
+    with suppress(PermissionError, NotImplementedError):
+        path.chmod(mode)

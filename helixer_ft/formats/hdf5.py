@@ -7,17 +7,25 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from math import prod
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import h5py
 import numpy as np
 
 from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.formats import hdf5_check
+from helixer_ft.formats.input_file import check_input_file
 
 GZIP_LEVEL = 4
 """Of h5py, and of Helixer's files."""
+_MOST_PACKED = 2000
+"""Times that values are larger than what is stored of them; gzip reaches 1,032."""
+_UNSUSPICIOUS = 2**26
+"""Bytes of a dataset that are no matter whatever the file's size."""
 
 
 @contextmanager
@@ -31,17 +39,20 @@ def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
     what
         What it should be ("a trained Helixer model (.h5)"), for the messages.
     """
-    _check_file(path, what)
+    check_input_file(path, what)
     if not h5py.is_hdf5(path):
         raise InputError(f"{path}: {_why_not_hdf5(path)}, expected {what}.")
+    if problem := hdf5_check.damage(path):
+        raise _damaged(path, what, problem)
     try:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: is damaged or truncated ({_first_line(error)}), expected {what}. "
-            "Copy it again or make it anew."
-        ) from error
+        raise _damaged(path, what, _first_line(error)) from error
+    except (TypeError, ValueError, ArithmeticError) as error:
+        if _raised_by_h5py(error):
+            raise _damaged(path, what, _first_line(error)) from error
+        raise
 
 
 class GuardedFile(io.FileIO):
@@ -83,14 +94,99 @@ class GuardedFile(io.FileIO):
             raise self.error
 
 
+class RowWriter:
+    """Writes an HDF5 file row by row, and outlives a full disk.
+
+    A context manager. The path is one that may be left half-written if the block fails (in a
+    staging folder, see `atomic.py`): nothing is renamed here.
+
+    Parameters
+    ----------
+    path
+        Where to write.
+    n_rows
+        Rows that will be written.
+    shown
+        What the file is called in messages.
+    """
+
+    def __init__(self, path: Path, n_rows: int, shown: Path) -> None:
+        self.n_rows = n_rows
+        self._done = 0
+        self._shown = shown
+        with disk_errors(shown):
+            self._disk = GuardedFile(path, "w+")
+            self._file = h5py.File(self._disk, "w")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What goes wrong with writing becomes a `HelixerFtError`."""
+        with disk_errors(self._shown):
+            yield
+            self._disk.check()
+
+    @contextmanager
+    def _creating(self) -> Iterator[None]:
+        """The same, before the block of the context manager begins."""
+        try:
+            with self._writing():
+                yield
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _finish(self) -> None:
+        """Write what is left when all rows are there."""
+
+    def _abandon(self) -> None:
+        with suppress(OSError, RuntimeError):
+            self._file.close()
+        self._disk.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                assert self._done == self.n_rows, f"{self._done} of {self.n_rows} rows are there"
+                with self._writing():
+                    self._finish()
+                    self._file.close()
+        finally:
+            self._abandon()
+
+
+def attribute(node: h5py.Group, name: str) -> Any:
+    """The value of an attribute; None where it is missing.
+
+    Raises
+    ------
+    InputError
+        It is of a type that numpy does not have, or damaged.
+    """
+    try:
+        return node.attrs.get(name)
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{node.file.filename}: the attribute '{name}' of '{node.name}' cannot be read "
+            f"({_first_line(error)}). The file is damaged: copy it again or make it anew."
+        ) from error
+
+
 def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
     """The object at `name`, or None; links that leave the file (or circle in it) are refused.
 
     Raises
     ------
     InputError
-        A soft or external link, a dataset whose values lie in another file, or one of a type
-        that numpy does not have.
+        A soft or external link, a dataset whose values lie in another file, one of a type that
+        numpy does not have, or one that is larger than what is in the file can be.
     """
     node: h5py.Group | h5py.Dataset = file
     for part in name.strip("/").split("/"):
@@ -111,12 +207,7 @@ def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
             "External storage is not followed; copy the data into the file."
         )
     if isinstance(node, h5py.Dataset):
-        try:
-            _ = node.dtype
-        except TypeError as error:
-            raise InputError(
-                f"{file.filename}: {name} is of a type that cannot be read ({error})."
-            ) from error
+        _check_size(file, name, node)
     return node
 
 
@@ -142,17 +233,34 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _check_file(path: Path, what: str) -> None:
+def _check_size(file: h5py.File, name: str, dataset: h5py.Dataset) -> None:
+    """Refuse a dataset that would take memory for values that the file cannot hold."""
     try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder, expected {what}.")
-        if not path.exists():
-            raise InputError(f"{path}: no such file, expected {what}.")
-        if not path.is_file():
-            raise InputError(f"{path}: is not a regular file (a pipe?), expected {what}.")
-        path.open("rb").close()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}), expected {what}.") from error
+        size = prod(dataset.shape or ()) * dataset.dtype.itemsize
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{file.filename}: {name} is of a type that cannot be read ({error})."
+        ) from error
+    stored = file.id.get_filesize()
+    if size > _MOST_PACKED * stored + _UNSUSPICIOUS:
+        raise InputError(
+            f"{file.filename}: {name} is of shape {dataset.shape}, {size:,} bytes, in a file of "
+            f"{stored:,} bytes. It is damaged or incomplete: copy it again or make it anew."
+        )
+
+
+def _raised_by_h5py(error: BaseException) -> bool:
+    """Whether an error comes out of h5py, and not out of what is done with its values."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("h5py")
+
+
+def _damaged(path: Path, what: str, how: str) -> InputError:
+    return InputError(
+        f"{path}: is damaged or truncated ({how}), expected {what}. Copy it again or make it anew."
+    )
 
 
 def _why_not_hdf5(path: Path) -> str:
@@ -164,5 +272,5 @@ def _why_not_hdf5(path: Path) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error.args[0] if error.args else error).strip()
+    text = getattr(error, "strerror", None) or str(error.args[0] if error.args else error).strip()
     return text.splitlines()[0] if text else type(error).__name__

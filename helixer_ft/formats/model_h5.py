@@ -17,11 +17,14 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
-from helixer_ft.formats.hdf5 import find, open_hdf5
+from helixer_ft.formats.hdf5 import attribute, find, open_hdf5
 
 WHAT = "a trained Helixer model (Keras 2 .h5)"
 PROVENANCE_PREFIX = "helixer_ft_"
-_MAX_WEIGHT_BYTES = 8 * 2**30
+_MAX_WEIGHT_BYTES = 2**29
+"""Of all weights; Helixer's largest models have some 10 MB."""
+_MAX_CONFIG = 2**24
+"""Characters of `model_config`; Helixer's have some 20,000."""
 _MAX_NESTING = 64
 """Levels of `model_config`; Helixer's have ten. Deeper ones only exhaust the stack."""
 
@@ -74,12 +77,16 @@ def read_model_file(path: Path) -> ModelFile:
                 "A file with weights or architecture alone is not enough."
             )
         names = _names(root, "layer_names", path)
-        weights = {name: _read_group(file, name, path) for name in names}
-        keras_version = _text(file.attrs.get("keras_version", "2.15.0"))
-        backend = _text(file.attrs.get("backend", "tensorflow"))
+        weights: Weights = {}
+        left = _MAX_WEIGHT_BYTES
+        for name in names:
+            weights[name] = _read_group(file, name, path, left)
+            left -= sum(array.nbytes for array in weights[name].values())
+        keras_version = _text(attribute(file, "keras_version") or "2.15.0")
+        backend = _text(attribute(file, "backend") or "tensorflow")
         provenance = {
-            key.removeprefix(PROVENANCE_PREFIX): _text(value)
-            for key, value in file.attrs.items()
+            key.removeprefix(PROVENANCE_PREFIX): _text(attribute(file, key))
+            for key in map(_text, file.attrs)
             if key.startswith(PROVENANCE_PREFIX)
         }
     return ModelFile(
@@ -116,7 +123,8 @@ def write_model_file(path: Path, model: ModelFile, *, force: bool = False) -> No
             group = root.create_group(name)
             group.attrs["weight_names"] = _string_array(list(arrays))
             for weight_name, array in arrays.items():
-                group.create_dataset(weight_name, data=array)
+                # with a checksum for each: HDF5 then finds damage when it reads
+                group.create_dataset(weight_name, data=array, fletcher32=array.size > 0)
         root.create_group("top_level_model_weights").attrs["weight_names"] = _string_array([])
     atomic.write_bytes(path, buffer.getbuffer(), force=force)
 
@@ -134,7 +142,10 @@ def _read_config(file: h5py.File, path: Path) -> dict[str, Any]:
             f"expected {WHAT}, saved whole rather than as weights alone."
         )
     try:
-        config = json.loads(_text(file.attrs["model_config"]))
+        text = _text(attribute(file, "model_config"))
+        if len(text) > _MAX_CONFIG:
+            raise ValueError(f"{len(text):,} characters")
+        config = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: its attribute 'model_config' is not valid JSON ({error}); expected {WHAT}. "
@@ -164,7 +175,7 @@ def _nested_deeper(value: Any, levels: int) -> bool:
     return bool(layer)
 
 
-def _read_group(file: h5py.File, name: str, path: Path) -> dict[str, np.ndarray]:
+def _read_group(file: h5py.File, name: str, path: Path, most_bytes: int) -> dict[str, np.ndarray]:
     group = find(file, f"model_weights/{name}")
     if not isinstance(group, h5py.Group):
         raise InputError(f"{path}: the weights of layer '{name}' are missing; expected {WHAT}.")
@@ -177,12 +188,14 @@ def _read_group(file: h5py.File, name: str, path: Path) -> dict[str, np.ndarray]
                 "The file is damaged: copy it again."
             )
         fits = dataset.dtype.kind == "f" and dataset.shape is not None
-        if not fits or dataset.nbytes > _MAX_WEIGHT_BYTES:
+        if not fits or dataset.nbytes > most_bytes:
             raise InputError(
                 f"{path}: the weight '{weight_name}' of layer '{name}' is {dataset.dtype} of shape "
                 f"{dataset.shape}, expected floating-point numbers of a layer's size."
             )
-        array = dataset[()].astype(np.float32)
+        most_bytes -= dataset.nbytes
+        with np.errstate(over="ignore"):
+            array = dataset[()].astype(np.float32)
         if not np.isfinite(array).all():
             count = int(np.size(array) - np.isfinite(array).sum())
             raise InputError(
@@ -194,20 +207,20 @@ def _read_group(file: h5py.File, name: str, path: Path) -> dict[str, np.ndarray]
     return arrays
 
 
-def _names(group: h5py.Group, attribute: str, path: Path) -> list[str]:
-    """A list-of-names attribute; Keras splits long ones into `<attribute>0`, `<attribute>1`, ..."""
-    if attribute in group.attrs:
-        chunks = [group.attrs[attribute]]
+def _names(group: h5py.Group, name: str, path: Path) -> list[str]:
+    """A list-of-names attribute; Keras splits long ones into `<name>0`, `<name>1`, ..."""
+    if name in group.attrs:
+        chunks = [attribute(group, name)]
     else:
         chunks = []
-        while f"{attribute}{len(chunks)}" in group.attrs:
-            chunks.append(group.attrs[f"{attribute}{len(chunks)}"])
+        while f"{name}{len(chunks)}" in group.attrs:
+            chunks.append(attribute(group, f"{name}{len(chunks)}"))
         if not chunks:
             raise InputError(
-                f"{path}: group '{group.name}' has no attribute '{attribute}'; expected {WHAT}."
+                f"{path}: group '{group.name}' has no attribute '{name}'; expected {WHAT}."
             )
-    names = [_text(name) for chunk in chunks for name in np.asarray(chunk).ravel()]
-    return [name for name in names if name != "top_level_model_weights"]
+    names = [_text(one) for chunk in chunks for one in np.asarray(chunk).ravel()]
+    return [one for one in names if one != "top_level_model_weights"]
 
 
 def _text(value: object) -> str:

@@ -7,15 +7,12 @@ where HelixerPost reads (Helixer itself writes the padding of minus-strand rows 
 import datetime
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import h5py
 import numpy as np
 
-from helixer_ft.formats.hdf5 import GZIP_LEVEL, compressed_chunk, disk_errors
+from helixer_ft.formats.hdf5 import GZIP_LEVEL, RowWriter, compressed_chunk
 
 DATASETS = ("predictions", "predictions_phase")
 """Of the outputs of a model, in their order; one without phase has the first alone."""
@@ -28,11 +25,8 @@ def pack(row: np.ndarray) -> list[bytes]:
     return [compressed_chunk(output.tobytes(), stored.itemsize) for output in stored]
 
 
-class PredictionsWriter:
-    """Writes one predictions file: one chunk per row, float16, gzip, shuffle.
-
-    A context manager. The path is one that may be left half-written if the block fails (see
-    `atomic.staged_file`): nothing is renamed here.
+class PredictionsWriter(RowWriter):
+    """Writes one predictions file: one chunk per row, float16, gzip, shuffle. See `RowWriter`.
 
     Parameters
     ----------
@@ -57,11 +51,8 @@ class PredictionsWriter:
         attributes: Mapping[str, str | int],
         shown: Path,
     ) -> None:
-        self.n_rows = n_rows
-        self._shown = shown
-        self._done = 0
-        with disk_errors(shown):
-            self._file = h5py.File(path, "w")
+        super().__init__(path, n_rows, shown)
+        with self._creating():
             self._file.attrs.update(attributes)
             self._datasets = [
                 self._file.create_dataset(
@@ -85,27 +76,10 @@ class PredictionsWriter:
         HelixerFtError
             The disk is full.
         """
-        with disk_errors(self._shown):
+        with self._writing():
             for dataset, chunk in zip(self._datasets, packed, strict=True):
                 dataset.write_direct_chunk((self._done, 0, 0), chunk)
         self._done += 1
-
-    def __enter__(self) -> "PredictionsWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            with suppress(OSError, RuntimeError):
-                self._file.close()
-            return
-        assert self._done == self.n_rows, f"{self._done} of {self.n_rows} rows were appended"
-        with disk_errors(self._shown):
-            self._file.close()
 
 
 def helixer_attributes(

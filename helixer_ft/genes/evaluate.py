@@ -112,12 +112,7 @@ def evaluate_genes(
     for path in (predicted, reference):
         if not path.exists():
             raise InputError(f"{path}: no such file, expected gene models in GFF3. Check the path.")
-    progress.start(f"reading {fasta.name}", 1)
-    try:
-        genome = open_fasta(fasta)
-    finally:
-        progress.finish()
-    with genome:
+    with open_fasta(fasta, progress=progress) as genome:
         truth = read_annotation(reference, genome.lengths, progress=progress)
         guess = read_annotation(predicted, genome.lengths, progress=progress)
         chosen = _sequences(seqids, truth, genome, reference)

@@ -81,7 +81,7 @@ def count_open_reading_frames(
             by_sequence.setdefault(gene.seqid, []).append((name, gene))
     totals = dict.fromkeys(sets, OpenReadingFrames())
     task = "checking open reading frames"
-    for seqid in progress.track(task, len(by_sequence), by_sequence):
+    for seqid in progress.track(task, len(by_sequence), by_sequence, "sequences"):
         bases = fasta.read(seqid)
         for name, gene in by_sequence[seqid]:
             for transcript in gene.transcripts:

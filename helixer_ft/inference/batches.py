@@ -5,14 +5,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.inference.overlap import join_windows
+from helixer_ft.inference.overlap import join_windows, row_of_window
 from helixer_ft.inference.source import Source
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.training.batch import BaseTable, BaseVectorError, Batch
 
 
-def window_batches(source: Source, overlap: Overlap, batch_size: int) -> Iterator[Batch]:
+def window_batches(
+    source: Source, overlap: Overlap, batch_size: int, skip: int = 0
+) -> Iterator[Batch]:
     """The windows of all ranges, `batch_size` at a time; a batch may hold windows of several.
+
+    The first `skip` windows are left out.
 
     Raises
     ------
@@ -22,7 +26,8 @@ def window_batches(source: Source, overlap: Overlap, batch_size: int) -> Iterato
     table = BaseTable()
     ranges = source.ranges
     waiting: list[np.ndarray] = []
-    for window in join_windows(_encoded_rows(source, table), ranges, overlap):
+    rows = _encoded_rows(source, table, row_of_window(ranges, overlap, skip))
+    for window in join_windows(rows, ranges, overlap, skip):
         waiting.append(window[: overlap.length - overlap.removed])
         if len(waiting) == batch_size:
             yield _batch(waiting, table)
@@ -31,15 +36,15 @@ def window_batches(source: Source, overlap: Overlap, batch_size: int) -> Iterato
         yield _batch(waiting, table)
 
 
-def _encoded_rows(source: Source, table: BaseTable) -> Iterator[np.ndarray]:
-    """Each row as the network's input, (L,) records of a base: its `code`, and normalised
-    `coverage`, of no values where the network takes none.
+def _encoded_rows(source: Source, table: BaseTable, first: int) -> Iterator[np.ndarray]:
+    """Each row from the given one on as the network's input, (L,) records of a base: its `code`,
+    and normalised `coverage`, of no values where the network takes none.
     """
     coverage = source.coverage
     channels = 0 if coverage is None else coverage.channels
     base = np.dtype([("code", np.uint8), ("coverage", np.float16, (channels,))])
-    done = 0
-    for rows in source.read():
+    done = first
+    for rows in source.read(first):
         try:
             codes = table.encode(rows.bases)
         except BaseVectorError as error:

@@ -4,7 +4,7 @@ from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_names import DEFAULT_PREFIX
 from helixer_ft.inference.request import PredictRequest
 from helixer_ft.network.model import TrainedModel
-from helixer_ft.training.coverage import CoverageWanted
+from helixer_ft.training.coverage import CoverageWanted, coverage_of_model
 
 
 def wanted_coverage(request: PredictRequest, model: TrainedModel) -> CoverageWanted | None:
@@ -41,13 +41,4 @@ def wanted_coverage(request: PredictRequest, model: TrainedModel) -> CoverageWan
                 f"with --coverage-prefix, where the tracks are not {DEFAULT_PREFIX}."
             )
         return CoverageWanted(prefix or DEFAULT_PREFIX, normalization, None)
-    for name, given, its in (
-        ("--coverage-prefix", prefix, own.prefix),
-        ("--coverage-norm", normalization, own.normalization),
-    ):
-        if given not in (None, its):
-            raise InputError(
-                f"{name} is {given}, but {path} was trained with {its}, and says so itself. Leave "
-                f"{name} out."
-            )
-    return CoverageWanted(own.prefix, own.normalization, own)
+    return coverage_of_model(own, path, prefix, normalization, why="and says so itself")

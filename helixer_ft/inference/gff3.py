@@ -12,12 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft import tied_process
+from helixer_ft.errors import HelixerFtError, InputError, Interrupted
 from helixer_ft.formats import atomic
 from helixer_ft.inference.request import HelixerPostSettings
 
@@ -29,6 +30,7 @@ data, predictions, window, edge, peak, length, out = sys.argv[1:]
     data, predictions, int(window), float(edge), float(peak), int(length), out
 )
 """
+_POLL_SECONDS = 0.1
 _LAST_OUTPUT = 4096
 """Bytes at the end of what HelixerPost printed, for the message where it fails."""
 
@@ -100,7 +102,7 @@ def scratch_folder(gff3_out: Path) -> Iterator[Path]:
     folder = gff3_out.with_name(f".{gff3_out.name}.post")
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        folder.mkdir()
+        folder.mkdir(mode=0o700)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -114,6 +116,7 @@ def write_gene_models(
     settings: HelixerPostSettings,
     *,
     force: bool = False,
+    stop: Callable[[], bool] = lambda: False,
 ) -> GeneModels:
     """Run HelixerPost; its file appears once it is complete.
 
@@ -131,6 +134,8 @@ def write_gene_models(
         Passed on.
     force
         Overwrite.
+    stop
+        Asked now and then whether to give up.
 
     Raises
     ------
@@ -138,38 +143,51 @@ def write_gene_models(
         `gff3_out` cannot be written.
     HelixerFtError
         HelixerPost failed; what stood at `gff3_out` before stands there still.
+    Interrupted
+        `stop` said so; likewise.
     """
     started = time.perf_counter()
     with atomic.staged_file(gff3_out, force=force) as partial:
         partial.unlink(missing_ok=True)
         files = (data.absolute(), predictions.absolute())
         arguments = [*files, *astuple(settings), partial.absolute()]
-        _run(helixerpost, [str(argument) for argument in arguments], gff3_out)
+        _run(helixerpost, [str(argument) for argument in arguments], gff3_out, stop)
         plus, minus = _count_genes(helixerpost, partial, gff3_out)
     return GeneModels(gff3_out, plus, minus, time.perf_counter() - started)
 
 
-def _run(helixerpost: HelixerPost, arguments: list[str], gff3_out: Path) -> None:
+def _run(
+    helixerpost: HelixerPost, arguments: list[str], gff3_out: Path, stop: Callable[[], bool]
+) -> None:
+    tied = [sys.executable, "-P", tied_process.__file__, str(os.getpid())]
     with tempfile.TemporaryFile(dir=gff3_out.parent) as output:
+        process = subprocess.Popen(
+            [*tied, *helixerpost.command, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=os.environ | {"RUST_BACKTRACE": "0"},
+        )
         try:
-            status = subprocess.run(
-                [*helixerpost.command, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=os.environ | {"RUST_BACKTRACE": "0"},
-                check=False,
-            ).returncode
-        except OSError as error:
-            raise HelixerFtError(
-                f"{helixerpost.name}: could not be run ({error.strerror or error}). Install "
-                "HelixerPost anew."
-            ) from error
+            while (status := _ended(process)) is None:
+                if stop():
+                    raise Interrupted("all rows are predicted, the gene models are not made yet.")
+        finally:
+            process.kill()
+            process.wait()
         output.seek(max(0, output.seek(0, os.SEEK_END) - _LAST_OUTPUT))
         said = output.read().decode(errors="replace")
     if status:
         ended = f"exit status {status}" if status > 0 else f"ended by {_signal_name(-status)}"
         raise _failure(helixerpost, gff3_out, ended, said)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int | None:
+    """The exit status, after a short wait."""
+    try:
+        return process.wait(_POLL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _signal_name(number: int) -> str:

@@ -10,10 +10,9 @@ from helixer_ft.progress import Progress
 from helixer_ft.training.batch import TABLE_SIZE, Batch
 from helixer_ft.training.engine import device_memory, forward_function
 from helixer_ft.training.features import even_batch_size
+from helixer_ft.training.memory import MEMORY_SHARE, OutOfMemoryError
 from helixer_ft.training.resources import ProcessMemory
 
-MEMORY_SHARE = 0.8
-"""Share of the memory left that batches may take where their size is chosen."""
 MAX_ON_HOST, MAX_ON_DEVICE = 8, 256
 """Most windows at once where the size is chosen: on processors, more gain nothing."""
 
@@ -57,13 +56,21 @@ class BatchedPrediction:
         self._progress = progress
 
     def __call__(self, batch: Batch) -> np.ndarray:
-        """(n, outputs, L, 4) float32 probabilities."""
+        """(n, outputs, L, 4) float32 probabilities.
+
+        Raises
+        ------
+        OutOfMemoryError
+            There is no memory for one window.
+        """
         while True:
             try:
                 return np.concatenate([self._part(part) for part in self._parts(batch)])
             except Exception as error:
-                if self.batch_size == 1 or not is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
+                if self.batch_size == 1:
+                    raise _no_memory_for_one(batch.rows.shape[-1]) from error
             self.batch_size = -(-self.batch_size // 2)
             self._progress.notice(
                 "the device has no memory for so many windows at once: going on with "
@@ -100,6 +107,11 @@ def choose_batch_size(
         Of the device; None: asked for.
     coverage_channels
         Values of coverage per base that the network takes.
+
+    Raises
+    ------
+    OutOfMemoryError
+        There is no memory for one window.
     """
     memory = memory or device_memory()
     largest = MAX_ON_HOST if type(memory) is ProcessMemory else MAX_ON_DEVICE
@@ -107,10 +119,22 @@ def choose_batch_size(
     codes, table = np.ones((1, 1, length), np.uint8), np.zeros((TABLE_SIZE, 4), np.float32)
     one = Batch(codes, table, coverage=coverage)
     before, room = memory.in_use(), memory.available()
-    predict(one)  # compiles
-    memory.reset_peak()
-    predict(one)
+    try:
+        predict(one)  # compiles
+        memory.reset_peak()
+        predict(one)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise _no_memory_for_one(length) from error
+        raise
     taken = memory.peak() - before
     if taken > 0:
         largest = max(1, min(largest, int(MEMORY_SHARE * room / taken)))
     return even_batch_size([n_windows], largest)
+
+
+def _no_memory_for_one(length: int) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"out of memory with one window of {length:,} bases at once. Give the job more memory, or "
+        "predict on data with a smaller --subsequence-length."
+    )

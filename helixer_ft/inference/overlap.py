@@ -1,6 +1,10 @@
-"""Cutting windows out of the rows of ranges, and averaging what is predicted in them."""
+"""Cutting windows out of the rows of ranges, and averaging what is predicted in them.
+
+Both may begin in the middle, with the same windows, sums and roundings as from the start.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -8,18 +12,21 @@ from helixer_ft.inference.windows import Overlap
 
 
 def join_windows(
-    rows: Iterable[np.ndarray], ranges: Sequence[int], overlap: Overlap
+    rows: Iterable[np.ndarray], ranges: Sequence[int], overlap: Overlap, skip: int = 0
 ) -> Iterator[np.ndarray]:
     """Cut the windows of ranges out of their rows; at most two rows are kept at a time.
 
     Parameters
     ----------
     rows
-        All rows of all ranges, in order: arrays `(L, ...)`.
+        All rows of all ranges, in order, from the one on in which the first window begins (see
+        `row_of_window`): arrays `(L, ...)`.
     ranges
         Rows of each range.
     overlap
         Of the windows.
+    skip
+        Windows at the beginning that are left out.
 
     Yields
     ------
@@ -29,28 +36,35 @@ def join_windows(
     source = iter(rows)
     length = overlap.length
     for n_rows in ranges:
+        if skip >= (count := overlap.count(n_rows)):
+            skip -= count
+            continue
         held: list[np.ndarray] = []
         first = 0
-        for start in overlap.starts(n_rows):
+        for start in islice(overlap.starts(n_rows), skip, None):
             begin, end = start // length, -(-(start + length) // length)
             del held[: begin - first]
             first = begin
             held += [next(source) for _ in range(first + len(held), end)]
             within = start - first * length
             yield held[0] if within == 0 else np.concatenate([held[0][within:], held[1][:within]])
+        skip = 0
 
 
 def average_windows(
-    predictions: Iterable[np.ndarray], ranges: Sequence[int], overlap: Overlap
+    predictions: Iterable[np.ndarray], ranges: Sequence[int], overlap: Overlap, skip: int = 0
 ) -> Iterator[np.ndarray]:
     """Average what is predicted in the windows of ranges; nothing is kept beyond two rows.
 
     Parameters
     ----------
     predictions
-        Of the windows as `join_windows` yields them: arrays `(outputs, L - removed, 4)`.
+        Of the windows as `join_windows` yields them, from the first one on that reaches into the
+        first row (see `window_of_row`): arrays `(outputs, L - removed, 4)`.
     ranges, overlap
         As there.
+    skip
+        Rows at the beginning that are left out.
 
     Yields
     ------
@@ -61,17 +75,21 @@ def average_windows(
     length, trim = overlap.length, overlap.trim
     predicted = length - overlap.removed
     for n_rows in ranges:
+        if skip >= n_rows:
+            skip -= n_rows
+            continue
         sums: np.ndarray | None = None
         counts = np.zeros((2 * length, 1))
-        base = 0  # where in the range these begin
-        starts = overlap.starts(n_rows)
+        base = skip * length  # where in the range these begin
+        starts = islice(overlap.starts(n_rows), overlap.first_over(skip), None)
+        skip = 0
         start: int | None = next(starts)
         while start is not None:
             window = next(source)
             if sums is None:
                 sums = np.zeros((len(window), 2 * length, window.shape[-1]))
             following = next(starts, None)
-            low = 0 if start == 0 else trim
+            low = max(0 if start == 0 else trim, base - start)
             high = min(predicted, length if following is None else length - trim)
             if low < high:
                 place = slice(start - base + low, start - base + high)
@@ -86,3 +104,25 @@ def average_windows(
                     array[length:] = 0
                 base += length
             start = following
+
+
+def window_of_row(ranges: Sequence[int], overlap: Overlap, row: int) -> int:
+    """Number, among the windows of all ranges, of the first that reaches into a row or beyond."""
+    window = 0
+    for n_rows in ranges:
+        if row < n_rows:
+            return window + overlap.first_over(row)
+        row -= n_rows
+        window += overlap.count(n_rows)
+    return window
+
+
+def row_of_window(ranges: Sequence[int], overlap: Overlap, window: int) -> int:
+    """Number, among the rows of all ranges, of the one in which a window begins."""
+    row = 0
+    for n_rows in ranges:
+        if window < (count := overlap.count(n_rows)):
+            return row + next(islice(overlap.starts(n_rows), window, None)) // overlap.length
+        window -= count
+        row += n_rows
+    return row

@@ -2,7 +2,8 @@
 
 Rows are read and cut into windows in one thread, the network runs in another, predictions are
 averaged in the caller's, and rows are compressed in a pool: a few batches and rows are in memory,
-whatever the genome's size.
+whatever the genome's size. Rows go to a journal, from which an interrupted run goes on, and from
+there to the predictions file when all are done.
 """
 
 import hashlib
@@ -11,14 +12,18 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
 from helixer_ft import __version__
-from helixer_ft.errors import InputError
+from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats import atomic
 from helixer_ft.formats.data_h5 import DataFile
+from helixer_ft.formats.journal import Journal
 from helixer_ft.formats.predictions_h5 import PredictionsWriter, helixer_attributes, pack
+from helixer_ft.inference import resume
 from helixer_ft.inference.batches import window_batches
 from helixer_ft.inference.coverage import wanted_coverage
 from helixer_ft.inference.gff3 import (
@@ -33,7 +38,7 @@ from helixer_ft.inference.network import (
     choose_batch_size,
     prediction_function,
 )
-from helixer_ft.inference.overlap import average_windows
+from helixer_ft.inference.overlap import average_windows, window_of_row
 from helixer_ft.inference.request import DEFAULT_OUTPUT, PredictRequest
 from helixer_ft.inference.source import DataFileSource, FastaSource, Source
 from helixer_ft.inference.windows import Overlap
@@ -59,13 +64,15 @@ class Prediction:
     overlap
         Of the windows; the offset is L without overlap.
     rows, windows
-        Rows of the file, and windows that the network saw.
+        Rows of the file, and windows that the network sees for them.
+    resumed_from
+        Rows that an interrupted run had predicted; None where nothing was resumed.
     bases
         Bases that were predicted, both strands, padding aside.
     batch_size
         Windows at once.
     seconds
-        Of the whole run, gene models aside.
+        Of this run, gene models aside.
     genes
         Gene models, where they were asked for.
     """
@@ -78,12 +85,14 @@ class Prediction:
     bases: int
     batch_size: int
     seconds: float
+    resumed_from: int | None = None
     genes: GeneModels | None = None
 
     @property
     def rate(self) -> float:
-        """Bases per second, both strands counted."""
-        return self.bases / self.seconds
+        """Bases per second of this run, both strands counted."""
+        done = self.resumed_from or 0
+        return self.bases * (self.rows - done) / self.rows / self.seconds
 
 
 def predict(request: PredictRequest, progress: Progress | None = None) -> Prediction:
@@ -92,21 +101,22 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
     Raises
     ------
     InputError
-        Files or options that cannot be used.
+        Files or options that cannot be used; rows of an interrupted run, and the request says
+        nothing about them.
     HelixerFtError
         Writing failed; what stood at the output before stands there still. HelixerPost failed:
-        predictions that are kept are complete.
+        predictions that are kept are complete. The rows that are predicted are kept too.
+    Interrupted
+        `progress` said so; the rows that are predicted are kept.
     """
     started = time.perf_counter()
     progress = progress or Progress()
-    for path in (request.prediction_output_path, request.gff3_out):
-        if path is not None:
-            atomic.check_writable(path, force=request.force)
-    helixerpost = find_helixerpost() if request.gff3_out is not None else None
-    model = load_model(request.load_model_path)
-    _check_model(request, model)
-    coverage = wanted_coverage(request, model)
     with ExitStack() as stack:
+        journal = stack.enter_context(resume.open_journal(request))
+        helixerpost = find_helixerpost() if request.gff3_out is not None else None
+        model = load_model(request.load_model_path)
+        _check_model(request, model)
+        coverage = wanted_coverage(request, model)
         if request.fasta is not None:
             request.windows(request.genome_length, model.architecture.pool_size)
         source = _open_source(request, coverage, stack, progress)
@@ -126,27 +136,26 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
                 "length divisible by that)"
             )
         n_windows = sum(overlap.count(n_rows) for n_rows in source.ranges)
+        stack.enter_context(resume.kept(journal, source.n_rows, progress))
+        present = resume.origin(request, model, source, overlap)
+        resumed_from = resume.resumed_rows(journal, request, present, progress)
+        before = None if resumed_from is None else resume.batch_size(journal)
         network = prediction_function(model, request.precision)
-        run = BatchedPrediction(
-            network, _batch_size(request, model, network, overlap, n_windows, progress), progress
-        )
+        batch_size = _batch_size(request, model, network, overlap, n_windows, before, progress)
+        if resumed_from is None:
+            attributes = _attributes(request, model, source, overlap)
+            resume.begin(journal, present, attributes, batch_size)
+        run = BatchedPrediction(network, batch_size, progress)
+        if journal.records < source.n_rows:
+            _predict_rows(source, overlap, run, journal, request.checkpoint_minutes, progress)
         output, scratch = request.prediction_output_path, None
         if request.gff3_out is not None:
             scratch = stack.enter_context(scratch_folder(request.gff3_out))
             output = output or scratch / DEFAULT_OUTPUT
         assert output is not None
-        with (
-            atomic.staged_file(output, force=request.force) as partial,
-            PredictionsWriter(
-                partial,
-                source.n_rows,
-                source.length,
-                len(model.architecture.outputs),
-                _attributes(request, model, source, overlap),
-                shown=output,
-            ) as writer,
-        ):
-            _write(source, overlap, run, writer, progress)
+        if resumed_from is None or not resume.is_written(journal, output):
+            outputs = len(model.architecture.outputs)
+            _write(journal, source, output, outputs, request.force, progress)
         seconds = time.perf_counter() - started
         genes = None
         if helixerpost is not None and request.gff3_out is not None and scratch is not None:
@@ -158,7 +167,9 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
                 request.gff3_out,
                 request.helixerpost,
                 force=request.force,
+                stop=progress.interrupted,
             )
+        journal.remove()
     return Prediction(
         request=request,
         model=model,
@@ -168,25 +179,30 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
         bases=source.bases,
         batch_size=run.batch_size,
         seconds=seconds,
+        resumed_from=resumed_from,
         genes=genes,
     )
 
 
 def predicted_rows(
-    source: Source, overlap: Overlap, predict_batch: Predict, batch_size: int
+    source: Source, overlap: Overlap, predict_batch: Predict, batch_size: int, skip: int = 0
 ) -> Generator[np.ndarray, None, None]:
     """(outputs, L, 4) float32 probabilities of each row, as `data/X` has its bases.
 
-    Reading, the network and the caller work at the same time.
+    The first `skip` rows are left out; the others are what they are without that, to the bit: the
+    network sees their windows in the same batches. Reading, the network and the caller work at the
+    same time.
     """
-    source_batches = window_batches(source, overlap, batch_size)
+    first = window_of_row(source.ranges, overlap, skip)
+    before = first % batch_size
+    source_batches = window_batches(source, overlap, batch_size, first - before)
     with (
         closing(read_ahead(lambda batch: batch, source_batches)) as batches,
         closing(read_ahead(predict_batch, batches)) as predictions,
     ):
         windows = (window for batch in predictions for window in batch)
-        rows = average_windows(windows, source.ranges, overlap)
-        for row, shift in zip(rows, source.shifts.tolist(), strict=True):
+        rows = average_windows(islice(windows, before, None), source.ranges, overlap, skip)
+        for row, shift in zip(rows, source.shifts[skip:].tolist(), strict=True):
             yield np.roll(row, -shift, axis=1) if shift else row
 
 
@@ -225,11 +241,7 @@ def _open_source(
         coverage = wanted.found_in([file]) if wanted else None
         return DataFileSource(file, single_rows=not request.overlap, coverage=coverage)
     assert request.fasta is not None
-    progress.start(f"reading {request.fasta.name}", 1)
-    try:
-        fasta = open_fasta(request.fasta, scratch=request.output_folder)
-    finally:
-        progress.finish()
+    fasta = open_fasta(request.fasta, scratch=request.output.parent, progress=progress)
     return FastaSource(stack.enter_context(fasta), request.genome_length, request.genome_species)
 
 
@@ -239,10 +251,20 @@ def _batch_size(
     network: Predict,
     overlap: Overlap,
     n_windows: int,
+    before: int | None,
     progress: Progress,
 ) -> int:
+    """Windows at once; an interrupted run's, where nothing else is asked for."""
     if request.val_test_batch_size is not None:
-        return even_batch_size([n_windows], request.val_test_batch_size)
+        size = even_batch_size([n_windows], request.val_test_batch_size)
+        if before not in (None, size):
+            progress.notice(
+                f"{size} windows at once, before it was {before}: the same predictions but for "
+                "rounding (leave --val-test-batch-size out to get them bit by bit)"
+            )
+        return size
+    if before is not None:
+        return before
     size = choose_batch_size(
         network,
         overlap.length - overlap.removed,
@@ -277,26 +299,67 @@ def _attributes(
     )
 
 
-def _write(
+def _predict_rows(
     source: Source,
     overlap: Overlap,
     run: BatchedPrediction,
-    writer: PredictionsWriter,
+    journal: Journal,
+    checkpoint_minutes: float,
     progress: Progress,
 ) -> None:
-    """Predict all rows; compress them in threads, write them in order."""
+    """Predict the rows that the journal lacks; compress them in threads, write them in order."""
     threads = default_threads()
+    done, left = journal.records, source.n_rows - journal.records
     per_row = source.bases / source.n_rows
     pool = ThreadPoolExecutor(threads, "compress")
-    started = time.perf_counter()
-    progress.start("predicting", source.n_rows)
+    started = synced = time.perf_counter()
+    progress.start("predicting", left)
     try:
-        with closing(predicted_rows(source, overlap, run, run.batch_size)) as rows:
+        with closing(predicted_rows(source, overlap, run, run.batch_size, done)) as rows:
             packed = ahead(pool, pack, rows, budget=2 * threads)
-            for done, (_, chunks) in enumerate(packed, start=1):
-                writer.append(chunks)
-                rate = done * per_row / (time.perf_counter() - started)
-                progress.advance(note=f"{rate / 1e6:.3f} Mb/s")
+            for number, (_, chunks) in enumerate(packed, start=1):
+                journal.append(chunks)
+                _stop_if_interrupted(progress, journal, source)
+                now = time.perf_counter()
+                if now - synced >= 60 * checkpoint_minutes:
+                    journal.sync()
+                    synced = now
+                progress.advance(note=f"{number * per_row / (now - started) / 1e6:.3f} Mb/s")
+        journal.sync()
     finally:
         progress.finish()
         pool.shutdown(cancel_futures=True)
+
+
+def _write(
+    journal: Journal,
+    source: Source,
+    output: Path,
+    outputs: int,
+    force: bool,
+    progress: Progress,
+) -> None:
+    """Write the predictions file from the complete journal."""
+    with (
+        atomic.staged_file(output, force=force) as partial,
+        PredictionsWriter(
+            partial,
+            source.n_rows,
+            source.length,
+            outputs,
+            resume.attributes(journal),
+            shown=output,
+        ) as writer,
+    ):
+        for chunks in journal.read():
+            _stop_if_interrupted(progress, journal, source)
+            writer.append(chunks)
+
+
+def _stop_if_interrupted(progress: Progress, journal: Journal, source: Source) -> None:
+    if progress.interrupted():
+        journal.sync()
+        raise Interrupted(
+            f"{journal.records:,} of {source.n_rows:,} rows are predicted, and kept in "
+            f"{journal.path}."
+        )

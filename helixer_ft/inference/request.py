@@ -7,11 +7,19 @@ from typing import Literal
 from helixer_ft.errors import InputError
 from helixer_ft.inference.windows import Overlap, choose_windows
 from helixer_ft.preparation.samples import check_species, species_of
-from helixer_ft.training.settings import PRECISIONS
+from helixer_ft.training.settings import (
+    TrainingSettings,
+    check_minutes,
+    check_precision,
+    option,
+    require,
+)
 
 DEFAULT_LENGTH = 21_384
 """Subsequence length of FASTA input, in bp: Helixer's for fungi."""
 DEFAULT_OUTPUT = "predictions.h5"
+JOURNAL = ".journal"
+"""What is put behind the name of an output while it is made."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +44,12 @@ class HelixerPostSettings:
     min_coding_length: int = 60
 
     def __post_init__(self) -> None:
-        for name, least in (("window_size", 1), ("min_coding_length", 0)):
-            if getattr(self, name) < least:
-                raise InputError(
-                    f"--{name.replace('_', '-')} is {getattr(self, name)}, expected a whole number "
-                    f"of at least {least}."
-                )
+        require("window_size", self.window_size, 1)
+        require("min_coding_length", self.min_coding_length, 0)
         for name in ("edge_threshold", "peak_threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(
-                    f"--{name.replace('_', '-')} is {getattr(self, name)}, expected a score "
-                    "between 0 and 1."
+                    f"{option(name)} is {getattr(self, name)}, expected a score between 0 and 1."
                 )
 
 
@@ -83,6 +86,10 @@ class PredictRequest:
         What HelixerPost is given.
     predict_phase
         The model must predict phase (HybridModel.py's word).
+    resume
+        Go on with an interrupted run of the same request; with nothing to resume, start.
+    checkpoint_minutes
+        Most minutes of work that a failure of the machine may cost.
     force
         Overwrite what is written.
     command_line
@@ -105,6 +112,8 @@ class PredictRequest:
     gff3_out: Path | None = None
     helixerpost: HelixerPostSettings = field(default_factory=HelixerPostSettings)
     predict_phase: bool = False
+    resume: bool = False
+    checkpoint_minutes: float = TrainingSettings.checkpoint_minutes
     force: bool = False
     command_line: str = ""
 
@@ -118,25 +127,19 @@ class PredictRequest:
             for name in ("species", "subsequence_length"):
                 if getattr(self, name) is not None:
                     raise InputError(
-                        f"--{name.replace('_', '-')} acts with --fasta only: a data file has its "
-                        "own. Leave it out."
+                        f"{option(name)} acts with --fasta only: a data file has its own. Leave it "
+                        "out."
                     )
         if self.species is not None:
             check_species(self.species)
         for name in ("subsequence_length", "overlap_offset", "core_length", "val_test_batch_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(
-                    f"--{name.replace('_', '-')} is {value}, expected a whole number of at least 1."
-                )
+            require(name, getattr(self, name), 1)
         if not self.overlap and (self.overlap_offset or self.core_length):
             raise InputError(
                 "--overlap-offset and --core-length contradict --no-overlap. Leave one out."
             )
-        if self.precision not in PRECISIONS:
-            raise InputError(
-                f"--precision is {self.precision}, expected one of {', '.join(PRECISIONS)}."
-            )
+        check_precision(self.precision)
+        check_minutes(self.checkpoint_minutes)
         outputs = {
             "--prediction-output-path": self.prediction_output_path,
             "--gff3-out": self.gff3_out,
@@ -154,11 +157,16 @@ class PredictRequest:
                     )
 
     @property
-    def output_folder(self) -> Path:
-        """Where there is room for what is written."""
+    def output(self) -> Path:
+        """What is written, or what is written first."""
         path = self.prediction_output_path or self.gff3_out
         assert path is not None
-        return path.parent
+        return path
+
+    @property
+    def journal_path(self) -> Path:
+        """Where the rows stand that are predicted, until all are."""
+        return self.output.with_name(self.output.name + JOURNAL)
 
     @property
     def genome_length(self) -> int:

@@ -53,8 +53,10 @@ class Source(ABC):
         return len(self.shifts)
 
     @abstractmethod
-    def read(self) -> Iterator[Windows]:
-        """All rows in order, a few at a time, as the network sees them, without labels.
+    def read(self, first: int = 0) -> Iterator[Windows]:
+        """All rows in order, from `first` on, a few at a time, as the network sees them.
+
+        Labels are not read.
 
         Coverage is as in the file: not normalised.
 
@@ -118,8 +120,8 @@ class DataFileSource(Source):
         self.shifts = file.shifts
         self.bases = int(np.abs(file.start_ends[:, 0] - file.start_ends[:, 1]).sum())
 
-    def read(self) -> Iterator[Windows]:
-        for start in range(0, self.n_rows, _ROWS_AT_ONCE):
+    def read(self, first: int = 0) -> Iterator[Windows]:
+        for start in range(first, self.n_rows, _ROWS_AT_ONCE):
             yield self._file.read(range(start, min(start + _ROWS_AT_ONCE, self.n_rows)))
 
     def check_whole(self) -> None:
@@ -147,14 +149,22 @@ class FastaSource(Source):
         self.shifts[firsts_on_minus] = [-n % length for n in fasta.lengths.values()]
         self.bases = 2 * sum(fasta.lengths.values())
 
-    def read(self) -> Iterator[Windows]:
-        for name in self._fasta.lengths:
+    def read(self, first: int = 0) -> Iterator[Windows]:
+        skip = first
+        for name, n in self._fasta.lengths.items():
+            if skip >= (count := count_rows(n, self.length)):
+                skip -= count
+                continue
             for rows in rows_of(self._fasta.read(name), None, self.length):
+                if skip >= len(rows.start_ends):
+                    skip -= len(rows.start_ends)
+                    continue
                 x = to_datasets(rows)["X"]
                 for row, shift in enumerate(row_shifts(rows.start_ends, self.length)):
                     if shift:
                         x[row] = np.roll(x[row], shift, axis=0)
-                yield Windows(x)
+                yield Windows(x[skip:])
+                skip = 0
 
     def check_whole(self) -> None:
         """Sequences of a FASTA file are whole."""

@@ -45,6 +45,10 @@ class Overlap:
         if last % self.offset:
             yield last
 
+    def first_over(self, row: int) -> int:
+        """Number of the first window of a range that reaches into a row, or lies behind it."""
+        return (row - 1) * self.length // self.offset + 1 if row else 0
+
     def count(self, n_rows: int) -> int:
         """Number of windows of a range of so many rows."""
         last = (n_rows - 1) * self.length

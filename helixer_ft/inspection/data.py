@@ -12,54 +12,32 @@ import numpy as np
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_h5 import Track, prefixes, read_tracks
 from helixer_ft.formats.data_h5 import WHAT
-from helixer_ft.formats.hdf5 import find
-from helixer_ft.metrics import GENIC_CLASSES
+from helixer_ft.formats.hdf5 import attribute, find
+from helixer_ft.metrics import ClassBases
 from helixer_ft.progress import Progress
 
 _AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class Labels:
+class Labels(ClassBases):
     """The labels of a data file, both strands, padding left out.
 
     Attributes
     ----------
     bases, valid_bases
-        (4,) bases per genic class: all, and those that are not masked.
+        See `ClassBases`.
     annotated, usable
         Windows of annotated sequences, and those of them with at least one valid base: the ones
         that training and validation use.
     """
 
-    bases: np.ndarray
-    valid_bases: np.ndarray
     annotated: int
     usable: int
 
-    @property
-    def masked_share(self) -> float:
-        """Share of the bases that is masked."""
-        return 1 - float(self.valid_bases.sum() / max(1, self.bases.sum()))
-
-    @property
-    def fractions(self) -> np.ndarray:
-        """(4,) share of each genic class among all bases."""
-        return self.bases / max(1, self.bases.sum())
-
-    @property
-    def valid_fractions(self) -> np.ndarray:
-        """(4,) share of each genic class among the valid bases."""
-        return self.valid_bases / max(1, self.valid_bases.sum())
-
     def as_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
-        return {
-            "bases": int(self.bases.sum()),
-            "valid_bases": int(self.valid_bases.sum()),
-            "masked_share": self.masked_share,
-            "fractions_all": dict(zip(GENIC_CLASSES, self.fractions.tolist(), strict=True)),
-            "fractions_valid": dict(zip(GENIC_CLASSES, self.valid_fractions.tolist(), strict=True)),
+        return self.class_shares() | {
             "annotated_windows": self.annotated,
             "usable_windows": self.usable,
         }
@@ -141,7 +119,9 @@ def inspect_data(file: h5py.File, path: Path, progress: Progress) -> DataContent
         coverage={prefix: read_tracks(file, path, prefix) for prefix in prefixes(file)},
         datasets=tuple(sorted(file["data"].keys())),
         attributes={
-            name: str(value) for name, value in file.attrs.items() if name.startswith("helixer_ft_")
+            name: str(attribute(file, name))
+            for name in map(str, file.attrs)
+            if name.startswith("helixer_ft_")
         },
     )
 
@@ -159,7 +139,9 @@ def _labels(
     ]
     total = np.zeros((2, 4), np.int64)
     starts = range(0, windows, _AT_ONCE)
-    for start in progress.track(f"reading {path.name}", len(starts), starts):
+    task = f"reading {path.name}"
+    chunks = progress.track(task, windows, starts, "windows", lambda i: min(_AT_ONCE, windows - i))
+    for start in chunks:
         labels = classes[start : start + _AT_ONCE] != 0
         valid = weights[start : start + _AT_ONCE] != 0
         total[0] += labels.sum(axis=(0, 1))

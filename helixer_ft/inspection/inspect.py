@@ -39,7 +39,10 @@ def inspect(path: Path, progress: Progress | None = None) -> Content:
         is_model = "model_config" in file.attrs or find(file, "model_weights") is not None
         if not is_model and isinstance(find(file, "data/X"), h5py.Dataset):
             return inspect_data(file, path, progress or Progress())
-        found = [*sorted(file.keys()), *(f"attribute {name}" for name in sorted(file.attrs))]
+        found = [
+            *sorted(map(str, file.keys())),
+            *(f"attribute {name}" for name in sorted(map(str, file.attrs))),
+        ]
     if is_model:
         return inspect_model(path)
     shown = ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.hdf5 import find
+from helixer_ft.formats.hdf5 import attribute, find
 from helixer_ft.formats.predictions_h5 import DATASETS
 from helixer_ft.network.config_reader import parse_config
 
@@ -75,7 +75,9 @@ def inspect_predictions(file: h5py.File, path: Path) -> PredictionsContent:
         shapes={name: found.shape for name, found in there.items()},
         dtypes={name: str(found.dtype) for name, found in there.items()},
         model_summary=_summary(file, path),
-        attributes={name: _text(value) for name, value in file.attrs.items() if name != _CONFIG},
+        attributes={
+            _text(name): _text(attribute(file, name)) for name in file.attrs if name != _CONFIG
+        },
     )
 
 
@@ -83,8 +85,8 @@ def _summary(file: h5py.File, path: Path) -> str:
     if _CONFIG not in file.attrs:
         return ""
     try:
-        return parse_config(json.loads(_text(file.attrs[_CONFIG])), str(path)).summary()
-    except (ValueError, InputError):
+        return parse_config(json.loads(_text(attribute(file, _CONFIG))), str(path)).summary()
+    except (ValueError, RecursionError, InputError):
         return ""
 
 

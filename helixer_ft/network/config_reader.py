@@ -87,7 +87,9 @@ def parse_config(config: Mapping[str, Any], source: str) -> Architecture:
     """
     try:
         return _Parser(config, source).architecture()
-    except (KeyError, TypeError, IndexError, ValueError, AttributeError, RecursionError) as error:
+    except (
+        LookupError, TypeError, ArithmeticError, ValueError, AttributeError, RecursionError
+    ) as error:  # fmt: skip
         raise InputError(
             f"{source}: its 'model_config' is not that of a Helixer network "
             f"({type(error).__name__}: {error}). Expected a file written by HybridModel.py, a "
@@ -147,6 +149,8 @@ class _Parser:
             class_name, name = str(layer["class_name"]), prefix + str(layer["name"])
             if name in self.nodes:
                 self.fail(f"two layers are named '{name}'")
+            if not isinstance(layer["inbound_nodes"], list):
+                self.fail(f"layer '{name}' has the inputs {layer['inbound_nodes']!r}")
             self._refuse_unknown(class_name, name, layer["config"])
             if class_name == "Functional":
                 if prefix:

@@ -89,17 +89,22 @@ def load_model(path: Path) -> TrainedModel:
     InputError
         See `read_model_file`, `parse_config`, `weights_by_layer` and `CoverageInput.from_json`.
     """
-    file = read_model_file(path)
-    architecture = parse_config(file.config, str(path))
+    return model_of(read_model_file(path))
+
+
+def model_of(file: ModelFile) -> TrainedModel:
+    """What the content of a file means; see `load_model`."""
+    source = str(file.path)
+    architecture = parse_config(file.config, source)
     model = TrainedModel(
         architecture=architecture,
-        weights=weights_by_layer(architecture, file.weights, str(path)),
+        weights=weights_by_layer(architecture, file.weights, source),
         file=file,
     )
     if ATTRIBUTE not in file.provenance:
         return model
-    coverage = CoverageInput.from_json(file.provenance[ATTRIBUTE], str(path))
-    return model.with_coverage(coverage, str(path))
+    coverage = CoverageInput.from_json(file.provenance[ATTRIBUTE], source)
+    return model.with_coverage(coverage, source)
 
 
 def new_model(architecture: Architecture, seed: int) -> TrainedModel:

@@ -3,14 +3,16 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
-import pysam
 
 from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.preparation.packed_text import MAX_LINE, PackedText, open_text
+from helixer_ft.progress import Progress
 
 WHAT = "a genome in FASTA, plain or gzip"
 MAX_NAME = 50
@@ -86,7 +88,9 @@ class Fasta:
         self.close()
 
 
-def open_fasta(path: Path, *, scratch: Path | None = None) -> Fasta:
+def open_fasta(
+    path: Path, *, scratch: Path | None = None, progress: Progress | None = None
+) -> Fasta:
     """Read a FASTA file once, check it, and keep its bases on disk.
 
     Parameters
@@ -96,6 +100,8 @@ def open_fasta(path: Path, *, scratch: Path | None = None) -> Fasta:
         header up to the first blank.
     scratch
         Existing folder on whose file system the bases are kept; None: that of temporary files.
+    progress
+        Told of the bases.
 
     Raises
     ------
@@ -105,14 +111,12 @@ def open_fasta(path: Path, *, scratch: Path | None = None) -> Fasta:
     HelixerFtError
         No disk space.
     """
-    _check_file(path)
+    progress = progress or Progress()
     store: BinaryIO | None = None
-    lengths: dict[str, int] = {}
     try:
         store = tempfile.TemporaryFile(dir=scratch, prefix=".helixer-ft-")  # noqa: SIM115
-        for name, sequence in _records(path):
-            _check_name(path, name, len(lengths) + 1, lengths)
-            lengths[name] = store.write(_checked(path, name, sequence))
+        with open_text(path, WHAT) as text:
+            lengths = _Parser(path, store).parse(_blocks(text, path, progress))
         store.flush()
     except OSError as error:
         if store is not None:
@@ -125,67 +129,126 @@ def open_fasta(path: Path, *, scratch: Path | None = None) -> Fasta:
         if store is not None:
             store.close()
         raise
-    if not lengths:
-        store.close()
-        raise InputError(f"{path}: holds no sequence, expected {WHAT}.")
     return Fasta(path, store, lengths)
 
 
-def _records(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (name, bases as in the file); what pysam finds broken becomes an `InputError`."""
-    verbosity = pysam.set_verbosity(0)  # htslib would write to standard error
+def _blocks(text: PackedText, path: Path, progress: Progress) -> Iterator[bytes]:
+    """The blocks of a file, with progress by its bytes as they lie on disk."""
+    progress.start(f"reading {path.name}", text.size, "bytes")
+    done = 0
     try:
-        with pysam.FastxFile(str(path), persist=False) as file:
-            for record in file:
-                if record.quality is not None:
-                    raise InputError(
-                        f"{path}: sequence '{record.name}' has a line that begins with '+', as "
-                        f"reads in FASTQ have; expected {WHAT}."
-                    )
-                yield record.name or "", record.sequence or ""
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: holds bytes that are no text (0x{error.object[error.start]:02x}), "
-            f"expected {WHAT}."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: is damaged or truncated, expected {WHAT}. Copy it again or make it anew."
-        ) from error
+        for block in text.blocks():
+            yield block
+            progress.advance(text.position - done)
+            done = text.position
     finally:
-        pysam.set_verbosity(verbosity)
+        progress.finish()
 
 
-def _check_file(path: Path) -> None:
-    """Refuse what is no readable file, and what does not begin as FASTA does."""
-    try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder, expected {WHAT}.")
-        if not path.exists():
-            raise InputError(f"{path}: no such file, expected {WHAT}.")
-        if not path.is_file():
-            raise InputError(f"{path}: is not a regular file (a pipe?), expected {WHAT}.")
-        if path.stat().st_size == 0:
-            raise InputError(f"{path}: is empty, expected {WHAT}.")
-        verbosity = pysam.set_verbosity(0)
+class _Parser:
+    """Takes a FASTA file apart, block by block; bases go to `store` as they come."""
+
+    def __init__(self, path: Path, store: BinaryIO) -> None:
+        self.path = path
+        self.lengths: dict[str, int] = {}
+        self._store = store
+        self._name = ""
+        self._wrong = np.zeros(256, np.int64)
+        """Letters of the present sequence that are no bases: how often each is there."""
+        self._first_wrong = -1
+
+    def parse(self, blocks: Iterator[bytes]) -> dict[str, int]:
+        """Return sequence name -> bp; see `open_fasta`."""
+        begun = self._begin(next(blocks, b""))
+        line_starts = True
+        for block in chain([b""], blocks):
+            part = begun + block
+            begun = b""
+            while part:
+                if line_starts and part[:1] == b">":
+                    header, line_end, part = part.partition(b"\n")
+                    if not line_end:
+                        begun = header
+                        break
+                    self._header(header)
+                    continue
+                at = part.find(b"\n>")
+                sequence, part = (part, b"") if at < 0 else (part[: at + 1], part[at + 1 :])
+                self._sequence(sequence, line_starts)
+                line_starts = sequence.endswith(b"\n")
+            if len(begun) > MAX_LINE:
+                raise InputError(
+                    f"{self.path}: a line that begins with '>' is longer than {MAX_LINE:,} bytes, "
+                    f"expected {WHAT}."
+                )
+        if begun:
+            self._header(begun)
+        self._end()
+        return self.lengths
+
+    def _begin(self, block: bytes) -> bytes:
+        """Refuse what does not begin as FASTA does."""
+        text = block.removeprefix(b"\xef\xbb\xbf").lstrip()
+        if not text:
+            raise InputError(f"{self.path}: is empty, expected {WHAT}.")
+        if text[:1] != b">":
+            shown = text.split(b"\n", 1)[0][:30].decode("ascii", errors="replace")
+            raise InputError(
+                f"{self.path}: begins with '{shown}', expected {WHAT}: a line that begins with '>'."
+            )
+        return text
+
+    def _header(self, line: bytes) -> None:
+        if self.lengths:
+            self._end()
+        # the name is right behind '>'
+        words = line[1:].split(maxsplit=1) if not line[1:2].isspace() else []
         try:
-            with pysam.BGZFile(str(path), "rb", None) as file:  # reads plain and gzip files as well
-                head = file.read(2**16)
-        finally:
-            pysam.set_verbosity(verbosity)
-    except OSError as error:
+            name = words[0].decode() if words else ""
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{self.path}: holds bytes that are no text (0x{error.object[error.start]:02x}), "
+                f"expected {WHAT}."
+            ) from error
+        _check_name(self.path, name, len(self.lengths) + 1, self.lengths)
+        self._name = name
+        self.lengths[name] = 0
+
+    def _sequence(self, text: bytes, line_starts: bool) -> None:
+        """Keep bases of the present sequence."""
+        if b"+" in text and (b"\n+" in text or (line_starts and text[:1] == b"+")):
+            raise InputError(
+                f"{self.path}: sequence '{self._name}' has a line that begins with '+', as reads "
+                f"in FASTQ have; expected {WHAT}."
+            )
+        bases = text.translate(_UPPER, b"\r\n")
+        first = bases.find(_INVALID)
+        if first >= 0:
+            if self._first_wrong < 0:
+                self._first_wrong = self.lengths[self._name] + first
+            codes = np.frombuffer(text.translate(None, b"\r\n"), np.uint8)
+            wrong = codes[np.frombuffer(bases, np.uint8) == _INVALID]
+            self._wrong += np.bincount(wrong, minlength=256)
+        self._store.write(bases)
+        self.lengths[self._name] += len(bases)
+
+    def _end(self) -> None:
+        """Refuse a sequence without bases, or with letters that are none."""
+        name = self._name
+        if not self.lengths[name]:
+            raise InputError(f"{self.path}: sequence '{name}' is empty, expected bases. Remove it.")
+        if self._first_wrong < 0:
+            return
+        kinds = bytes(np.flatnonzero(self._wrong).tolist())
+        shown = " ".join(repr(chr(letter)) for letter in kinds[:6])
+        guess = ""
+        if any(letter in kinds.upper() for letter in _PROTEIN_ONLY):
+            guess = " Is this protein sequence? The genome is needed."
         raise InputError(
-            f"{path}: cannot be read ({error.strerror or 'damaged?'}), expected {WHAT}."
-        ) from error
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not text and len(head) < 2**16:
-        raise InputError(f"{path}: is empty, expected {WHAT}.")
-    if b"\0" in head:
-        raise InputError(f"{path}: is a binary file, expected {WHAT}.")
-    if text[:1] != b">":
-        shown = text.split(b"\n", 1)[0][:30].decode("ascii", errors="replace")
-        raise InputError(
-            f"{path}: begins with '{shown}', expected {WHAT}: a line that begins with '>'."
+            f"{self.path}: sequence '{name}' has {self._wrong.sum():,} letters that are no bases "
+            f"({shown}; the first at position {self._first_wrong + 1:,}), expected A, C, G, T, N "
+            "or another letter of the IUPAC code for bases."
+            f"{guess or ' Remove them or replace them by N.'}"
         )
 
 
@@ -205,32 +268,3 @@ def _check_name(path: Path, name: str, number: int, seen: dict[str, int]) -> Non
             f"{path}: the sequence name '{name}' has {len(name.encode())} bytes, but Helixer's "
             f"files hold {MAX_NAME}. Shorten it, in the FASTA and in the annotation."
         )
-
-
-def _checked(path: Path, name: str, sequence: str) -> bytes:
-    """The bases in upper case.
-
-    Raises
-    ------
-    InputError
-        No bases, or letters that are none.
-    """
-    if not sequence:
-        raise InputError(f"{path}: sequence '{name}' is empty, expected bases. Remove it.")
-    raw = sequence.encode()
-    bases = raw.translate(_UPPER)
-    first = bases.find(_INVALID)
-    if first < 0:
-        return bases
-    letters = np.frombuffer(raw, np.uint8)
-    wrong = letters[np.frombuffer(bases, np.uint8) == _INVALID]
-    kinds = bytes(np.unique(wrong))
-    shown = " ".join(repr(chr(letter)) for letter in kinds[:6])
-    guess = ""
-    if any(letter in kinds.upper() for letter in _PROTEIN_ONLY):
-        guess = " Is this protein sequence? The genome is needed."
-    raise InputError(
-        f"{path}: sequence '{name}' has {len(wrong):,} letters that are no bases ({shown}; the "
-        f"first at position {first + 1:,}), expected A, C, G, T, N or another letter of the "
-        f"IUPAC code for bases.{guess or ' Remove them or replace them by N.'}"
-    )

@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -22,6 +23,9 @@ _NEVER_TRANSCRIPTS = {"protein", "polypeptide"}
 
 MASKED = "genes masked: "
 """What a notice begins with that speaks of genes that get no labels."""
+
+_MAX_ANCESTORS = 1000
+"""Of a feature; those of real files have two or three, or some dozens."""
 
 _PREFIX = re.compile(r"(?:gene|transcript|mrna|rna)[:-]", re.IGNORECASE)
 
@@ -179,24 +183,32 @@ class _Builder:
     def _owners(self, feature: Feature) -> list[Feature]:
         """Return the nearest genes above a feature."""
         found: dict[str, Feature] = {}
-        open_ends: list[tuple[str, tuple[str, ...]]] = [
-            (parent, (feature.id,)) for parent in feature.parents
-        ]
+        below = dict.fromkeys(feature.parents, feature.id)
+        """Ancestor -> one of those that name it as their parent."""
+        open_ends = list(below)
         while open_ends:
-            name, below = open_ends.pop()
-            if name in below:
+            name = open_ends.pop()
+            if name == feature.id:
                 raise InputError(
                     f"{self.path}, line {feature.line}: {feature.id!r} is its own ancestor "
-                    f"({' < '.join([*below, name])}). Correct the Parent attributes."
+                    f"({_circle(name, below)}). Correct the Parent attributes."
                 )
             above = self.records.features.get(name)
             if above is None:
-                if len(below) == 1:
+                if name in feature.parents:
                     self.notices.add(_UNKNOWN_PARENT, name)
             elif above.is_gene:
                 found[name] = above
             else:
-                open_ends += [(parent, (*below, name)) for parent in above.parents]
+                new = [parent for parent in above.parents if parent not in below]
+                below |= dict.fromkeys(new, name)
+                open_ends += new
+            if len(below) > _MAX_ANCESTORS:
+                raise InputError(
+                    f"{self.path}, line {feature.line}: {feature.id!r} has more than "
+                    f"{_MAX_ANCESTORS} ancestors, expected a gene and perhaps what is between. "
+                    "Correct the Parent attributes."
+                )
         return list(found.values())
 
     def _gene(self, line: Feature, members: list[Feature]) -> list[Gene]:
@@ -308,6 +320,14 @@ _PROBLEMS = {
 }
 
 
+def _circle(name: str, below: Mapping[str, str]) -> str:
+    """Say which features are each the parent of the one before, from `name` back to it."""
+    names = [name, below[name]]
+    while names[-1] != name:
+        names.append(below[names[-1]])
+    return " < ".join(reversed(names))
+
+
 def _within(gene: Gene, length: int) -> Iterable[Gene]:
     """Cut a gene at the origin of a circular sequence; the parts are not trusted."""
     if gene.end <= length:
@@ -331,8 +351,9 @@ def _within(gene: Gene, length: int) -> Iterable[Gene]:
 
 def _cds_outside_exons(transcript: Transcript) -> bool:
     exons = _merged(transcript.exons)
+    starts = [start for start, _ in exons]
     return not all(
-        any(start <= first and last <= end for start, end in exons)
+        (at := bisect_right(starts, first)) and last <= exons[at - 1][1]
         for first, last, _ in transcript.cds
     )
 

@@ -131,11 +131,7 @@ def open_genome(
         Files that cannot be used; nothing left after `--exclude`; no coding gene, or none of the
         trusted ones.
     """
-    progress.start(f"reading {sample.fasta.name}", 1)
-    try:
-        fasta = stack.enter_context(open_fasta(sample.fasta, scratch=scratch))
-    finally:
-        progress.finish()
+    fasta = stack.enter_context(open_fasta(sample.fasta, scratch=scratch, progress=progress))
     lengths = {name: n for name, n in fasta.lengths.items() if name not in request.exclude}
     if not lengths:
         raise InputError(f"{sample.fasta}: --exclude leaves no sequence, expected some.")
@@ -183,7 +179,7 @@ def survey(
     pool
         Does the work.
     progress
-        A step per sequence.
+        Told of the bases.
     """
     by_sequence: dict[str, list[Piece]] = {}
     for piece in pieces:
@@ -195,7 +191,9 @@ def survey(
 
     results = ahead(pool, work, by_sequence, size=_size(genome), budget=_BASES_AT_ONCE)
     task = f"labelling {genome.sample.species}"
-    return Survey(by_sequence, dict(progress.track(task, len(by_sequence), results)))
+    total = sum(map(genome.lengths.__getitem__, by_sequence))
+    found = progress.track(task, total, results, "bases", lambda item: genome.lengths[item[0]])
+    return Survey(by_sequence, dict(found))
 
 
 def _size(genome: Genome) -> Callable[[str], int]:

@@ -5,16 +5,13 @@ stops at letters beyond ASCII, reads a coordinate "x" as 0 and names no line in 
 gffutils builds a database first.
 """
 
-import gzip
-import os
 import re
-import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
 from urllib.parse import unquote
 
 from helixer_ft.errors import InputError
@@ -26,7 +23,10 @@ from helixer_ft.preparation.gene_models import (
     TrustedIds,
     build_genes,
 )
+from helixer_ft.preparation.packed_text import PackedText, open_text
 from helixer_ft.progress import Progress
+
+WHAT = "gene models in GFF3, plain or gzip"
 
 _EXONS = {"exon", "pseudogenic_exon", "coding_exon"}
 _CDS = {"cds"}
@@ -47,10 +47,8 @@ _CIRCULAR = re.compile(r"(?:^|;)\s*Is_circular=true", re.IGNORECASE)
 _GTF = re.compile(r'\s*[\w.-]+ +"')
 
 _PHASES = {"0": 0, "1": 1, "2": 2, ".": UNKNOWN_PHASE}
-_GZIP, _OTHERS = (
-    b"\x1f\x8b",
-    {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK": "zip", b"\x28\xb5": "zstd"},
-)
+_MAX_DIGITS = 18
+"""Of a coordinate: any that is longer lies behind every sequence's end."""
 _LINES_PER_STEP = 2**15
 
 
@@ -165,48 +163,23 @@ class _Reader:
 
     def _lines(self, progress: Progress) -> Iterator[str]:
         """Yield lines that are not empty, without their ends."""
-        try:
-            with open(self.path, "rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(0)
-                progress.start(f"reading {self.path.name}", size)
-                try:
-                    yield from self._texts(file, progress)
-                finally:
-                    progress.finish()
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InputError(
-                f"{self.path}: is damaged or cut short ({error}). Download or copy it again."
-            ) from error
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: cannot be read ({error.strerror or error}). Check the path."
-            ) from error
+        with open_text(self.path, WHAT) as file:
+            progress.start(f"reading {self.path.name}", file.size, "bytes")
+            try:
+                yield from self._texts(file, progress)
+            finally:
+                progress.finish()
 
-    def _texts(self, file: BinaryIO, progress: Progress) -> Iterator[str]:
+    def _texts(self, file: PackedText, progress: Progress) -> Iterator[str]:
         done = 0
-        for raw in self._unpacked(file):
+        for raw in file.lines():
             self.line += 1
             if self.line % _LINES_PER_STEP == 0:
-                progress.advance(file.tell() - done)
-                done = file.tell()
-            text = raw.decode("utf-8-sig" if self.line == 1 else "utf-8", "replace").rstrip("\r\n")
-            if "\0" in text:
-                self._fail("holds a zero byte, expected text. Give a GFF3 file.")
+                progress.advance(file.position - done)
+                done = file.position
+            text = raw.decode("utf-8-sig" if self.line == 1 else "utf-8", "replace").rstrip("\r")
             if text and not text.isspace():
                 yield text
-
-    def _unpacked(self, file: BinaryIO) -> Iterator[bytes]:
-        magic = file.read(6)
-        file.seek(0)
-        for start, name in _OTHERS.items():
-            if magic.startswith(start):
-                raise InputError(
-                    f"{self.path}: is packed with {name}, expected plain text or gzip. Unpack it."
-                )
-        if magic.startswith(_GZIP):
-            return iter(gzip.GzipFile(fileobj=file))
-        return iter(file)
 
     def _feature(self, text: str) -> None:
         columns = text.split("\t")
@@ -216,8 +189,10 @@ class _Reader:
                 "Give a GFF3 file, complete and not edited by a spreadsheet or word processor."
             )
         seqid, _, kind, first, last, _, strand, phase, attributes = columns
-        if not (first.isdecimal() and last.isdecimal()):
-            self._fail(f"has start {first!r} and end {last!r}, expected whole numbers from 1 on.")
+        if not (_is_coordinate(first) and _is_coordinate(last)):
+            self._fail(
+                f"has start {first[:30]!r} and end {last[:30]!r}, expected whole numbers from 1 on."
+            )
         start, end = int(first) - 1, int(last)
         if not 0 <= start < end:
             self._fail(
@@ -323,7 +298,7 @@ class _Reader:
     def _compare_length(self, text: str) -> None:
         """Count the sequences whose length in the annotation is not that in the genome."""
         words = text.split()
-        if len(words) == 4 and words[3].isdecimal():
+        if len(words) == 4 and _is_coordinate(words[3]):
             name = unquote(words[1])
             if name in self.lengths and name not in self.exclude:
                 stated, length = int(words[3]), self.lengths[name]
@@ -335,6 +310,10 @@ class _Reader:
 
     def _fail(self, what: str) -> NoReturn:
         raise InputError(f"{self.path}, line {self.line}: {what}")
+
+
+def _is_coordinate(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _MAX_DIGITS
 
 
 def _decoded(value: str) -> str:

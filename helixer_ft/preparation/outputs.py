@@ -119,4 +119,4 @@ def read_gene_list(path: Path) -> frozenset[str]:
 
 
 def _cell(text: str) -> str:
-    return text.replace("\t", " ").replace("\n", " ")
+    return "".join(letter if letter.isprintable() else " " for letter in text)

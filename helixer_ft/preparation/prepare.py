@@ -274,19 +274,24 @@ def _write(
             _write_data(plan, folder, request, pool, progress)
             if plan.survey is not None:
                 path = folder / masked_file(plan.genome.sample.species)
-                atomic.write_text(path, masked_table(plan.genome, plan.survey))
+                _write_text(path, masked_table(plan.genome, plan.survey))
         splits = [
             (plan.genome, plan.survey, plan.split)
             for plan in plans
             if plan.survey is not None and plan.split is not None
         ]
         if splits:
-            atomic.write_text(folder / SPLIT_FILE, split_table(splits))
+            _write_text(folder / SPLIT_FILE, split_table(splits))
         names = [path.name for path in folder.iterdir()] + [REPORT_FILE]
         report = replace(preparation, files=[Path(name) for name in sorted(names)]).as_dict()
         del report["seconds"], report["dry_run"]
-        atomic.write_text(folder / REPORT_FILE, json.dumps(report, indent=2) + "\n")
+        _write_text(folder / REPORT_FILE, json.dumps(report, indent=2) + "\n")
     return names
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Within a staging folder, whose own errors name the folder that it becomes."""
+    path.write_text(text, encoding="utf-8")
 
 
 def _write_data(
@@ -316,7 +321,7 @@ def _write_data(
             for name, count in counts.items()
             if count
         }
-        progress.start(f"writing {species}", sum(counts.values()))
+        progress.start(f"writing {species}", sum(counts.values()), "windows")
         try:
             rows = _rows(plan, request, pool)
             threads = request.threads or default_threads()

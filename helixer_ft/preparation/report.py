@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from helixer_ft.metrics import GENIC_CLASSES
+from helixer_ft.metrics import ClassBases
 from helixer_ft.preparation.annotation import Notice
 from helixer_ft.preparation.samples import Sample
 from helixer_ft.preparation.split import Split
@@ -15,35 +15,18 @@ from helixer_ft.preparation.survey import GeneRecord, MaskedTotal
 
 
 @dataclass(frozen=True)
-class Content:
+class Content(ClassBases):
     """Bases and genes of a species, or of a set.
 
     Attributes
     ----------
     bases, valid_bases
-        (4,) bases of both strands per genic class: all, and those that are not masked.
+        See `ClassBases`; of both strands.
     genes
         Coding genes.
     """
 
-    bases: np.ndarray
-    valid_bases: np.ndarray
     genes: tuple[GeneRecord, ...]
-
-    @property
-    def masked_share(self) -> float:
-        """Share of the bases that is masked."""
-        return 1 - float(self.valid_bases.sum() / max(1, self.bases.sum()))
-
-    @property
-    def fractions(self) -> np.ndarray:
-        """(4,) share of each genic class among all bases."""
-        return self.bases / max(1, self.bases.sum())
-
-    @property
-    def valid_fractions(self) -> np.ndarray:
-        """(4,) share of each genic class among the valid bases."""
-        return self.valid_bases / max(1, self.valid_bases.sum())
 
     @property
     def usable_genes(self) -> int:
@@ -55,11 +38,7 @@ class Content:
         return {
             "genes": len(self.genes),
             "usable_genes": self.usable_genes,
-            "bases": int(self.bases.sum()),
-            "valid_bases": int(self.valid_bases.sum()),
-            "masked_share": self.masked_share,
-            "fractions_all": _by_class(self.fractions),
-            "fractions_valid": _by_class(self.valid_fractions),
+            **self.class_shares(),
         }
 
 
@@ -244,7 +223,3 @@ def joined(parts: Iterable[Content]) -> Content:
         valid_bases=sum((part.valid_bases for part in parts), np.zeros(4, np.int64)),
         genes=tuple(gene for part in parts for gene in part.genes),
     )
-
-
-def _by_class(values: np.ndarray) -> dict[str, float]:
-    return dict(zip(GENIC_CLASSES, values.tolist(), strict=True))

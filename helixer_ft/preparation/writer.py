@@ -1,16 +1,14 @@
 """Writing one data file row by row: rows are compressed anywhere, and appended in order."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 
 import h5py
 import numpy as np
 
-from helixer_ft.formats.hdf5 import GZIP_LEVEL, compressed_chunk, disk_errors
+from helixer_ft.formats.hdf5 import GZIP_LEVEL, RowWriter, compressed_chunk
 from helixer_ft.preparation.windows import Rows, to_datasets
 
 _FEATURES = {"X": 4}
@@ -63,11 +61,8 @@ def pack(rows: Rows) -> PackedRows:
     return PackedRows(chunks, values)
 
 
-class DataWriter:
-    """Writes one data file of Helixer's form: one chunk per row, gzip.
-
-    A context manager. The path is one that may be left half-written if the block fails (in a
-    staging folder): nothing is renamed here.
+class DataWriter(RowWriter):
+    """Writes one data file of Helixer's form: one chunk per row, gzip. See `RowWriter`.
 
     Parameters
     ----------
@@ -92,15 +87,12 @@ class DataWriter:
         labels: bool,
         provenance: Mapping[str, str] | None = None,
     ) -> None:
+        super().__init__(path, n_rows, Path(path.name))  # the folder is the staging one
         self.path = path
-        self._shown = Path(path.name)  # the folder is the staging one
-        self.n_rows = n_rows
-        self._done = 0
         self._values: dict[str, list[np.ndarray]] = {
             name: [] for name in (_ROW_DTYPES if labels else _UNLABELLED_ROWS)
         }
-        with disk_errors(self._shown):
-            self._file = h5py.File(path, "w")
+        with self._creating():
             self._file.attrs.update(provenance or {})
             group = self._file.create_group("data")
             shapes = {
@@ -129,31 +121,13 @@ class DataWriter:
         }
         for name, parts in self._values.items():
             parts.append({**names, **rows.values}[name])
-        with disk_errors(self._shown):
+        with self._writing():
             for name, (dataset, within) in self._chunks.items():
                 for i, chunk in enumerate(rows.chunks[name], start=self._done):
                     dataset.write_direct_chunk((i, *within), chunk)
         self._done += count
 
-    def __enter__(self) -> "DataWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            with suppress(OSError, RuntimeError):
-                self._file.close()
-            return
-        assert self._done == self.n_rows, f"{self._done} of {self.n_rows} rows were appended"
-        with disk_errors(self._shown):
-            self._write_values()
-            self._file.close()
-
-    def _write_values(self) -> None:
+    def _finish(self) -> None:
         for name, parts in self._values.items():
             dtype = _ROW_DTYPES[name]
             pair = (2,) if name == "start_ends" else ()

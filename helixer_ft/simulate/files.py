@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from helixer_ft.errors import InputError
-from helixer_ft.formats.atomic import PARTIAL, check_folder, staged_folder, write_bytes
+from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.formats.atomic import PARTIAL, check_folder, staged_folder
 from helixer_ft.preparation.prepare import prepare
 from helixer_ft.preparation.report import SetReport
 from helixer_ft.preparation.request import PrepareRequest, check_length
@@ -92,8 +93,8 @@ def write_species(
     genome = simulate(species, n_sequences, sequence_length, seed)
     with staged_folder(out_dir) as folder:
         fasta, gff3 = folder / GENOME_FILE, folder / GENES_FILE
-        write_bytes(fasta, to_fasta(genome))
-        write_bytes(gff3, to_gff3(genome))
+        fasta.write_bytes(to_fasta(genome))
+        gff3.write_bytes(to_gff3(genome))
         with TemporaryDirectory(dir=folder) as prepared:
             validation, test = held_out(genome)
             request = PrepareRequest(
@@ -103,11 +104,15 @@ def write_species(
                 validation_seqids=validation,
                 test_seqids=test,
             )
-            sets = prepare(request).sets
+            try:
+                sets = prepare(request).sets
+            except HelixerFtError as error:  # a full disk: the staging folder is nobody's business
+                text = str(error).replace(prepared, str(out_dir))
+                raise type(error)(text) from error
             for path in Path(prepared).glob("*.h5"):
                 os.replace(path, folder / path.name)
         if with_model:
-            write_bytes(folder / MODEL_FILE, SOURCE_MODEL.read_bytes())
+            shutil.copyfile(SOURCE_MODEL, folder / MODEL_FILE)
     return sets
 
 

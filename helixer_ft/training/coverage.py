@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_names import DEFAULT_NORMALIZATION, DEFAULT_PREFIX
@@ -74,14 +75,49 @@ def wanted_coverage(request: FineTuneRequest, base: TrainedModel) -> CoverageWan
                 "it was made from."
             )
         return CoverageWanted(prefix or DEFAULT_PREFIX, normalization, None)
+    return coverage_of_model(
+        own,
+        model,
+        prefix,
+        normalization,
+        why="and is scored for comparison",
+        remedy=", or start from the model it was made from",
+    )
+
+
+def coverage_of_model(
+    own: CoverageInput,
+    model: Path,
+    prefix: str | None,
+    normalization: str | None,
+    *,
+    why: str,
+    remedy: str = "",
+) -> CoverageWanted:
+    """The coverage that a model says it takes.
+
+    Parameters
+    ----------
+    own, model
+        What it says, and its path.
+    prefix, normalization
+        What is said of it on the command line; None: nothing.
+    why, remedy
+        For the message: why it must be the same, and what to do instead of saying nothing.
+
+    Raises
+    ------
+    InputError
+        That is something else.
+    """
     for name, given, its in (
         ("--coverage-prefix", prefix, own.prefix),
         ("--coverage-norm", normalization, own.normalization),
     ):
         if given not in (None, its):
             raise InputError(
-                f"{name} is {given}, but {model} was trained with {its}, and is scored for "
-                f"comparison. Leave {name} out, or start from the model it was made from."
+                f"{name} is {given}, but {model} was trained with {its}, {why}. Leave {name} "
+                f"out{remedy}."
             )
     return CoverageWanted(own.prefix, own.normalization, own)
 

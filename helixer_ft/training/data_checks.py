@@ -1,7 +1,6 @@
 """What is in the data before training starts, and what is wrong with it."""
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import NO_CLASS
-from helixer_ft.metrics import GENIC_CLASSES
+from helixer_ft.metrics import GENIC_CLASSES, ClassBases
 from helixer_ft.progress import Progress
 from helixer_ft.training.batch import unpack
 from helixer_ft.training.dataset import Dataset, read_ahead
@@ -23,17 +22,17 @@ _AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class SetSummary:
+class SetSummary(ClassBases):
     """Content of the training, validation or test data.
 
     Attributes
     ----------
+    bases, valid_bases
+        See `ClassBases`; valid are those in steps that are valid throughout.
     name
         "training", "validation" or "test".
     windows
         Subsequences that are used.
-    bases, valid_bases
-        (4,) bases per genic class: all, and those in steps that are valid throughout.
     sequences
         (species, sequence) -> (k, 2) start and end of the k stretches that its windows cover.
     fingerprint
@@ -46,27 +45,10 @@ class SetSummary:
 
     name: str
     windows: int
-    bases: np.ndarray
-    valid_bases: np.ndarray
     sequences: Mapping[tuple[str, str], np.ndarray]
     fingerprint: str
     coverage_fingerprint: str = ""
     silent_tracks: tuple[str, ...] = ()
-
-    @property
-    def masked_share(self) -> float:
-        """Share of bases that neither train nor count in scores (padding aside)."""
-        return 1 - float(self.valid_bases.sum() / max(1, self.bases.sum()))
-
-    @property
-    def valid_fractions(self) -> np.ndarray:
-        """(4,) share of each genic class among the valid bases."""
-        return self.valid_bases / max(1, self.valid_bases.sum())
-
-    @property
-    def fractions(self) -> np.ndarray:
-        """(4,) share of each genic class among all bases."""
-        return self.bases / max(1, self.bases.sum())
 
 
 def find_files(folder: Path, prefix: str) -> list[Path]:
@@ -98,8 +80,8 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
     total = np.zeros((2, len(GENIC_CLASSES)), np.int64)
     digest = hashlib.blake2b(digest_size=16)
     chunks = read_ahead(lambda chunk: chunk, dataset.decoded.fill(_AT_ONCE))
-    n_chunks = math.ceil(dataset.decoded.n / _AT_ONCE)
-    for _, rows in progress.track(f"reading the {name} data", n_chunks, chunks):
+    task, n = f"reading the {name} data", dataset.decoded.n
+    for _, rows in progress.track(task, n, chunks, "windows", lambda chunk: len(chunk[1])):
         labels = unpack(rows[:, 1])
         valid = labels.valid.reshape(len(rows), -1, pool_size).all(axis=-1)
         genic = labels.genic[np.repeat(valid, pool_size, axis=1)]
@@ -131,7 +113,7 @@ def _with_coverage(summary: SetSummary, dataset: Dataset, progress: Progress) ->
     digest = hashlib.blake2b(digest_size=16)
     chunks = read_ahead(lambda chunk: chunk, rows.fill(_AT_ONCE))
     task = f"reading the coverage of the {summary.name} data"
-    for _, values in progress.track(task, math.ceil(rows.n / _AT_ONCE), chunks):
+    for _, values in progress.track(task, rows.n, chunks, "windows", lambda chunk: len(chunk[1])):
         highest = np.maximum(highest, values.max(axis=(0, 1)))
         digest.update(values.tobytes())
     heard = (highest > silence).reshape(2, -1).max(axis=0).tolist()

@@ -11,11 +11,8 @@ from helixer_ft.progress import Progress
 from helixer_ft.training.batch import Batch
 from helixer_ft.training.engine import Engine, engine_class
 from helixer_ft.training.features import Body, feature_dtype
+from helixer_ft.training.memory import largest_batch
 from helixer_ft.training.prepared import PreparedRun
-
-MEMORY_SHARE = 0.8
-"""Share of the memory limit that a suggested batch size may take."""
-MAX_SUGGESTION = 256
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,7 @@ def estimate(prepared: PreparedRun) -> Estimate:
         feature_bytes=feature_bytes,
         memory=max(peak, scoring_peak),
         memory_limit=limit,
-        batch_size=_largest(MEMORY_SHARE * limit - idle, taken, engine.devices),
+        batch_size=largest_batch(limit, idle, taken, engine.devices),
     )
 
 
@@ -130,10 +127,3 @@ def _seconds(run: Callable[[], object]) -> float:
     started = time.monotonic()
     run()
     return time.monotonic() - started
-
-
-def _largest(room: float, taken: float, devices: int) -> int:
-    """Subsequences for which there is room on all devices together."""
-    if taken <= 0:  # too little to be seen
-        return MAX_SUGGESTION
-    return max(0, min(MAX_SUGGESTION, int(room / taken) * devices))

@@ -22,7 +22,8 @@ from helixer_ft.progress import Progress, duration_text, size_text
 from helixer_ft.training.batch import Batch
 from helixer_ft.training.cache_folder import CacheFolder, Room
 from helixer_ft.training.dataset import Dataset
-from helixer_ft.training.engine import Forward, Read, forward_function
+from helixer_ft.training.engine import Forward, Read, device_memory, forward_function
+from helixer_ft.training.memory import scoring_in_memory
 from helixer_ft.training.row_cache import Compute, RowCache
 from helixer_ft.training.settings import CacheSettings, TrainingSettings
 
@@ -68,7 +69,8 @@ class Body:
             size = self.batch_size
             while size // 2 >= len(part):  # few compiled shapes, and not much more than asked for
                 size //= 2
-            parts.append(self._forward(part.filled(size))[: len(part)])
+            with scoring_in_memory(device_memory(), size, partial(self._forward, part.first(1))):
+                parts.append(self._forward(part.filled(size))[: len(part)])
         return np.concatenate(parts)
 
     def computing(self, read: Read) -> Compute:
@@ -170,11 +172,16 @@ class FeatureCaches:
         timed = 0
         for name, features in missing:
             task = f"evaluating the frozen body: {name} data"
-            n_chunks = math.ceil(features.n / self._batch_size)
             together = self._together[name] if self._processes.count > 1 else None
-            chunks = features.fill(self._batch_size, together)
+            chunks = self._progress.track(
+                task,
+                features.n,
+                features.fill(self._batch_size, together),
+                "windows",
+                lambda chunk: len(chunk[0]),
+            )
             started = time.monotonic()
-            for indices, _ in self._progress.track(task, n_chunks, chunks):
+            for indices, _ in chunks:
                 timed, left = timed + 1, left - len(indices)
                 if timed == 2 and left:  # the first one was compiled too
                     seconds = (time.monotonic() - started) * left / len(indices)

@@ -6,9 +6,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from helixer_ft.backend import versions
-from helixer_ft.errors import Interrupted
+import numpy as np
+
+from helixer_ft.backend import chosen_options, determinism, versions
+from helixer_ft.errors import HelixerFtError, Interrupted
 from helixer_ft.formats.model_h5 import ModelFile, write_model_file
+from helixer_ft.hardware import hardware
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
 from helixer_ft.network.weights import LayerWeights
@@ -16,11 +19,18 @@ from helixer_ft.training.engine import Engine, engine_class
 from helixer_ft.training.features import FeatureCaches
 from helixer_ft.training.history import Check, TrainingProgress
 from helixer_ft.training.loop import Position, train
-from helixer_ft.training.outcome import CoverageComparison, Outcome, compare, outcome_warnings
+from helixer_ft.training.outcome import (
+    Comparison,
+    CoverageComparison,
+    Outcome,
+    compare,
+    outcome_warnings,
+)
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_state import RunState, Training, data_origin, settings_origin
-from helixer_ft.training.scoring import DatasetScore, score_dataset
+from helixer_ft.training.scoring import DatasetScore, predict_windows, score_dataset
+from helixer_ft.training.views import WindowView, choose_windows, view_windows
 
 
 def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
@@ -53,7 +63,7 @@ def _start(prepared: PreparedRun, folder: RunFolder) -> RunState:
     """The state of a run of which nothing is done."""
     request = prepared.request
     if prepared.processes.is_first:
-        folder.create(request.command, request.options())
+        folder.create(request.command, request.options() | chosen_options())
     origin = settings_origin(request, prepared.base.file.sha256)
     origin |= data_origin(prepared.summaries)
     return RunState(folder.state_path, origin, _provenance_of_run(prepared))
@@ -115,6 +125,7 @@ def _run(
         seconds=state.elapsed(),
         versions=versions(),
         resumed_from=resumed_from,
+        views=_views(prepared, tuned.engine, test or validation, progress),
     )
 
 
@@ -198,6 +209,30 @@ def _compare_coverage(
         silenced=silenced,
         checks=(without.checks if without else 0, tuned.checks),
     )
+
+
+def _views(
+    prepared: PreparedRun, engine: Engine, compared: Comparison, progress: TrainingProgress
+) -> tuple[WindowView, ...]:
+    """A few windows as both models have them; `engine`, the tuned one, may be left untouched."""
+    chosen = choose_windows(compared.baseline, compared.tuned)
+    if not chosen:
+        return ()
+    base, on = prepared.base, "test" if prepared.test else "validation"
+    size = prepared.request.settings.val_test_batch_size
+    numbers = np.array(list(chosen.values()))
+    dataset, untouched = (_for(model, prepared).scored[on] for model in (prepared.plan.model, base))
+    try:
+        after = predict_windows(engine, dataset, numbers, size)
+        if base.architecture == engine.architecture:  # nothing is compiled anew
+            engine.set_weights(base.weights)
+        else:
+            engine = _engine(base, None, prepared)
+        before = predict_windows(engine, untouched, numbers, size)
+        return view_windows(chosen, dataset, base.architecture.pool_size, before, after)
+    except HelixerFtError as error:  # the run's result is complete all the same
+        progress.notice(f"no windows can be shown: {error}")
+        return ()
 
 
 def _engine(model: TrainedModel, plan: Plan | None, prepared: PreparedRun) -> Engine:
@@ -387,6 +422,8 @@ def _provenance_of_run(prepared: PreparedRun) -> dict[str, str]:
         "base_model_sha256": base.file.sha256,
         "settings": json.dumps(_settings(prepared)),
         "versions": json.dumps(versions()),
+        "hardware": json.dumps(hardware().to_dict()),
+        "determinism": determinism(),
         "command_line": request.command_line,
     }
     if base.file.provenance:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from helixer_ft.training.batch import Batch
 from helixer_ft.training.dataset import Dataset, batches, read_ahead
 from helixer_ft.training.engine import Engine, EngineState
 from helixer_ft.training.history import Check, TrainingProgress
+from helixer_ft.training.memory import batch_in_memory
 from helixer_ft.training.scoring import DatasetScore, score_dataset
 from helixer_ft.training.settings import TrainingSettings
 
@@ -201,15 +203,29 @@ class _Loop:
 
     def _show(self, n_batches: int) -> None:
         if self.batch < n_batches:
-            self.progress.start(f"epoch {self.epoch}", n_batches)
-            self.progress.advance(self.batch)
+            n, done = len(self.data.training), self.batch * self.settings.batch_size
+            self.progress.start(f"epoch {self.epoch}", n, "windows", done)
 
     def _train_batch(self, batch: Batch) -> None:
-        loss, _ = self.engine.add_gradients(batch, self.batch_size)
+        with batch_in_memory(
+            self.engine.memory,
+            self.batch_size,
+            partial(self.engine.add_gradients, batch.first(1), 1) if self.engine.alone else None,
+            self._smaller_batches,
+        ):
+            loss, _ = self.engine.add_gradients(batch, self.batch_size)
         self.batch += 1
         self._require_finite(loss, "training")
         self.losses.append((batch.n, loss))
-        self.progress.advance(note=f"loss {loss:.4f}")
+        self.progress.advance(batch.n, note=f"loss {loss:.4f}")
+
+    def _smaller_batches(self, fits: int) -> str:
+        parts = math.ceil(self.batch_size / fits)
+        size, before = math.ceil(self.batch_size / parts), self.settings.accumulate
+        return (
+            f"start anew with --batch-size {size} --accumulate {parts * before}, which makes "
+            f"updates of {size * parts * before} subsequences (now {self.batch_size * before})"
+        )
 
     def _check(self) -> bool:
         """Score, tell, count; true when patience is exhausted."""

@@ -1,7 +1,9 @@
 """What a run came to: untouched against tuned model, and what there is to say of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from helixer_ft.metrics import GENIC_CLASSES, MIN_BLOCKS, Interval, paired_bootstrap
 from helixer_ft.network.coverage import CoverageInput
@@ -9,15 +11,32 @@ from helixer_ft.training.dataset import Dataset
 from helixer_ft.training.history import Check, overfitting_began
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.scoring import DatasetScore
+from helixer_ft.training.views import WindowView
+
+GENIC_SHARE_OFF = 1.5
+"""Predicted genic bases over those of the reference, or the inverse, that call for a warning."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Untouched and tuned model on the same data."""
+    """Untouched and tuned model on the same data.
+
+    Attributes
+    ----------
+    baseline, tuned
+        Their scores.
+    intervals
+        Differences in every F1, named as in the scores.
+    """
 
     baseline: DatasetScore
     tuned: DatasetScore
-    interval: Interval
+    intervals: Mapping[str, Interval]
+
+    @property
+    def interval(self) -> Interval:
+        """The difference in genic F1, which decides."""
+        return self.intervals["genic"]
 
 
 @dataclass(frozen=True)
@@ -81,10 +100,12 @@ class Outcome:
     seconds
         The whole run, the parts before interruptions included.
     versions
-        That the result depends on.
+        Of what the result depends on.
     resumed_from
         Epoch and batch after which an interrupted run went on, (0, 0) where nothing was trained
         yet; None: it did not.
+    views
+        A few windows of the data that the verdict is taken on.
     """
 
     prepared: PreparedRun
@@ -98,6 +119,7 @@ class Outcome:
     seconds: float
     versions: dict[str, str] = field(default_factory=dict)
     resumed_from: tuple[int, int] | None = None
+    views: tuple[WindowView, ...] = ()
 
     @property
     def verdict_on(self) -> str:
@@ -117,10 +139,8 @@ class Outcome:
 
 def compare(dataset: Dataset, baseline: DatasetScore, tuned: DatasetScore, seed: int) -> Comparison:
     """Both models on a dataset, with the interval of their difference."""
-    interval = paired_bootstrap(
-        baseline.genic_counts, tuned.genic_counts, dataset.regions, seed=seed
-    )
-    return Comparison(baseline, tuned, interval)
+    intervals = paired_bootstrap(baseline.counts, tuned.counts, dataset.regions, seed=seed)
+    return Comparison(baseline, tuned, intervals)
 
 
 def outcome_warnings(
@@ -133,14 +153,8 @@ def outcome_warnings(
             "the verdict is taken on the validation data, which also chose the checkpoint: it is "
             "optimistic. Give held-out sequences with --test-data."
         )
-    decisive = test or validation
-    if decisive.interval.verdict == "cannot tell":
-        blocks = decisive.interval.blocks
-        result.append(
-            f"only {blocks} genome blocks to score on: too few to tell. Use more sequence."
-            if blocks < MIN_BLOCKS
-            else "the interval of the difference includes 0. Use more sequence to score on."
-        )
+    on, decisive = ("test", test) if test else ("validation", validation)
+    result += _interval_warnings(decisive.interval, on)
     began = overfitting_began(checks[1:])
     if began is not None:
         result.append(
@@ -155,4 +169,42 @@ def outcome_warnings(
         for i, name in enumerate(GENIC_CLASSES)
         if truth[i] and not predicted[i]
     ]
-    return result
+    return result + _share_warnings(decisive.tuned.genic_matrix, on)
+
+
+def _interval_warnings(interval: Interval, on: str) -> list[str]:
+    """Where the interval is too wide for the difference."""
+    if interval.blocks < MIN_BLOCKS:
+        return [
+            f"only {interval.blocks} genome blocks to score on: too few to tell. Use more sequence."
+        ]
+    if interval.verdict == "not better" or interval.width <= abs(interval.difference):
+        return []
+    if interval.verdict == "better":
+        return [
+            f"how large the gain is stays uncertain: its interval ({interval.width:.4f} wide) is "
+            f"wider than the gain itself ({interval.difference:+.4f}). Use more sequence to score "
+            "on."
+        ]
+    return [
+        f"the interval of the difference includes 0. It is wider ({interval.width:.4f}) than the "
+        f"difference itself ({interval.difference:+.4f}): the {on} data are too small to tell, or "
+        "tuning changed little. Use more sequence to score on."
+    ]
+
+
+def _share_warnings(matrix: np.ndarray, on: str) -> list[str]:
+    """Where the tuned model sees far more, or far fewer, genes than there are."""
+    total = max(1, matrix.sum())
+    true, predicted = (float(matrix.sum(axis=axis)[1:].sum() / total) for axis in (1, 0))
+    if true / GENIC_SHARE_OFF <= predicted <= true * GENIC_SHARE_OFF:
+        return []
+    much, remedy = (
+        ("more", "Add intergenic sequence to the training data, or unmask it.")
+        if predicted > true
+        else ("less", "Train longer, or look at what is masked in the training data.")
+    )
+    return [
+        f"the tuned model calls {predicted:.1%} of the {on} bases genic, {much} than the "
+        f"{true:.1%} that are. {remedy}"
+    ]

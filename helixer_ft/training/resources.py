@@ -122,7 +122,7 @@ def _slurm_memory() -> int | None:
     if per_node.isdigit():
         return int(per_node) * _MIB or None
     per_cpu, cpus = (
-        os.environ.get(f"SLURM_{name}", "") for name in ("MEM_PER_CPU", "CPUS_ON_NODE")
+        os.environ.get(name, "") for name in ("SLURM_MEM_PER_CPU", "SLURM_CPUS_ON_NODE")
     )
     if per_cpu.isdigit() and cpus.isdigit():
         return int(per_cpu) * int(cpus) * _MIB or None

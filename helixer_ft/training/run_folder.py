@@ -13,11 +13,12 @@ from helixer_ft.training.history import Check, history_csv
 
 CHECKS, HISTORY, CONFIG = "checks", "history.csv", "config.toml"
 STATE = "state"
+REPORT = "report.html"
 OTHER_MODEL, OTHER_HISTORY = "without_coverage.h5", "without_coverage.csv"
 """Of the head that is trained without coverage, to compare with."""
 
 
-_OF_A_RUN = (HISTORY, CHECKS, OTHER_MODEL, OTHER_HISTORY)
+_OF_A_RUN = (HISTORY, REPORT, CHECKS, OTHER_MODEL, OTHER_HISTORY)
 
 
 class RunFolder:
@@ -60,7 +61,7 @@ class RunFolder:
             self.path.mkdir(exist_ok=True)
             shutil.rmtree(self.path / STATE, ignore_errors=True)
             shutil.rmtree(self.path / CHECKS, ignore_errors=True)
-            for name in (HISTORY, OTHER_HISTORY, OTHER_MODEL):
+            for name in (HISTORY, REPORT, OTHER_HISTORY, OTHER_MODEL):
                 (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise HelixerFtError(
@@ -72,6 +73,11 @@ class RunFolder:
     def write_history(self, checks: Sequence[Check]) -> None:
         """Write `history.csv` anew."""
         atomic.write_text(self.path / HISTORY, history_csv(checks), force=True)
+
+    @property
+    def report_path(self) -> Path:
+        """Where the page about the run is written."""
+        return self.path / REPORT
 
     @property
     def without_coverage_path(self) -> Path:

@@ -1,16 +1,14 @@
 """One process at a time works on a run."""
 
 import contextlib
-import errno
-import fcntl
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.locks import open_locked
 from helixer_ft.progress import Progress
 
 LOCK = "lock"
@@ -38,13 +36,24 @@ def run_lock(folder: Path, progress: Progress) -> Iterator[None]:
     made = not folder.exists()
     try:
         folder.mkdir(exist_ok=True)
-        file = _open_locked(folder / LOCK, progress)
+        file, locked = open_locked(folder / LOCK)
+    except BlockingIOError:
+        raise InputError(
+            f"{folder}: is in use by {_holder(folder / LOCK)}. Wait for its end, or give another "
+            "--save-model-path."
+        ) from None
     except OSError:
         yield
         return
+    if not locked:
+        progress.notice(
+            f"{folder}: the file system has no locks, so nothing keeps a second process from "
+            "working on the same run"
+        )
     try:
-        file.write(f"process {os.getpid()} on {platform.node()}\n")
-        file.flush()
+        with contextlib.suppress(OSError):  # the lock holds on a full disk too
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}\n".encode())
         yield
     finally:
         with contextlib.suppress(OSError):
@@ -54,37 +63,9 @@ def run_lock(folder: Path, progress: Progress) -> Iterator[None]:
         file.close()
 
 
-def _open_locked(path: Path, progress: Progress) -> IO[str]:
-    """The lock file, empty, locked."""
-    while True:
-        file = open(path, "a+")  # noqa: SIM115 - held for the time of the run
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.readline().strip() or "another process"
-            file.close()
-            raise InputError(
-                f"{path.parent}: is in use by {holder}. Wait for its end, or give another "
-                "--save-model-path."
-            ) from None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
-                file.close()
-                raise
-            progress.notice(
-                f"{path.parent}: the file system has no locks, so nothing keeps a second process "
-                "from working on the same run"
-            )
-            return file
-        if _is_at(file, path):
-            file.truncate(0)
-            return file
-        file.close()  # the process before removed it meanwhile
-
-
-def _is_at(file: IO[str], path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+def _holder(path: Path) -> str:
+    """What the other process wrote there."""
+    with contextlib.suppress(OSError):
+        if text := path.read_text(errors="replace").strip():
+            return text
+    return "another process"

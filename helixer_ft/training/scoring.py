@@ -1,6 +1,7 @@
 """Scores of a network on a dataset: confusion counts window by window, and the mean loss."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from helixer_ft.progress import Progress
 from helixer_ft.training.dataset import Dataset, batches, read_ahead
 from helixer_ft.training.engine import Engine
 from helixer_ft.training.loss import GENIC_SHARE
+from helixer_ft.training.memory import scoring_in_memory
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,12 @@ def score_dataset(
     batch_size = min(batch_size, len(dataset))
     counts, entropy = [], np.zeros(len(engine.architecture.outputs))
     steps = read_ahead(engine.reading(dataset.read, batch_size), batches(len(dataset), batch_size))
-    progress.start(task, len(dataset))
+    progress.start(task, len(dataset), "windows")
     try:
         for batch in steps:
-            scored = engine.score(batch, batch_size)
+            one = partial(engine.score, batch.first(1), 1) if engine.alone else None
+            with scoring_in_memory(engine.memory, batch_size, one):
+                scored = engine.score(batch, batch_size)
             counts.append(scored.counts)
             entropy += scored.entropy.sum(axis=0)
             progress.advance(batch.n)
@@ -52,3 +56,16 @@ def score_dataset(
     shares = [GENIC_SHARE, 1 - GENIC_SHARE] if len(entropy) == 2 else [1.0]
     loss = float(entropy @ shares / n_valid) if n_valid else float("nan")
     return DatasetScore(joined, loss)
+
+
+def predict_windows(
+    engine: Engine, dataset: Dataset, numbers: np.ndarray, batch_size: int
+) -> np.ndarray:
+    """(n, L) uint8 predicted genic classes of a few windows, at the batch size of the scores."""
+    batch_size = min(batch_size, len(dataset))
+    read = engine.reading(dataset.read, batch_size)
+    parts = [
+        engine.predict_classes(read(numbers[part]), batch_size)
+        for part in batches(len(numbers), batch_size)
+    ]
+    return np.concatenate(parts)

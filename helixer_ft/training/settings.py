@@ -71,10 +71,9 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "val_test_batch_size", "accumulate", "patience"):
-            _require(name, getattr(self, name), 1)
-        if self.check_every_nth_batch is not None:
-            _require("check_every_nth_batch", self.check_every_nth_batch, 1)
-        _require("seed", self.seed, 0)
+            require(name, getattr(self, name), 1)
+        require("check_every_nth_batch", self.check_every_nth_batch, 1)
+        require("seed", self.seed, 0)
         for name in ("learning_rate", "clip_norm"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -83,17 +82,10 @@ class TrainingSettings:
             raise InputError(
                 f"--weight-decay is {self.weight_decay}, expected a number of at least 0."
             )
-        if not self.checkpoint_minutes >= 0:
-            raise InputError(
-                f"--checkpoint-minutes is {self.checkpoint_minutes}, expected a number of at least "
-                "0."
-            )
+        check_minutes(self.checkpoint_minutes)
         if self.optimizer not in OPTIMIZERS:
             raise InputError(f"--optimizer is {self.optimizer}, expected adamw or adam.")
-        if self.precision not in PRECISIONS:
-            raise InputError(
-                f"--precision is {self.precision}, expected one of {', '.join(PRECISIONS)}."
-            )
+        check_precision(self.precision)
         default_decay = next(f.default for f in fields(self) if f.name == "weight_decay")
         if self.optimizer == "adam" and self.weight_decay not in (0, default_decay):
             raise InputError(
@@ -155,6 +147,19 @@ def check_weights(name: str, weights: Sequence[float] | None, length: int) -> No
         )
 
 
-def _require(name: str, value: int, least: int) -> None:
-    if value < least:
+def check_minutes(minutes: float) -> None:
+    """Refuse minutes between checkpoints that are no number, or below 0."""
+    if not minutes >= 0:
+        raise InputError(f"--checkpoint-minutes is {minutes}, expected a number of at least 0.")
+
+
+def check_precision(precision: str) -> None:
+    """Refuse a precision that Keras does not have, or that nobody would want."""
+    if precision not in PRECISIONS:
+        raise InputError(f"--precision is {precision}, expected one of {', '.join(PRECISIONS)}.")
+
+
+def require(name: str, value: int | None, least: int) -> None:
+    """Refuse a setting below `least`; None is none."""
+    if value is not None and value < least:
         raise InputError(f"{option(name)} is {value}, expected a whole number of at least {least}.")

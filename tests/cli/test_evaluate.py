@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from conftest import add_coverage, random_rows, tiny_architecture, tiny_model
 from network.builders import nested_coverage, random_model
 
-from helixer_ft.cli import main, prediction_output
+from helixer_ft.cli import main, progress_display
 from helixer_ft.errors import HelixerFtError
 from helixer_ft.evaluation.table import COLUMNS
 from helixer_ft.formats import atomic
@@ -254,7 +254,7 @@ def test_seed(work, test_path):
 
 
 def test_progress_in_a_log(work, monkeypatch):
-    monkeypatch.setattr(prediction_output, "_LINE_SECONDS", 0)
+    monkeypatch.setattr(progress_display, "LINE_SECONDS", 0)
     lines = work.run("-l", work.base).stderr.splitlines()
     lines = [line for line in lines if line.startswith("scoring model 1 (base.h5): ")]
     assert len(lines) == 10

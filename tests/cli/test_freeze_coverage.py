@@ -13,7 +13,7 @@ from conftest import add_coverage, random_rows, tiny_architecture, tiny_model
 from network.builders import nested_coverage, random_model
 
 from helixer_ft.cli import main
-from helixer_ft.cli.output import coverage_line
+from helixer_ft.cli.run_output import coverage_line
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file

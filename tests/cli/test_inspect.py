@@ -132,20 +132,22 @@ def test_a_model_with_coverage(tmp_path, recorded):
 
 class Steps(Progress):
     def __init__(self):
-        self.total = self.done = 0
+        self.total = self.done = self.steps = 0
 
-    def start(self, task, total):
+    def start(self, task, total, unit="", done=0):
         self.total += total
 
     def advance(self, steps=1, note=""):
         self.done += steps
+        self.steps += 1
 
 
 def test_a_data_file_is_read_a_few_rows_at_a_time(tmp_path, rows):
     write_data_file(tmp_path / "d.h5", rows)
     steps = Steps()
     inspect(tmp_path / "d.h5", steps)
-    assert steps.done == steps.total == 3
+    assert steps.done == steps.total == len(rows["y"])
+    assert steps.steps == 3
 
 
 @pytest.fixture

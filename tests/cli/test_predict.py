@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +19,9 @@ from click.testing import CliRunner, Result
 from conftest import random_rows, tiny_model
 
 import helixer_ft
-from helixer_ft.cli import main, prediction_output
+from helixer_ft.cli import main, prediction_output, progress_display
 from helixer_ft.formats.atomic import partial_path
+from helixer_ft.formats.journal import Journal
 from helixer_ft.formats.model_h5 import write_model_file
 from tests.cli.workplace import CommandFolder
 from tests.data_files import write_data_file
@@ -114,6 +116,7 @@ def test_json_and_quiet(work):
         "overlap_offset": 45,
         "core_length": 67,
         "n_bases_removed": 0,
+        "resumed_from": None,
         "val_test_batch_size": 3,
         "coverage": None,
         "genes": None,
@@ -203,12 +206,50 @@ def test_precision(work):
 
 
 def test_progress_in_a_log(work, monkeypatch):
-    monkeypatch.setattr(prediction_output, "_LINE_SECONDS", 0)
+    monkeypatch.setattr(progress_display, "LINE_SECONDS", 0)
     result = work.run("--force")
     lines = [line for line in result.stderr.splitlines() if line.startswith("predicting: ")]
     assert len(lines) == 10
     assert re.fullmatch(r"predicting: 5 of 10 \(50%\), \d\.\d{3} Mb/s, \d+(\.\d)? s left", lines[4])
     assert "predicting: " not in work.run("--force", "-q").stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_interrupts_and_resume_goes_on(work, monkeypatch, number):
+    default = work.predicted()
+    work.out.unlink()
+    advance, calls = prediction_output.PredictionPrinter.advance, []
+
+    def signalled(self, steps=1, note=""):
+        advance(self, steps, note)
+        calls.append(1)
+        if len(calls) == 4:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prediction_output.PredictionPrinter, "advance", signalled)
+        result = work.run("--json")
+    assert result.exit_code == 75, result.output
+    assert result.stdout == ""
+    assert "Interrupted: 5 of 10 rows are predicted, and kept in" in result.stderr
+    assert re.search(r"To go on:\n  helixer-ft .* --resume\n", result.stderr)
+    work.refused(parts=["an interrupted prediction left 5 rows of it in out.h5.journal", "--force"])
+    with monkeypatch.context() as patch:
+        synced = []
+        patch.setattr(Journal, "sync", lambda _self: synced.append(1))
+        result = work.run("--json", "--resume", "--checkpoint-minutes", 0)
+    assert result.exit_code == 0, result.output
+    assert len(synced) == 5 + 1
+    assert json.loads(result.stdout)["resumed_from"] == 5
+    with h5py.File(work.out) as file:
+        assert np.array_equal(np.stack([file[name][()] for name in DATASETS]), default)
+    assert not work.out.with_name("out.h5.journal").exists()
+
+
+def test_a_second_process_on_the_same_output(work):
+    with Journal(work.folder / "out.h5.journal", work.out):
+        for option in ("--force", "--resume"):
+            work.refused(option, parts=["out.h5.journal: is in use by another process"])
 
 
 def test_force(work):
@@ -284,7 +325,7 @@ def test_options_of_a_genome(work, options, parts):
         (b"@r\nACGT\n+\nIIII\n", ["expected a genome in FASTA"]),
         (b">a\nACGT\n>a\nACGT\n", ["'a' is there twice"]),
         (b">a\nMKLE\n", ["letters that are no bases"]),
-        (gzip.compress(b">a\n" + b"ACGT" * 99, mtime=0)[:-9], ["cannot be read (damaged?)"]),
+        (gzip.compress(b">a\n" + b"ACGT" * 99, mtime=0)[:-9], ["damaged or truncated"]),
     ],
     ids=["empty", "fastq", "twice", "protein", "truncated"],
 )
@@ -389,4 +430,6 @@ def test_out_of_memory(work, monkeypatch):
         return run
 
     monkeypatch.setattr(module, "prediction_function", network)
-    work.refused(parts=["out of memory. Try a smaller --val-test-batch-size."], status=1)
+    said = "out of memory with one window of 90 bases at once. Give the job more memory"
+    for size in (1, 4, "auto"):
+        work.refused("--val-test-batch-size", size, parts=[said], status=1)

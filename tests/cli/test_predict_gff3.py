@@ -2,6 +2,11 @@
 
 import importlib.util
 import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -142,13 +147,71 @@ def test_options_reach_helixerpost(work):
 def test_a_failure_of_helixerpost(work, ending):
     work.program(ending)
     said = "exit status 7: no memory" if "7" in ending else "ended by SIGABRT"
-    work.refused(parts=[f"Error: {work.out}: HelixerPost (", said], status=1)
-    assert {path.name for path in work.folder.glob(".*")} == set()
+    before = set(work.files())
+    result = work.run()
+    assert result.exit_code == 1
+    for part in (f"Error: {work.out}: HelixerPost (", said, "6 of 6 rows are kept", "--resume"):
+        assert part in result.stderr
+    assert "Traceback" not in result.stderr
+    assert set(work.files()) == before | {"genes.gff3.journal"}
     result = work.run("-p", work.predictions)
     assert result.exit_code == 1
     assert not work.out.exists()
     with h5py.File(work.predictions) as file:  # complete nonetheless
         assert file["predictions"][:].sum(-1) == pytest.approx(1, abs=2e-3)
+
+
+def test_after_a_failure_of_helixerpost_only_that_is_done_again(work, monkeypatch):
+    work.program("exit 7")
+    for options in ([], ["-p", work.predictions]):
+        assert work.run(*options).exit_code == 1
+    written = work.predictions.stat().st_mtime_ns
+    work.program("exit 0")
+
+    def predict_no_more(*_arguments):
+        raise AssertionError("all rows are there")
+
+    monkeypatch.setattr(predict_module, "_predict_rows", predict_no_more)
+    for options in ([], ["-p", work.predictions]):
+        work.refused(*options, parts=["an interrupted prediction left 6 rows of it"])
+        result = work.run(*options, "--resume")
+        assert result.exit_code == 0, result.output
+        assert work.out.read_text().startswith("##gff-version 3\n")
+        work.out.unlink()
+    assert work.predictions.stat().st_mtime_ns == written
+    assert list(work.folder.glob("*.journal")) == []
+
+
+def test_helixerpost_ends_with_its_parent(work):
+    """Which SIGTERM ends in an orderly way, and SIGKILL does not."""
+    work.program(f"echo $$ > {work.notes}/pid; exec sleep 600")
+    arguments = ["-l", work.model, "-t", work.data, "--gff3-out", work.out]
+    for number, status in ((signal.SIGTERM, 75), (signal.SIGKILL, -signal.SIGKILL)):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "helixer_ft", "predict", *map(str, arguments), "--resume"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        pid = work.notes / "pid"
+        while process.poll() is None and not (pid.exists() and pid.read_text()):
+            time.sleep(0.05)
+        process.send_signal(number)
+        error = process.communicate(timeout=60)[1]
+        assert process.returncode == status, error
+        child = Path("/proc") / pid.read_text().strip()
+        for _ in range(100):
+            if not child.exists() or "zombie" in (child / "status").read_text():
+                break
+            time.sleep(0.05)
+        else:
+            pytest.fail("HelixerPost runs on")
+        pid.unlink()
+        if status == 75:
+            assert "Interrupted: all rows are predicted" in error
+            assert shlex.join(map(str, arguments)) + " --resume" in error
+    work.program("exit 0")
+    assert work.run("--resume").exit_code == 0
+    assert [path.name for path in work.folder.glob("*genes*")] == [work.out.name]
 
 
 def test_force(work):

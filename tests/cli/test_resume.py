@@ -306,7 +306,7 @@ def test_without_locks_the_run_goes_on_and_says_so(arguments, quick, tmp_path, m
     def no_locks(file, operation):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("helixer_ft.training.run_lock.fcntl.flock", no_locks)
+    monkeypatch.setattr("helixer_ft.formats.locks.fcntl.flock", no_locks)
     result = invoke(*arguments)
     assert "the file system has no locks" in result.stderr.replace("\n", " ")
     assert (tmp_path / "tuned.h5").exists()

@@ -196,26 +196,3 @@ def test_a_validation_loss_that_is_not_finite_saves_nothing(arguments, tmp_path,
     assert result.exit_code == 1
     assert "validation loss became nan in epoch 1, batch 3" in result.stderr
     assert not (tmp_path / "tuned.h5").exists()
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        MemoryError(),
-        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes."),
-        type("ResourceExhaustedError", (Exception,), {})("OOM when allocating tensor"),
-    ],
-    ids=["host", "jax", "tensorflow"],
-)
-def test_out_of_memory_ends_with_advice(model_path, data_dir, tmp_path, monkeypatch, error):
-    def fail(*_arguments):
-        raise error
-
-    monkeypatch.setattr(Engine, "add_gradients", fail)
-    command = ["whole", "-l", str(model_path), "-d", str(data_dir), "-s", str(tmp_path / "t.h5")]
-    result = CliRunner().invoke(main, command)
-    assert result.exit_code == 1
-    assert "out of memory. Try a smaller --batch-size" in result.stderr
-    assert "Traceback" not in result.stderr
-    monkeypatch.undo()
-    assert CliRunner().invoke(main, [*command, "--dry-run"]).exit_code == 0  # nothing in the way

@@ -82,7 +82,7 @@ def test_configuration_is_documented(tuned):
     values = tomllib.loads((tuned / "head.run/config.toml").read_text())
     words = code_words(section("`config.toml`"))
     assert {"hidden_units", "check_every_nth_batch"} <= words & set(values)
-    assert "backend" not in values
+    assert {"backend", "deterministic"} <= set(values)
     default = FineTuneRequest("freeze", Path("a.h5"), Path("data"), Path("b.h5")).options()
     assert not {"hidden_units", "check_every_nth_batch"} & set(default)
     assert Path(values["load_model_path"]).is_absolute()
@@ -115,7 +115,8 @@ def test_every_key_of_the_json_output_is_documented(tuned):
             return set()
         return set(value).union(*(keys(item) for item in value.values()))
 
-    assert keys({k: v for k, v in outcome.items() if k != "versions"}) <= words
+    assert keys({k: v for k, v in outcome.items() if k not in ("versions", "hardware")}) <= words
+    assert set(outcome["hardware"]) <= code_words(section("Provenance"))
 
 
 def test_every_key_of_an_estimate_is_documented():

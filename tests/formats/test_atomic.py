@@ -1,6 +1,7 @@
 """Files appear complete or not at all, and nothing is overwritten unasked."""
 
 import os
+import stat
 import subprocess
 import sys
 
@@ -213,3 +214,72 @@ def test_a_staged_file_overwrites_nothing_that_came_meanwhile(path):
             write()
         assert path.read_bytes() == b"another's"
     assert begun == 1
+
+
+# -- who may read and write --------------------------------------------------------------------
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def usual(folder):
+    """The mode that files are made with here."""
+    (folder.parent / "usual").touch()
+    return mode(folder.parent / "usual")
+
+
+def test_what_is_not_complete_is_private(path, usual, monkeypatch):
+    seen = []
+    sync = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda file: seen.append(mode(atomic.partial_path(path))) or sync(file)
+    )
+    atomic.write_bytes(path, b"new")
+    with atomic.staged_file(path, force=True) as partial:
+        assert partial.read_bytes() == b""
+        seen.append(mode(partial))
+        partial.write_bytes(b"newer")
+    assert seen == [0o600] * 3
+    assert mode(path) == usual
+    assert path.read_bytes() == b"newer"
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_folder_that_is_not_complete_is_private(folder, existing):
+    out = folder / "out"
+    if existing:
+        out.mkdir()
+    with atomic.staged_folder(out) as staged:
+        assert mode(staged) == 0o700
+        (staged / "file").write_bytes(b"x")
+    assert mode(out) == mode(folder)
+    assert (out / "file").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("way", ["bytes", "file"])
+def test_a_link_in_the_place_of_the_partial_file_leads_nowhere(path, folder, way):
+    """In a shared folder somebody else may have laid it, to have a file of ours overwritten."""
+    victim = folder / "victim"
+    victim.write_bytes(b"precious")
+    atomic.partial_path(path).symlink_to(victim)
+    if way == "bytes":
+        atomic.write_bytes(path, b"new")
+    else:
+        with atomic.staged_file(path) as partial:
+            partial.write_bytes(b"new")
+    assert victim.read_bytes() == b"precious"
+    assert path.read_bytes() == b"new"
+    assert not path.is_symlink()
+
+
+def test_a_link_in_the_place_of_the_partial_folder_is_refused(folder):
+    (folder / "elsewhere").mkdir()
+    (folder / ".out.partial").symlink_to(folder / "elsewhere")
+    with (
+        pytest.raises(HelixerFtError, match="could not be written"),
+        atomic.staged_folder(folder / "out"),
+    ):
+        pytest.fail("nothing is written through the link")
+    assert list((folder / "elsewhere").iterdir()) == []

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.hdf5 import find, open_hdf5
+from helixer_ft.formats import hdf5
+from helixer_ft.formats.hdf5 import attribute, find, open_hdf5
 
 WHAT = "a test file"
 VALUES = np.arange(5000.0)
@@ -177,3 +178,45 @@ def test_a_type_without_counterpart_is_refused(path):
         space = h5py.h5s.create_simple((3,))
         h5py.h5d.create(file.id, b"times", h5py.h5t.UNIX_D32LE, space)
     assert "cannot be read" in refused(path, "times")
+
+
+@pytest.mark.parametrize("shape", [(2**40, 90, 4), (10**8, 90), (2**62,)])
+def test_a_shape_that_the_file_cannot_hold_is_refused(path, shape):
+    with h5py.File(path, "a") as file:
+        chunks = (1, *shape[1:])
+        file.create_dataset("huge", shape, "i8", chunks=chunks, compression="gzip")
+    assert "bytes, in a file of" in refused(path, "huge")
+
+
+def test_what_packs_best_is_no_such_shape(tmp_path, monkeypatch):
+    """Zeros, 1000:1 by gzip."""
+    monkeypatch.setattr(hdf5, "_UNSUSPICIOUS", 0)
+    path = tmp_path / "zeros.h5"
+    with h5py.File(path, "w") as file:
+        zeros = np.zeros((20, 10**6), np.int8)
+        file.create_dataset("zeros", data=zeros, chunks=(1, 10**6), compression="gzip")
+    assert 700 * path.stat().st_size < 20 * 10**6
+    with open_hdf5(path, WHAT) as file:
+        assert find(file, "zeros").shape == (20, 10**6)
+
+
+def test_attributes(path):
+    with h5py.File(path, "a") as file:
+        file.attrs["text"] = "value"
+        kind = h5py.h5t.UNIX_D32LE
+        h5py.h5a.create(file.id, b"time", kind, h5py.h5s.create(h5py.h5s.SCALAR))
+    with open_hdf5(path, WHAT) as file:
+        assert attribute(file, "text") == "value"
+        assert attribute(file, "none") is None
+        with pytest.raises(InputError, match=r"the attribute 'time' of '/' cannot be read"):
+            attribute(file, "time")
+
+
+def test_errors_of_any_kind_that_h5py_raises_are_damage(path):
+    with h5py.File(path, "a") as file:
+        kind = h5py.h5t.UNIX_D32LE
+        h5py.h5a.create(file.id, b"time", kind, h5py.h5s.create(h5py.h5s.SCALAR))
+    with pytest.raises(InputError, match="damaged or truncated"), open_hdf5(path, WHAT) as file:
+        _ = file.attrs["time"]
+    with pytest.raises(TypeError), open_hdf5(path, WHAT) as file:
+        _ = file["other"][()] + "not of h5py"

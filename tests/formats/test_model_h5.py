@@ -12,6 +12,7 @@ from conftest import tiny_architecture
 from network.builders import random_model
 
 from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.formats import model_h5
 from helixer_ft.formats.model_h5 import (
     ModelFile,
     file_sha256,
@@ -247,7 +248,17 @@ def test_a_weight_of_a_size_that_no_layer_has_is_not_read(path):
     with h5py.File(path, "a") as file:
         del file[KERNEL]
         file.create_dataset(KERNEL, (2**31 + 1,), "f4", chunks=(2**20,))
-    refused(path, "'conv1d/kernel:0'", "(2147483649,)", "of a layer's size")
+    refused(path, KERNEL, "(2147483649,)", "8,589,934,596 bytes, in a file of")
+
+
+def test_weights_that_take_more_memory_than_a_model_are_not_read(path, monkeypatch):
+    monkeypatch.setattr(model_h5, "_MAX_WEIGHT_BYTES", 2**20)
+    with h5py.File(path, "a") as file:
+        del file[KERNEL]
+        file.create_dataset(
+            KERNEL, data=np.zeros(2**18 + 1, np.float32), chunks=True, compression="gzip"
+        )
+    refused(path, "'conv1d/kernel:0'", "(262145,)", "of a layer's size")
 
 
 def test_a_missing_weight(path):
@@ -388,3 +399,13 @@ def test_a_failed_write_keeps_the_old_model(path, tmp_path, monkeypatch, functio
         write_model_file(path, model_file(convs=1), force=True)
     assert path.read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["model.h5"]
+
+
+def test_a_changed_bit_of_a_weight_is_found(path):
+    """Without a checksum it would be another weight."""
+    with h5py.File(path) as file:
+        chunk = file[KERNEL].id.get_chunk_info(0)
+    content = bytearray(path.read_bytes())
+    content[chunk.byte_offset + chunk.size // 2] ^= 1
+    path.write_bytes(content)
+    refused(path, "damaged or truncated")

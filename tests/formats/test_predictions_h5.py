@@ -30,7 +30,7 @@ def test_rows_arrive_as_float16(tmp_path, outputs):
 
 def test_too_few_rows_are_a_fault(tmp_path):
     with (
-        pytest.raises(AssertionError, match="1 of 2 rows"),
+        pytest.raises(AssertionError, match="1 of 2 rows are there"),
         PredictionsWriter(tmp_path / "p.h5", 2, 7, 1, {}, shown=tmp_path / "p.h5") as writer,
     ):
         writer.append(pack(np.zeros((1, 7, 4))))

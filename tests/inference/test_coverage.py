@@ -1,11 +1,13 @@
 """Models that take coverage: predictions against plain forward passes on bases and coverage."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
 from conftest import random_rows, tiny_model
 
-from helixer_ft.errors import InputError
+from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats.coverage_h5 import CoverageWriter, Track
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
@@ -199,3 +201,23 @@ def test_values_that_cannot_be_normalised(data, request_for):
     with pytest.raises(InputError, match=r"data.h5: its 'cage' coverage has values down to -7"):
         predict(request)
     assert not request.prediction_output_path.exists()
+
+
+def test_an_interrupted_run_goes_on_with_its_coverage(request_for, model):
+    class Stops(Progress):
+        def advance(self, steps: int = 1, note: str = "") -> None:
+            self.stopped = True
+
+        def interrupted(self) -> bool:
+            return getattr(self, "stopped", False)
+
+    request = request_for(coverage_prefix="cage", coverage_norm="log", val_test_batch_size=4)
+    write_model_file(request.load_model_path, replace(model, coverage=None).to_file({}), force=True)
+    predict(request)
+    uninterrupted = content(request)
+    with pytest.raises(Interrupted, match="2 of 10 rows are predicted"):
+        predict(request, Stops())
+    with pytest.raises(InputError, match=r"coverage was .*\blog\b.*, is .*\blinear\b"):
+        predict(replace(request, coverage_norm="linear", resume=True))
+    assert predict(replace(request, resume=True)).resumed_from == 2
+    assert np.array_equal(content(request), uninterrupted)

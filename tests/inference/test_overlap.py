@@ -5,7 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from helixer_ft.inference.overlap import average_windows, join_windows
+from helixer_ft.inference.overlap import (
+    average_windows,
+    join_windows,
+    row_of_window,
+    window_of_row,
+)
 from helixer_ft.inference.windows import Overlap
 
 
@@ -87,6 +92,33 @@ def test_against_base_by_base(length, offset, core, removed):
     expected = np.concatenate([base_by_base(own, overlap) for own in ranges], axis=1)
     # to the bit: the same sums in the same order
     assert np.array_equal(np.concatenate(rows, axis=1), expected.astype(np.float32))
+
+
+@pytest.mark.parametrize(("length", "offset", "core", "removed"), CASES)
+def test_from_any_row_on_it_is_the_same(length, offset, core, removed):
+    """To the bit, with the fewest windows and rows that this takes, and any number more."""
+    overlap = Overlap(length, offset, core, removed)
+    generator = np.random.default_rng(length)
+    ranges = [list(generator.integers(0, 5, (n_rows, length))) for n_rows in (1, 2, 5, 1, 3)]
+    sizes = [len(rows) for rows in ranges]
+    rows = [row for own in ranges for row in own]
+    whole = averaged(ranges, overlap)
+    n_windows = sum(map(overlap.count, sizes))
+    for skip in range(len(rows) + 1):
+        first = window_of_row(sizes, overlap, skip)
+        assert (first == n_windows) == (skip == len(rows))
+        for more in (0, 1, 3):
+            begin = max(0, first - more)
+            source = iter(rows[row_of_window(sizes, overlap, begin) :])
+            windows = list(join_windows(source, sizes, overlap, begin))
+            assert len(windows) == n_windows - begin
+            assert list(source) == []
+            predictions = (network(window[: length - removed]) for window in windows)
+            for _ in range(first - begin):
+                next(predictions)
+            found = list(average_windows(predictions, sizes, overlap, skip))
+            assert len(found) == len(rows) - skip
+            assert all(map(np.array_equal, found, whole[skip:]))
 
 
 def test_count_is_that_of_the_starts():

@@ -25,6 +25,7 @@ from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
 from helixer_ft.progress import Progress
 from helixer_ft.training.batch import TABLE_SIZE, Batch
+from helixer_ft.training.memory import OutOfMemoryError
 from helixer_ft.training.resources import ProcessMemory
 from tests.data_files import write_data_file
 
@@ -299,7 +300,10 @@ def test_a_device_without_memory_gets_smaller_batches():
 
 
 def test_other_errors_and_single_windows_are_not_tried_again():
-    for size, error in ((4, ValueError("other")), (1, MemoryError())):
+    for size, error, raised in (
+        (4, ValueError("other"), ValueError),
+        (1, MemoryError(), OutOfMemoryError),
+    ):
         calls = []
 
         def network(batch, error=error, calls=calls):
@@ -307,7 +311,7 @@ def test_other_errors_and_single_windows_are_not_tried_again():
             raise error
 
         batch = Batch(np.zeros((size, 1, 6), np.uint8), np.zeros((TABLE_SIZE, 4), np.float32))
-        with pytest.raises(type(error)):
+        with pytest.raises(raised):
             BatchedPrediction(network, size, Progress())(batch)
         assert calls == [size]
 

@@ -536,3 +536,23 @@ def test_a_body_that_reads_the_coverage_half():
     config = split_coverage(render_config(tiny_architecture()), 2)
     fed_by("conv1d", "tf.split", 1)(config)
     refused(config, "the body reads input columns 4 to 8")
+
+
+# -- found by tests/fuzz/fuzz_model.py ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN"])
+@pytest.mark.parametrize("option", ["filters", "units"])
+def test_numbers_that_are_none(option, number):
+    """Python reads 1e999 as infinity, which has no integer."""
+    text = json.dumps(render_config(tiny_architecture()))
+    value = {"filters": '"filters": 4', "units": '"units": 72'}[option]
+    assert value in text
+    refused(json.loads(text.replace(value, f'"{option}": {number}')))
+
+
+def test_a_layer_without_a_list_of_inputs():
+    """Sound to read, but no head could have been put in its place."""
+    config = render_config(tiny_architecture())
+    layer_of(config, "main_input")["inbound_nodes"] = None
+    refused(config, "layer 'main_input' has the inputs None")

@@ -9,7 +9,7 @@ import pysam
 import pytest
 
 from helixer_ft.errors import HelixerFtError, InputError
-from helixer_ft.preparation import fasta
+from helixer_ft.preparation import fasta, packed_text
 from helixer_ft.preparation.fasta import open_fasta
 
 TEXT = b">chr1 first of two\nACGTacgt\nNNry\n\n>chr2\nux\nA\n"
@@ -73,7 +73,7 @@ BROKEN = {
     "FASTQ below": (b">a\nAC\n@r\nACGT\n+\nIIII\n", ["'+'", "FASTQ"]),
     "binary": (b">a\nAC\0\1\2\n", ["binary"]),
     "cut gzip": (gzip.compress(b">a\n" + b"ACGT\n" * 99999)[:-20], ["damaged or truncated"]),
-    "no gzip": (b"\x1f\x8b" + b"x" * 40, ["cannot be read", "damaged"]),
+    "no gzip": (b"\x1f\x8b" + b"x" * 40, ["damaged or truncated"]),
     "Latin-1 name": (b">\xe4\nAC\n", ["bytes that are no text (0xe4)"]),
     "no name": (b">a\nAC\n>\nAC\n", ["sequence 2 has no name"]),
     "name twice": (b">a 1\nAC\n>b\nA\n>a 2\nAC\n", ["'a' is there twice", "1 and 3"]),
@@ -114,3 +114,38 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(fasta.tempfile, "TemporaryFile", full)
     with pytest.raises(HelixerFtError, match=r"No space left on device.*one byte per base"):
         open_fasta(tmp_path / "genome.fa", scratch=tmp_path)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "byte order mark"])
+def test_blocks_may_end_anywhere(tmp_path, monkeypatch, form):
+    path = tmp_path / "genome"
+    FORMS[form](path)
+    for block in (11, 12, 15, 17):
+        monkeypatch.setattr(packed_text, "_BLOCK", block)
+        with open_fasta(path) as genome:
+            assert list(genome.lengths.items()) == [("chr1", 12), ("chr2", 3)]
+            assert [genome.read(name).tobytes() for name in ("chr1", "chr2")] == [CHR1, CHR2]
+
+
+def test_a_zero_byte_far_behind_does_not_cut_a_sequence_short(tmp_path):
+    """C strings end there: what follows would be lost, and nothing said."""
+    path = tmp_path / "genome.fa"
+    path.write_bytes(b">a\n" + b"ACGT" * 30_000 + b"\0" + b"ACGT" * 30_000 + b"\n")
+    with pytest.raises(InputError, match="is a binary file"):
+        open_fasta(path)
+
+
+def test_letters_that_are_no_bases_are_counted_over_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(packed_text, "_BLOCK", 10)
+    path = tmp_path / "genome.fa"
+    path.write_bytes(b">a\n" + b"ACGT\n" * 10 + b"-ACG\n" * 3)
+    with pytest.raises(InputError, match=r"has 3 letters .*'-'; the first at position 41"):
+        open_fasta(path)
+
+
+def test_bgzip_that_is_cut_between_two_blocks(tmp_path):
+    path = tmp_path / "genome.fa.gz"
+    bgzip(path)
+    path.write_bytes(path.read_bytes()[:-28])
+    with pytest.raises(InputError, match="the end mark of bgzip is missing"):
+        open_fasta(path)

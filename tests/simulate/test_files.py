@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 import shlex
 import subprocess
 from collections import defaultdict
@@ -241,19 +242,31 @@ def test_failure_half_way_leaves_nothing_behind(tmp_path, monkeypatch, existing,
     if existing:
         write_species(out, SOURCE, 0, **SMALL)
         before = digests(out)
-    write = files.write_bytes
 
-    def fail(path, data):
-        if path.name == "source_model.h5":
-            assert sorted(os.listdir(path.parent)) == sorted(set(NAMES) - {path.name})
-            raise error
-        write(path, data)
+    def fail(_source, path):
+        assert sorted(os.listdir(path.parent)) == sorted(set(NAMES) - {path.name})
+        raise error
 
-    monkeypatch.setattr(files, "write_bytes", fail)
+    monkeypatch.setattr(files.shutil, "copyfile", fail)
     expected = HelixerFtError if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
         write_species(out, TARGET, 1, force=True, **SMALL)
     assert (digests(out) if existing else os.listdir(tmp_path)) == (before if existing else [])
+
+
+@pytest.mark.parametrize("limit", [1000, 40_000, 100_000], ids=["FASTA", "data", "model"])
+def test_a_full_disk_is_told_of_the_folder_that_was_asked_for(tmp_path, limit):
+    """A real one: no file above the limit can be written."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(HelixerFtError, match="could not be written") as error:
+            write_species(tmp_path / "out", TARGET, 1, **SMALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert ".partial" not in str(error.value)
+    assert "ree disk space" in str(error.value)
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize(

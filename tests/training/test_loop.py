@@ -209,7 +209,7 @@ def test_a_failed_epoch_ends_its_progress_and_its_reading_ahead(data):
     class Counting(TrainingProgress):
         running = 0
 
-        def start(self, task, total):
+        def start(self, task, total, unit="", done=0):
             self.running += 1
 
         def finish(self):

@@ -45,7 +45,7 @@ class Stopping(TrainingProgress):
         self.notices: list[str] = []
         self.checks: list[int] = []
 
-    def start(self, task, total):
+    def start(self, task, total, unit="", done=0):
         self.task = task
 
     def notice(self, text):

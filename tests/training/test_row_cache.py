@@ -359,6 +359,14 @@ def test_a_damaged_file_is_made_anew(published):
     assert len(list(published.iterdir())) == 2
 
 
+def test_a_file_of_somebody_else_is_not_used(published, monkeypatch):
+    """In a shared folder anybody could lay one there."""
+    assert kept_file(published).open(N, SHAPE, DTYPE) is not None
+    user = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    assert kept_file(published).open(N, SHAPE, DTYPE) is None
+
+
 def test_two_runs_that_publish_the_same_cache(tmp_path):
     runs = [
         Computed(DiskRows(tmp_path, N, SHAPE, DTYPE, kept_file(tmp_path, run=i).publish))

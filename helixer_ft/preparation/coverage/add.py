@@ -1,6 +1,5 @@
 """Coverage tracks into data files: each region is read once and goes to all rows over it."""
 
-import os
 import shutil
 import tempfile
 import time
@@ -153,7 +152,11 @@ def _write(
                     )
                     for file in files
                 ]
-                done = progress.track("Coverage", len(tasks), workers.read(tasks))
+                total = sum(map(_bases, tasks))
+                read = workers.read(tasks)
+                done = progress.track(
+                    "coverage", total, read, "bases", lambda item: _bases(item[0])
+                )
                 for task, values in done:
                     for region, own in zip(task.batch, values, strict=True):
                         _write_region(writers, task.track, region, own, reports[task.track])
@@ -161,7 +164,6 @@ def _write(
                         file.check()
             for file, table, path in zip(files, tables, paths, strict=True):
                 file.check()
-                os.fsync(file.fileno())
                 shutil.copymode(table.path, path)
     except (OSError, RuntimeError) as error:
         folder = request.out_dir or tables[0].path.parent
@@ -169,6 +171,10 @@ def _write(
             f"{folder}: could not be written ({getattr(error, 'strerror', None) or error}). "
             "Nothing was changed there; free disk space, or give another --out-dir."
         ) from error
+
+
+def _bases(task: Task) -> int:
+    return sum(region.end - region.start for region in task.batch)
 
 
 def _write_region(

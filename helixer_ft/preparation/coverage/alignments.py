@@ -10,6 +10,7 @@ import numpy as np
 import pysam
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import check_input_file
 from helixer_ft.preparation.coverage.strandedness import LARGEST_FLAG, SKIP, strand_of_flags
 
 WHAT = "aligned reads (BAM or CRAM, sorted by coordinate)"
@@ -90,6 +91,7 @@ def open_alignments(path: Path, index: Path | None = None) -> Iterator[pysam.Ali
 
     Reads have flag, sequence, position and CIGAR only, so that CRAM needs no reference.
     """
+    check_input_file(path, WHAT)
     verbosity = pysam.set_verbosity(0)
     try:
         file = pysam.AlignmentFile(
@@ -103,13 +105,10 @@ def open_alignments(path: Path, index: Path | None = None) -> Iterator[pysam.Ali
         finally:
             with suppress(OSError):
                 file.close()
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file, expected {WHAT}.") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path}: is a folder, expected {WHAT}.") from error
-    except (OSError, ValueError, UnicodeError) as error:
+    except (OSError, ValueError, UnicodeError, OverflowError) as error:
+        first_line = str(error).partition("\n")[0]
         raise InputError(
-            f"{path}: cannot be read ({str(error).splitlines()[0]}), expected {WHAT}. If it is one "
+            f"{path}: cannot be read ({first_line}), expected {WHAT}. If it is one "
             "it is damaged or truncated: copy it again (samtools quickcheck tells)."
         ) from error
     finally:

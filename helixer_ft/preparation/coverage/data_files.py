@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import h5py
-
 from helixer_ft.errors import InputError
 from helixer_ft.formats.atomic import check_folder, staged_folder
 from helixer_ft.formats.coverage_h5 import members
+from helixer_ft.formats.data_h5 import WHAT
+from helixer_ft.formats.hdf5 import find, open_hdf5
 from helixer_ft.preparation.coverage.regions import RowTable, read_row_table
 from helixer_ft.preparation.coverage.request import CoverageRequest
 from helixer_ft.preparation.split import SETS
@@ -106,9 +106,9 @@ def _in_folder(folder: Path, progress: Progress) -> list[Path]:
 
 def _has_rows(path: Path) -> bool:
     try:
-        with h5py.File(path, "r") as file:
-            return all(f"data/{name}" in file for name in ("X", "seqids", "start_ends"))
-    except (OSError, RuntimeError):
+        with open_hdf5(path, WHAT) as file:
+            return all(find(file, f"data/{name}") for name in ("X", "seqids", "start_ends"))
+    except InputError:
         return False
 
 

@@ -42,7 +42,7 @@ def gather_evidence(
     evidence = Evidence()
     order = np.random.default_rng(_SEED).permutation(len(windows))
     with open_alignments(path, index) as file:
-        for i in progress.track(f"Strands of {path.name}", len(order), order.tolist()):
+        for i in progress.track(f"strands of {path.name}", len(order), order.tolist(), "windows"):
             table, plus, minus = windows[i]
             start, end = table.start_ends[plus].tolist()
             reads = read_blocks(file, table.seqid(plus), start, end)

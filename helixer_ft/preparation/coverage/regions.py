@@ -87,8 +87,8 @@ def read_row_table(path: Path) -> RowTable:
                 f"{WHAT}. Make it with helixer-ft prepare."
             )
         count, length = bases.shape[:2]
-        seqids = _table(file, path, "seqids", (count,), "SO")
-        species = _table(file, path, "species", (count,), "SO")
+        seqids = _table(file, path, "seqids", (count,), "S")
+        species = _table(file, path, "species", (count,), "S")
         start_ends = _table(file, path, "start_ends", (count, 2), "iu").astype(np.int64)
         sizes = np.abs(start_ends[:, 0] - start_ends[:, 1])
         if start_ends.min() < 0 or sizes.min() == 0 or sizes.max() > length:
@@ -97,11 +97,11 @@ def read_row_table(path: Path) -> RowTable:
                 f"1 to {length}, the subsequence length, and no negative coordinate. "
                 "Make the file anew."
             )
-        labels = find(file, "data/y")
         with_genes = None
-        if isinstance(labels, h5py.Dataset) and labels.shape == (count, length, 4):
+        if find(file, "data/y") is not None:
+            _dataset(file, path, "y", (count, length, 4), "biuf")
             with_genes = np.ones(count, bool)
-            if isinstance(find(file, "data/fully_intergenic_samples"), h5py.Dataset):
+            if find(file, "data/fully_intergenic_samples") is not None:
                 intergenic = _table(file, path, "fully_intergenic_samples", (count,), "bu")
                 with_genes = ~intergenic.astype(bool)
         evaluation = find(file, "evaluation")
@@ -193,20 +193,28 @@ def _text(name: bytes) -> str:
 def _table(
     file: h5py.File, path: Path, name: str, shape: tuple[int, ...], kinds: str
 ) -> np.ndarray:
-    dataset = find(file, f"data/{name}")
-    if (
-        not isinstance(dataset, h5py.Dataset)
-        or dataset.shape != shape
-        or dataset.dtype.kind not in kinds
-    ):
-        found = (
-            f"{dataset.dtype} of shape {dataset.shape}"
-            if isinstance(dataset, h5py.Dataset)
-            else "missing"
-        )
-        raise InputError(
-            f"{path}: data/{name} is {found}, expected shape {shape} as Helixer writes it "
-            "(see docs/formats.md). Make the file anew."
-        )
+    dataset = _dataset(file, path, name, shape, kinds)
     values = dataset[()]
     return np.array([bytes(v) for v in values]) if dataset.dtype.kind == "O" else values
+
+
+def _dataset(
+    file: h5py.File, path: Path, name: str, shape: tuple[int, ...], kinds: str
+) -> h5py.Dataset:
+    """A dataset of a shape, of one of numpy's `kinds`; of text with "S" among them."""
+    dataset = find(file, f"data/{name}")
+    if isinstance(dataset, h5py.Dataset) and dataset.shape == shape:
+        is_text = h5py.check_string_dtype(dataset.dtype) is not None
+        if "S" in kinds if is_text else dataset.dtype.kind in kinds.replace("S", ""):
+            return dataset
+    found = (
+        f"{dataset.dtype} of shape {dataset.shape}"
+        if isinstance(dataset, h5py.Dataset)
+        else "missing"
+        if dataset is None
+        else "a group"
+    )
+    raise InputError(
+        f"{path}: data/{name} is {found}, expected shape {shape} as Helixer writes it "
+        "(see docs/formats.md). Make the file anew."
+    )

@@ -8,6 +8,7 @@ import numpy as np
 import pybigtools
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import check_input_file
 
 WHAT = "a bigWig file (.bw, .bigWig)"
 _SUFFIXES = (".bw", ".bigWig", ".bigwig")
@@ -110,9 +111,7 @@ def _read(path: Path, seqid: str, start: int, end: int) -> tuple[np.ndarray, int
 
 
 def _open(path: Path) -> Any:
-    if not path.is_file():
-        found = "is a folder" if path.is_dir() else "no such file"
-        raise InputError(f"{path}: {found}, expected {WHAT}.")
+    check_input_file(path, WHAT)
     if path.suffix not in _SUFFIXES:
         raise InputError(f"{path}: its name ends otherwise, expected {WHAT}.")
     try:

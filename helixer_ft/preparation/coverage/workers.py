@@ -1,5 +1,6 @@
 """Reading tracks in several processes."""
 
+import os
 import signal as signals
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +26,7 @@ from helixer_ft.preparation.coverage.signal import (
     read_region,
 )
 from helixer_ft.preparation.parallel import ahead
+from helixer_ft.tied_process import end_with
 
 Values = Sequence[RegionCounts | RegionSignal]
 """Of the regions of a task."""
@@ -69,7 +71,9 @@ class Workers:
         if processes > 1 or isolate:
             # fresh processes: a copy of this one would have its HDF5 files open
             context = get_context("spawn")
-            self._pool = ProcessPoolExecutor(processes, context, initializer=_ignore_interrupts)
+            self._pool = ProcessPoolExecutor(
+                processes, context, initializer=_begin, initargs=(os.getpid(),)
+            )
 
     def read(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Values]]:
         """Each task, and what its regions hold."""
@@ -105,9 +109,10 @@ def read_task(task: Task) -> Values:
         ]
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C is the business of the process that started this one."""
+def _begin(parent: int) -> None:
+    """Ctrl-C is the business of the parent, which this process does not outlive."""
     signals.signal(signals.SIGINT, signals.SIG_IGN)
+    end_with(parent)
 
 
 @contextmanager

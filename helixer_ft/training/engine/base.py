@@ -78,6 +78,8 @@ class Engine(ABC):
 
     fills_batches: bool
     """Whether a smaller batch is filled up, so that one compiled shape serves all."""
+    alone: bool = True
+    """Whether this process does all steps by itself."""
     devices: int = 1
     """Number of those that share the work on a batch."""
 
@@ -162,10 +164,17 @@ class Engine(ABC):
     def score(self, batch: Batch, batch_size: int) -> ScoredBatch:
         """Confusion counts and cross-entropy per window, in inference mode."""
         n = batch.n
-        counts, entropy = self._score(self._fill(batch, batch_size))
+        counts, entropy, _ = self._score(self._fill(batch, batch_size))
         return ScoredBatch(
             np.rint(np.asarray(counts)).astype(np.int64)[:n], np.asarray(entropy, np.float64)[:n]
         )
+
+    def predict_classes(self, batch: Batch, batch_size: int) -> np.ndarray:
+        """(n, L) uint8 predicted genic classes, in inference mode; compiles nothing after `score`
+        of batches of the same size.
+        """
+        *_, classes = self._score(self._fill(batch, batch_size))
+        return np.asarray(classes)[: batch.n]
 
     def get_weights(self) -> LayerWeights:
         """The present weights, copied to host memory."""
@@ -243,8 +252,8 @@ class Engine(ABC):
         """One optimiser step."""
 
     @abstractmethod
-    def _score(self, batch: Batch) -> tuple[Any, Any]:
-        """Counts `(n, outputs, 4, 4)` and entropy `(n, outputs)`."""
+    def _score(self, batch: Batch) -> tuple[Any, Any, Any]:
+        """Counts `(n, outputs, 4, 4)`, entropy `(n, outputs)` and genic classes `(n, L)`."""
 
 
 class Forward(ABC):
@@ -341,11 +350,7 @@ def count_and_entropy(logits: Any, labels: Any) -> tuple[Any, Any]:
     _, steps, _, outputs, pool = ops.shape(logits)
     truth = truth_codes(logits, labels)
     valid = pooled_validity(labels, logits.shape[4])[:, :, None, None]
-    classes = [logits[:, :, code] for code in range(CLASSES)]
-    best, predicted = classes[0], ops.zeros_like(truth)
-    for code, values in enumerate(classes[1:], start=1):  # a tie goes to the lower class
-        predicted = ops.where(values > best, ops.cast(code, "uint8"), predicted)
-        best = ops.maximum(best, values)
+    predicted = _predicted(logits)
 
     def one_hot(codes: Any, weight: Any) -> Any:
         columns = [ops.cast(codes == code, "float32") * weight for code in range(CLASSES)]
@@ -359,3 +364,23 @@ def count_and_entropy(logits: Any, labels: Any) -> tuple[Any, Any]:
     counts = ops.sum(ops.reshape(pairs, (-1, CLASSES, CLASSES, outputs, pool)), axis=4)
     entropy = ops.sum(ops.sum(cross_entropy(logits, labels) * valid, axis=3), axis=1)
     return ops.transpose(counts, (0, 3, 1, 2)), entropy
+
+
+def genic_classes(logits: Any) -> Any:
+    """(n, L) uint8 predicted genic classes of logits `(n, steps, 4, outputs, pool)`."""
+    from keras import ops
+
+    _, steps, _, _, pool = ops.shape(logits)
+    return ops.reshape(_predicted(logits)[:, :, 0], (-1, steps * pool))
+
+
+def _predicted(logits: Any) -> Any:
+    """(n, steps, outputs, pool) uint8 most likely classes; a tie goes to the lower class."""
+    from keras import ops
+
+    classes = [logits[:, :, code] for code in range(CLASSES)]
+    best, predicted = classes[0], ops.zeros_like(classes[0], dtype="uint8")
+    for code, values in enumerate(classes[1:], start=1):
+        predicted = ops.where(values > best, ops.cast(code, "uint8"), predicted)
+        best = ops.maximum(best, values)
+    return predicted

@@ -15,6 +15,7 @@ from helixer_ft.training.engine.base import (
     Forward,
     Read,
     count_and_entropy,
+    genic_classes,
     network_input,
 )
 from helixer_ft.training.engine.shards import Shards
@@ -38,6 +39,7 @@ class JaxEngine(Engine):
         pool_size, settings = self.architecture.pool_size, self.settings
         self._shards = Shards(jax.devices())
         self.devices = self._shards.count
+        self.alone = jax.process_count() == 1
         self._take_state()
         self.memory = device_memory()
 
@@ -71,7 +73,7 @@ class JaxEngine(Engine):
             if self.leaves_out_fillers:
                 inputs = [inputs, jnp.ones(len(inputs))]
             logits, _ = model.stateless_call(trainable, fixed, inputs, training=False)
-            return count_and_entropy(logits, labels)
+            return *count_and_entropy(logits, labels), genic_classes(logits)
 
         self._compiled_gradients = self._shards.compile(gradients)
         self._compiled_apply = self._shards.compile(apply, donate_argnums=(0, 1))
@@ -92,7 +94,7 @@ class JaxEngine(Engine):
     def _apply(self, gradients: list[Any]) -> None:
         self._trainable, self._state = self._compiled_apply(self._trainable, self._state, gradients)
 
-    def _score(self, batch: Batch) -> tuple[Any, Any]:
+    def _score(self, batch: Batch) -> tuple[Any, Any, Any]:
         given, labels = self._shards.place_input(batch.input), self._shards.place(batch.labels)
         return self._compiled_score(self._trainable, self._fixed, given, labels)
 

@@ -7,7 +7,13 @@ import tensorflow as tf
 
 from helixer_ft.network.architecture import BASES
 from helixer_ft.training.batch import TABLE_SIZE, Batch
-from helixer_ft.training.engine.base import Engine, Forward, count_and_entropy, network_input
+from helixer_ft.training.engine.base import (
+    Engine,
+    Forward,
+    count_and_entropy,
+    genic_classes,
+    network_input,
+)
 from helixer_ft.training.loss import losses, pooled_weights
 
 _CODES = tf.TensorSpec([None, None], tf.uint8)
@@ -40,7 +46,8 @@ class TensorFlowEngine(Engine):
             return total, parts, tape.gradient(scaled, [v.value for v in model.trainable_variables])
 
         def score(given: Any, labels: Any) -> Any:
-            return count_and_entropy(model(network_input(given, pool_size), training=False), labels)
+            logits = model(network_input(given, pool_size), training=False)
+            return *count_and_entropy(logits, labels), genic_classes(logits)
 
         def apply(grads: Any) -> None:
             optimizer.apply(grads)
@@ -62,9 +69,8 @@ class TensorFlowEngine(Engine):
     def _apply(self, gradients: list[Any]) -> None:
         self._compiled_apply(gradients)
 
-    def _score(self, batch: Batch) -> tuple[Any, Any]:
-        counts, entropy = self._compiled_score(batch.input, batch.labels)
-        return counts.numpy(), entropy.numpy()
+    def _score(self, batch: Batch) -> tuple[Any, Any, Any]:
+        return self._compiled_score(batch.input, batch.labels)
 
     def _values(self) -> dict[str, list[Any]]:
         return {

@@ -1,0 +1,66 @@
+"""`--config`: options of a command read from a TOML file."""
+
+import tomllib
+from pathlib import Path
+
+import click
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import check_input_file
+
+
+def load_config(ctx: click.Context, _param: click.Parameter, path: Path | None) -> None:
+    """Make the values of a TOML file the defaults of this command.
+
+    Names are those of the options with _ for -; `command`, where it is there, must be this one.
+    Click reports everything that cannot be used.
+    """
+    if path is None:
+        return
+    try:
+        check_input_file(path, "a file of options (TOML)")
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except InputError as error:
+        raise click.BadParameter(str(error)) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise click.BadParameter(
+            f"{path}: could not be read as TOML ({error}); expected the config.toml of a run, or "
+            "options of this command, one a line: name = value."
+        ) from error
+    command = values.pop("command", ctx.info_name)
+    if command != ctx.info_name:
+        raise click.BadParameter(
+            f"{path}: is the configuration of '{command}', but this command is '{ctx.info_name}'."
+        )
+    known = _options(ctx.command)
+    unknown = sorted(values.keys() - known)
+    if unknown:
+        raise click.BadParameter(
+            f"{path}: has the unknown option(s) {', '.join(unknown)}; expected names of options of "
+            f"'{ctx.info_name}' with _ for -."
+        )
+    defaults = {}
+    for name, value in values.items():
+        option = known[name]
+        takes_list = option.multiple or getattr(option.type, "takes_list", False)
+        if isinstance(value, dict) or (isinstance(value, list) and not takes_list):
+            raise click.BadParameter(
+                f"{path}: has {name} = {value!r}, expected "
+                + ("a list." if takes_list else "a single value.")
+            )
+        if option.multiple and not isinstance(value, list):
+            value = [value]
+        # as text, so that a value passes the same checks as on the command line
+        defaults[option.name] = list(map(str, value)) if isinstance(value, list) else str(value)
+    ctx.default_map = {**(ctx.default_map or {}), **defaults}
+
+
+def _options(command: click.Command) -> dict[str, click.Option]:
+    """The options that a file may set, by their long name with _ for -."""
+    return {
+        word.removeprefix("--").replace("-", "_"): parameter
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and not parameter.is_eager
+        for word in parameter.opts
+        if word.startswith("--")
+    }

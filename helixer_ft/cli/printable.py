@@ -1,0 +1,35 @@
+"""Text from files on its way to the terminal: what could steer a terminal is shown, not sent."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+
+def printable(text: str) -> str:
+    """`text` with an escape ("\\x1b") for every character that is none to be seen; lines stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else _escape(letter) for letter in text
+    )
+
+
+def one_line(text: str) -> str:
+    """As `printable`, and line ends as escapes too: a name with one must not look like two."""
+    return printable(text).replace("\n", "\\n")
+
+
+class PlainConsole(Console):
+    """Prints text as it is: nothing in it is markup, nothing steers the terminal."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
+        """See rich; all text passes here, that of tables too."""
+        return super().render_str(printable(text), *arguments, **options)
+
+
+def _escape(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,268 @@
+"""How progress looks: bars and a live table on a terminal, plain lines in a log."""
+
+import re
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from helixer_ft.cli import check_table
+from helixer_ft.progress import duration_text, size_text
+from helixer_ft.training.history import Check
+
+LINE_SECONDS = 60
+"""In a log, a line of progress this often."""
+_WINDOW_SECONDS = 60
+"""The rate is that of the last minute: the first steps of a network are slow, it is compiled."""
+_LEAST_NAME, _LEAST_BAR, _BAR = 12, 8, 20
+_SHOWN_CHECKS = 8
+_LINES_BESIDE = 8
+"""Lines of a terminal that are not for checks: heading, untouched and best model, bar, prompt."""
+_DIGITS = re.compile(r"\d+")
+
+
+@dataclass
+class Task:
+    """A long step, and how far it is.
+
+    Attributes
+    ----------
+    name
+        What is done.
+    total
+        Steps in all; 0: not known.
+    unit
+        Of the steps: "bytes", "bases", a plural ("windows"), or "" where a rate would say nothing.
+    done
+        Steps done.
+    note
+        What the step itself has to say.
+    """
+
+    name: str
+    total: int
+    unit: str = ""
+    done: int = 0
+    note: str = ""
+    _seen: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self._seen.append((time.monotonic(), self.done))
+
+    def advance(self, steps: int, note: str) -> None:
+        """Steps are done."""
+        self.done += steps
+        self.note = note
+        now = time.monotonic()
+        if now - self._seen[-1][0] >= 1:
+            self._seen.append((now, self.done))
+        while len(self._seen) > 1 and self._seen[1][0] <= now - _WINDOW_SECONDS:
+            self._seen.popleft()
+
+    @property
+    def speed(self) -> float:
+        """Steps per second, of late; 0 before the first."""
+        started, before = self._seen[0]
+        return (self.done - before) / max(time.monotonic() - started, 1e-3)
+
+    @property
+    def amount(self) -> str:
+        """ "1,204 of 3,000 windows"; without a total what is done."""
+        if self.unit == "bytes":
+            of = f" of {size_text(self.total)}" if self.total else ""
+            return f"{size_text(self.done)}{of}"
+        if self.unit == "bases":
+            of = f" of {self.total / 1e6:,.1f}" if self.total else ""
+            return f"{self.done / 1e6:,.1f}{of} Mb"
+        of = f" of {self.total:,}" if self.total else ""
+        return f"{self.done:,}{of} {self.unit}".rstrip()
+
+    @property
+    def percent(self) -> str:
+        """ "40%", or "" without a total."""
+        return f"{min(self.done / self.total, 1):.0%}" if self.total else ""
+
+    @property
+    def rate(self) -> str:
+        """ "3.2 windows/s", or "" where it is not known."""
+        speed = self.speed
+        if not self.unit or not speed:
+            return ""
+        if self.unit == "bytes":
+            return f"{size_text(speed)}/s"
+        if self.unit == "bases":
+            return f"{speed / 1e6:.3f} Mb/s"
+        return f"{speed:.2f} {self.unit}/s" if speed < 10 else f"{speed:,.0f} {self.unit}/s"
+
+    @property
+    def left(self) -> str:
+        """ "12 min left", or "" where it is not known."""
+        speed = self.speed
+        if not self.total or not speed:
+            return ""
+        return f"{duration_text(max(self.total - self.done, 0) / speed)} left"
+
+
+def bar_line(task: Task, width: int, *, ascii_only: bool = False) -> Text:
+    """A task in one line of at most `width` columns; what matters less is left out first."""
+    room = width - min(len(task.name), _LEAST_NAME)
+    parts = {"percent": task.percent, "left": task.left, "rate": task.rate, "note": task.note}
+    if task.total != 1:
+        parts["amount"] = task.amount
+    shown = {}
+    for key, text in parts.items():
+        if text and len(text) + 2 <= room:
+            shown[key] = text
+            room -= len(text) + 2
+    name = task.name
+    longest = room + min(len(name), _LEAST_NAME)
+    if len(name) > longest:
+        name = name[: longest - 1] + ("~" if ascii_only else "…")
+    room = longest - len(name)
+    line = Text(name, no_wrap=True, overflow="crop")
+    size = min(_BAR, room - 2)
+    if task.total and size >= _LEAST_BAR:
+        full = min(size, round(size * task.done / task.total))
+        line.append("  ")
+        line.append(("#" if ascii_only else "━") * full, style="green")
+        line.append(("." if ascii_only else "─") * (size - full), style="dim")
+    for key in ("percent", "amount", "rate", "left", "note"):
+        if key in shown:
+            line.append(f"  {shown[key]}")
+    return line
+
+
+class TerminalDisplay:
+    """A live region at the end of the terminal: the last checks, and under them the bar.
+
+    It is gone when its task is done; the checks stay until `close`, which leaves them all as text.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._task: Task | None = None
+        self._checks: list[Check] = []
+
+    def start(self, task: Task) -> None:
+        """A task begins."""
+        self._task = task
+        self._show()
+
+    def advance(self, steps: int, note: str) -> None:
+        """Steps of it are done."""
+        if self._task is not None:
+            self._task.advance(steps, note)
+
+    def finish(self) -> None:
+        """It is done."""
+        self._task = None
+        if not self._checks:
+            self._hide()
+
+    def check(self, check: Check) -> None:
+        """A check for the table; where numbers begin again, another training has begun."""
+        if self._checks and check.number <= self._checks[-1].number:
+            untouched = [one for one in self._checks if one.number == 0]
+            self.close()
+            self._checks = untouched if check.number else []
+        self._checks.append(check)
+        self._show()
+
+    def close(self) -> None:
+        """Take the live region away and leave the whole table of checks as text."""
+        self._task = None
+        self._hide()
+        if self._checks:
+            for text in check_table.table(self._checks, self._console.width):
+                self._console.print(text, markup=False)
+            self._checks = []
+
+    def _show(self) -> None:
+        if self._live is None:
+            self._live = Live(
+                get_renderable=self._render,
+                console=self._console,
+                refresh_per_second=4,
+                transient=True,
+                redirect_stdout=False,  # results go where the user sent them
+                vertical_overflow="crop",
+            )
+            self._live.start(refresh=True)
+        else:
+            self._live.refresh()
+
+    def _hide(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+        self._live = None
+
+    def _render(self) -> Group:
+        """The region as it shall look now; rich asks for it in a thread of its own, so that what
+        is shown may change meanwhile.
+        """
+        task, checks = self._task, list(self._checks)
+        width, height = self._console.size
+        lines: list[Text] = []
+        if checks:
+            last = max(1, min(_SHOWN_CHECKS, height - _LINES_BESIDE))
+            texts = check_table.table(checks, width, last=last)
+            lines = [Text(text[:width], no_wrap=True, overflow="crop") for text in texts]
+        if task is not None:
+            ascii_only = self._console.options.ascii_only
+            lines.append(bar_line(task, width - 1, ascii_only=ascii_only))
+        return Group(*lines)
+
+
+class LogDisplay:
+    """Lines without control characters: each check, the first task of a kind, and a line a minute
+    while a task goes on.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._task: Task | None = None
+        self._last_line = 0.0
+        self._kinds: set[str] = set()
+
+    def start(self, task: Task) -> None:
+        """A task begins."""
+        self._task = task
+        self._last_line = time.monotonic()
+        kind = _DIGITS.sub("", task.name)
+        if kind not in self._kinds:
+            self._kinds.add(kind)
+            whole = Task(task.name, 0, task.unit, task.total).amount
+            self._print(f"{task.name} ({whole})" if task.unit and task.total else task.name)
+
+    def advance(self, steps: int, note: str) -> None:
+        """Steps of it are done."""
+        task = self._task
+        if task is None:
+            return
+        task.advance(steps, note)
+        if time.monotonic() - self._last_line < LINE_SECONDS:
+            return
+        self._last_line = time.monotonic()
+        amount = f"{task.amount} ({task.percent})" if task.total else task.amount
+        parts = [amount, task.rate, task.note, task.left]
+        self._print(f"{task.name}: {', '.join(part for part in parts if part)}")
+
+    def finish(self) -> None:
+        """It is done."""
+        self._task = None
+
+    def check(self, check: Check) -> None:
+        """A line; before the first the heading."""
+        if check.number == 0:
+            self._print(check_table.heading(check_table.WIDE))
+        self._print(check_table.line(check, check_table.WIDE, best=check.improved))
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False)

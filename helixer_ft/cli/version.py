@@ -1,0 +1,40 @@
+"""What `helixer-ft --version` says; no backend is loaded for it."""
+
+import platform
+from importlib import metadata
+
+from helixer_ft import __version__
+from helixer_ft.backend import BACKENDS, likely_backend
+from helixer_ft.hardware import hardware
+from helixer_ft.progress import size_text
+
+_DISTRIBUTIONS = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-intel")}
+_OTHERS = ("keras", "numpy", "h5py")
+
+
+def version_text() -> str:
+    """The version, then the Keras backend that a command would take, and the machine."""
+    backend = likely_backend()
+    machine = hardware()
+    others = [name for name in BACKENDS if name != backend.name and _version(name)]
+    rows = {
+        "backend": f"{backend.name} {_version(backend.name) or 'not installed'} ({backend.reason})",
+        "others": ", ".join(f"{name} {_version(name)}" for name in others),
+        "keras": ", ".join(f"{name} {_version(name)}" for name in _OTHERS),
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "CPU": f"{machine.cpu}, {machine.cores} cores, {size_text(machine.memory)}",
+        "GPU": ", ".join(machine.gpus) or "none",
+    }
+    rows["keras"] = rows["keras"].removeprefix("keras ")
+    lines = [f"{name:<8} {text}" for name, text in rows.items() if text]
+    return "\n".join([f"helixer-ft {__version__}", *lines])
+
+
+def _version(name: str) -> str:
+    """Of an installed package, or ""."""
+    for distribution in _DISTRIBUTIONS.get(name, (name,)):
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            continue
+    return ""

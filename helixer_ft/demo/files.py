@@ -1,0 +1,102 @@
+"""Names of what a demonstration writes, and what it may replace."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats import atomic
+from helixer_ft.preparation.outputs import REPORT_FILE, SPLIT_FILE, masked_file
+from helixer_ft.simulate import SOURCE, TARGET
+
+HEAD, HIDDEN_LAYER, COVERAGE, WHOLE = "freeze", "freeze_hidden", "freeze_coverage", "whole"
+"""Tuned models: the names of their files, less `.h5`."""
+MODELS = (HEAD, HIDDEN_LAYER, COVERAGE, WHOLE)
+
+_SETS = tuple(f"{name}_data.h5" for name in ("training", "validation", "test"))
+
+
+class DemoFiles:
+    """Where everything of a demonstration is.
+
+    Parameters
+    ----------
+    out_dir
+        Its folder.
+    """
+
+    def __init__(self, out_dir: Path) -> None:
+        self.out_dir = out_dir
+        self.genome = out_dir / "genome.fa"
+        self.genes = out_dir / "genes.gff3"
+        self.reads = out_dir / "rnaseq.bam"
+        self.data = out_dir / "data"
+        self.test_data = self.data / _SETS[-1]
+        self.source = out_dir / "source"
+        self.source_genome = self.source / "genome.fa"
+        self.source_genes = self.source / "genes.gff3"
+        self.source_data = self.source / f"{SOURCE.name}.h5"
+        self.models = out_dir / "models"
+        self.source_model = self.models / "source_model.h5"
+        self.predictions = out_dir / "predictions.h5"
+        self.report = out_dir / "report.html"
+
+    def model(self, name: str) -> Path:
+        """A tuned model."""
+        return self.models / f"{name}.h5"
+
+    def check(self, *, force: bool) -> None:
+        """Refuse, before any work, a folder that cannot be taken.
+
+        Raises
+        ------
+        InputError
+            It is not empty (and `force` is false); cannot be written to; a file or a folder of
+            the demonstration would take the place of something else; there are data that would be
+            used beside the demonstration's.
+        """
+        for folder in self._folders():
+            atomic.check_folder(folder)
+        if not self.out_dir.is_dir():
+            return
+        if not force and any(self.out_dir.iterdir()):
+            raise InputError(
+                f"{self.out_dir}: exists already and is not empty. Give another --out-dir, or "
+                "--force to replace the files of an earlier demo in it."
+            )
+        if any(path.exists() for path in self._files()) and not self.source_model.is_file():
+            raise InputError(
+                f"{self.out_dir}: holds files that are not of a demo ({self.source_model} is "
+                "missing), and such files are never replaced. Give another --out-dir."
+            )
+        for path in (self.source_model, *self._files()):
+            if path.parent.is_dir():
+                atomic.check_writable(path, force=True)
+        strange = sorted({path.name for path in self.data.glob("*.h5")} - set(_SETS))
+        if strange:
+            raise InputError(
+                f"{self.data}: holds {', '.join(strange)}, which is no demo's and might be used "
+                "together with its data. Remove it, or give another --out-dir."
+            )
+
+    def make_folders(self) -> None:
+        """Make the folders, clear them of what an earlier demonstration wrote.
+
+        The shipped model stays: it tells that these are files of a demonstration.
+        """
+        for folder in self._folders():
+            folder.mkdir(parents=True, exist_ok=True)
+        for path in self._files():
+            path.unlink(missing_ok=True)
+
+    def _folders(self) -> tuple[Path, ...]:
+        return self.out_dir, self.data, self.source, self.models
+
+    def _files(self) -> Iterator[Path]:
+        """Every file of a demonstration, but the shipped model and those in folders of runs."""
+        yield from (self.genome, self.genes, self.reads, Path(f"{self.reads}.bai"))
+        yield from (self.predictions, self.report)
+        yield from (self.data / name for name in (*_SETS, SPLIT_FILE, REPORT_FILE))
+        yield self.data / masked_file(TARGET.name)
+        yield from (self.source_genome, self.source_genes, self.source_data)
+        yield from (self.source / REPORT_FILE, self.source / masked_file(SOURCE.name))
+        yield from map(self.model, MODELS)

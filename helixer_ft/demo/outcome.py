@@ -1,0 +1,113 @@
+"""What a demonstration came to: every strategy against the untouched model."""
+
+from dataclasses import dataclass
+
+from helixer_ft.demo.request import DemoRequest
+from helixer_ft.inference.predict import Prediction
+from helixer_ft.metrics import Confusion, accuracy
+from helixer_ft.report import SummaryRow
+from helixer_ft.training.request import FineTuneRequest
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model on labelled bases.
+
+    Attributes
+    ----------
+    genic_f1
+        Genic F1.
+    errors
+        Share of the bases whose class (intergenic, UTR, CDS, intron) is predicted wrong.
+    """
+
+    genic_f1: float
+    errors: float
+
+    @classmethod
+    def of(cls, confusion: Confusion) -> "Scored":
+        """From confusion counts."""
+        return cls(confusion.genic_f1, 1 - float(accuracy(confusion.genic_matrix)))
+
+
+@dataclass(frozen=True)
+class StrategyRow:
+    """A strategy on the test data, which neither training nor the choice of its model saw.
+
+    Attributes
+    ----------
+    request
+        The run.
+    scores
+        Untouched against tuned model, what trained, and how long it took.
+    validation_f1
+        Genic F1 of the tuned model on the validation data.
+    warnings
+        What the run gives reason to say.
+    """
+
+    request: FineTuneRequest
+    scores: SummaryRow
+    validation_f1: float
+    warnings: tuple[str, ...]
+
+    @property
+    def error_ratio(self) -> float:
+        """How many times fewer bases are wrong than with the untouched model."""
+        after = self.scores.errors_after
+        return self.scores.errors_before / after if after else float("inf")
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """A step that is done: its title, its command (None: nothing to type) and its seconds."""
+
+    title: str
+    command: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class DemoOutcome:
+    """What a demonstration came to.
+
+    Attributes
+    ----------
+    request
+        What was asked for.
+    steps
+        What was done, in order.
+    at_home, abroad
+        The untouched model on the species it was trained on, and on the target species: in both
+        on sequences that it did not see.
+    rows
+        The strategies, in order.
+    prediction
+        Of the test data.
+    seconds
+        Of the whole run.
+    versions
+        What the result depends on.
+    """
+
+    request: DemoRequest
+    steps: tuple[StepRecord, ...]
+    at_home: Scored
+    abroad: Scored
+    rows: tuple[StrategyRow, ...]
+    prediction: Prediction
+    seconds: float
+    versions: dict[str, str]
+
+    def conclusions(self) -> tuple[str, str]:
+        """Which strategies are better, and which one makes the fewest errors, in plain words."""
+        verdicts = {row.scores.strategy: row.scores.verdict for row in self.rows}
+        better = [name for name, verdict in verdicts.items() if verdict == "better"]
+        others = [f"{name}: {verdict}" for name, verdict in verdicts.items() if name not in better]
+        best = min(self.rows, key=lambda row: row.scores.errors_after)
+        return (
+            f"Better than the untouched model: {len(better)} of {len(self.rows)} strategies"
+            + (f" ({'; '.join(others)})." if others else "."),
+            f"Fewest errors on held-out sequences: {best.scores.strategy}, wrong bases "
+            f"{best.scores.errors_before:.1%} -> {best.scores.errors_after:.1%}.",
+        )

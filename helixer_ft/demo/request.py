@@ -1,0 +1,62 @@
+"""What a demonstration is asked to do; its defaults live here alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from helixer_ft.errors import InputError
+
+DEFAULT_OUT_DIR = Path("helixer-ft-demo")
+
+
+@dataclass(frozen=True)
+class DemoSize:
+    """How much is simulated, and how long each strategy may train.
+
+    Attributes
+    ----------
+    sequences, sequence_length
+        Of the target species; length in bp. A sixth of them each, at least one, become validation
+        and test data.
+    source_sequences
+        Of the source species, on which the untouched model is scored.
+    subsequence_length
+        Length of a window in bp, a multiple of 9.
+    freeze_epochs, whole_epochs
+        Upper bounds; patience ends a run earlier.
+    """
+
+    sequences: int = 12
+    sequence_length: int = 54_000
+    source_sequences: int = 2
+    subsequence_length: int = 2700
+    freeze_epochs: int = 30
+    whole_epochs: int = 20
+
+
+@dataclass(frozen=True)
+class DemoRequest:
+    """One demonstration.
+
+    Attributes
+    ----------
+    out_dir
+        Folder for everything that is written.
+    seed
+        Of the species and its reads.
+    backend
+        As it was asked for ("auto", "tensorflow", "jax"), for the commands that are shown.
+    force
+        Replace the files of an earlier demonstration in `out_dir`.
+    size
+        Of the species, and of the training.
+    """
+
+    out_dir: Path = DEFAULT_OUT_DIR
+    seed: int = 0
+    backend: str = "auto"
+    force: bool = False
+    size: DemoSize = DemoSize()
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise InputError(f"--seed is {self.seed}, expected a whole number of at least 0.")

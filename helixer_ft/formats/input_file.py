@@ -1,0 +1,34 @@
+"""What every reader asks of a path before it opens it."""
+
+from pathlib import Path
+
+from helixer_ft.errors import InputError
+
+
+def check_input_file(path: Path, what: str) -> None:
+    """Refuse what is no regular file, on which a reader may wait for ever, or that cannot be read.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what
+        What it should be ("a trained Helixer model (.h5)"), for the message.
+
+    Raises
+    ------
+    InputError
+        A folder, nothing, a pipe or a device, a file without permission.
+    """
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder, expected {what}.")
+        if not path.exists():
+            raise InputError(f"{path}: no such file, expected {what}.")
+        if not path.is_file():
+            raise InputError(f"{path}: is not a regular file (a pipe?), expected {what}.")
+        path.open("rb").close()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or error}), expected {what}."
+        ) from error

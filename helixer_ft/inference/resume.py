@@ -1,0 +1,168 @@
+"""Going on with an interrupted prediction: its journal, and what must be as it was.
+
+The journal has a record for each row that is predicted, its parts the compressed chunks that go
+to the predictions file. Its header says what the rows follow from, how many windows the network saw
+at once, and the attributes of the file, which are those of the first start.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from helixer_ft.backend import versions
+from helixer_ft.errors import InputError, Interrupted
+from helixer_ft.formats import atomic
+from helixer_ft.formats.hdf5 import open_hdf5
+from helixer_ft.formats.journal import Journal
+from helixer_ft.formats.model_h5 import file_sha256
+from helixer_ft.inference.request import PredictRequest
+from helixer_ft.inference.source import Source
+from helixer_ft.inference.windows import Overlap
+from helixer_ft.network.model import TrainedModel
+from helixer_ft.progress import Progress
+
+_ORIGIN, _ATTRIBUTES, _BATCH_SIZE = "origin", "attributes", "batch_size"
+
+
+def open_journal(request: PredictRequest) -> Journal:
+    """The journal of a run, which is the lock on its output too.
+
+    Raises
+    ------
+    InputError
+        Another process writes the output; an interrupted run left its rows, and the request says
+        neither to resume nor to overwrite; an output cannot be written, or exists already.
+    """
+    for path in (request.output, request.journal_path):
+        atomic.check_writable(path, force=True)
+    journal = Journal(request.journal_path, request.output)
+    try:
+        if journal.records and not (request.resume or request.force):
+            raise InputError(
+                f"{request.output}: an interrupted prediction left {journal.records:,} rows of it "
+                f"in {journal.path.name}. Go on with --resume, start anew with --force, or give "
+                "another path."
+            )
+        resumes = bool(journal.records) and request.resume
+        for output in (request.prediction_output_path, request.gff3_out):
+            if output is not None:
+                own = resumes and is_written(journal, output)
+                atomic.check_writable(output, force=request.force or own)
+    except BaseException:
+        journal.__exit__()
+        raise
+    return journal
+
+
+def origin(
+    request: PredictRequest, model: TrainedModel, source: Source, overlap: Overlap
+) -> dict[str, Any]:
+    """What predictions follow from, to the bit; keys are for messages."""
+    used = versions()
+    return {
+        "model (SHA-256)": model.file.sha256,
+        "data (SHA-256)": file_sha256(source.path),
+        "rows": source.n_rows,
+        "subsequence length": overlap.length,
+        "overlap offset": overlap.offset,
+        "core length": overlap.core,
+        "species": request.genome_species if request.fasta is not None else None,
+        "coverage": None if model.coverage is None else model.coverage.to_json(),
+        "--precision": request.precision,
+        "helixer-ft": used["helixer_ft"],
+        "Keras": used["keras"],
+        "backend": used["backend"],
+    }
+
+
+def resumed_rows(
+    journal: Journal, request: PredictRequest, present: Mapping[str, Any], progress: Progress
+) -> int | None:
+    """How many rows there are to go on from; None: the run starts.
+
+    Parameters
+    ----------
+    journal
+        See `open_journal`.
+    request
+        Of this run.
+    present
+        See `origin`.
+    progress
+        Told.
+
+    Raises
+    ------
+    InputError
+        What the rows follow from is not what it was.
+    """
+    if not request.resume:
+        return None
+    if not journal.records:
+        progress.notice(f"{request.output}: there is nothing to resume, so the prediction starts")
+        return None
+    assert journal.header is not None, "there are records"
+    before = journal.header.get(_ORIGIN, {})
+    changed = [
+        f"{name} was {before.get(name)}, is {value}"
+        for name, value in present.items()
+        if before.get(name) != value
+    ]
+    if changed:
+        raise InputError(
+            f"{request.output}: the interrupted prediction cannot be resumed: "
+            f"{'; '.join(changed)}. Give what was given then, or start anew: --force without "
+            "--resume."
+        )
+    progress.notice(f"going on after {journal.records:,} of {present['rows']:,} rows")
+    return journal.records
+
+
+def begin(
+    journal: Journal,
+    present: Mapping[str, Any],
+    attributes: Mapping[str, str | int],
+    batch_size: int,
+) -> None:
+    """Start the journal of a new run."""
+    journal.begin({_ORIGIN: present, _ATTRIBUTES: attributes, _BATCH_SIZE: batch_size})
+
+
+def batch_size(journal: Journal) -> int:
+    """Windows at once, of the first start: rounding may follow from it."""
+    assert journal.header is not None, "the journal was begun"
+    return int(journal.header[_BATCH_SIZE])
+
+
+def attributes(journal: Journal) -> dict[str, str | int]:
+    """Of the predictions file."""
+    assert journal.header is not None, "the journal was begun"
+    return dict(journal.header[_ATTRIBUTES])
+
+
+def is_written(journal: Journal, path: Path) -> bool:
+    """Whether the predictions file of this very run stands there: its attributes, among them the
+    time of the first start, tell.
+    """
+    try:
+        with open_hdf5(path, "predictions") as file:
+            return dict(file.attrs) == attributes(journal)
+    except InputError:
+        return False
+
+
+@contextmanager
+def kept(journal: Journal, n_rows: int, progress: Progress) -> Iterator[None]:
+    """Where the block fails, say what is kept."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except BaseException:
+        if journal.records:
+            progress.notice(
+                f"{journal.records:,} of {n_rows:,} rows are kept in {journal.path}: the same "
+                "command with --resume goes on from there"
+            )
+        raise

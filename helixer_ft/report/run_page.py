@@ -1,0 +1,205 @@
+"""The page about one run of `whole` or `freeze`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from helixer_ft.formats.model_h5 import file_sha256
+from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES, accuracy
+from helixer_ft.network.coverage import track_list
+from helixer_ft.report.figures import (
+    change_figure,
+    f1_curve,
+    f1_figure,
+    loss_curve,
+    shares_figure,
+)
+from helixer_ft.report.genome_view import window_figure
+from helixer_ft.report.page import in_order, interval, percent, score, signed, write_page
+from helixer_ft.training.history import overfitting_began
+from helixer_ft.training.outcome import Comparison, Outcome
+from helixer_ft.training.scoring import DatasetScore
+from helixer_ft.training.views import WindowView
+
+MAX_CHECKS = 200
+"""Most checks in the table; `history.csv` has all."""
+_HEADINGS = {"better": "Better", "not better": "Not better", "cannot tell": "Cannot tell"}
+_WINDOWS = {
+    "best": "Best: the window in which the errors fell most",
+    "typical": "Typical: the median window",
+    "worst": "Worst: the window in which the errors rose most, or fell least",
+}
+
+
+def write_report(outcome: Outcome, path: Path) -> None:
+    """Write the page about a run; an earlier one is replaced.
+
+    The same outcome gives the same bytes.
+
+    Parameters
+    ----------
+    outcome
+        The run.
+    path
+        The page (.html).
+
+    Raises
+    ------
+    HelixerFtError
+        The page could not be written.
+    """
+    prepared, request = outcome.prepared, outcome.prepared.request
+    began = overfitting_began(outcome.checks[1:])
+    saved = request.save_model_path
+    write_page(
+        "run.html",
+        path,
+        outcome=outcome,
+        prepared=prepared,
+        request=request,
+        plan=prepared.plan,
+        heading=_HEADINGS[outcome.verdict],
+        sentences=verdict_sentences(outcome),
+        warnings=[*prepared.warnings, *outcome.warnings],
+        f1_figure=f1_figure(outcome.decisive),
+        change_figure=change_figure(outcome.decisive),
+        comparisons=_comparisons(outcome),
+        f1_curve=f1_curve(outcome.checks, outcome.best, began),
+        loss_curve=loss_curve(outcome.checks, outcome.best, began),
+        checks=outcome.checks[:MAX_CHECKS],
+        began=began,
+        matrices=_matrices(outcome.decisive),
+        windows=[_window(view) for view in outcome.views],
+        classes=GENIC_CLASSES,
+        shares_figure=shares_figure(prepared.summaries),
+        coverage=_coverage(outcome),
+        layers=list(prepared.plan.layers()),
+        options=_options(request.options()),
+        saved_hash=file_sha256(saved) if saved.is_file() else None,
+        wrong=[_wrong(s) for s in (outcome.decisive.baseline, outcome.decisive.tuned)],
+    )
+
+
+def verdict_sentences(outcome: Outcome) -> list[str]:
+    """The verdict in plain words."""
+    compared, on = outcome.decisive, outcome.verdict_on
+    found, before, after = compared.interval, compared.baseline, compared.tuned
+    numbers = (
+        f"{score(before.genic_f1)} to {score(after.genic_f1)} ({signed(found.difference)}, 95 % "
+        f"interval {interval(found)}, {found.blocks:,} genome blocks)"
+    )
+    first = {
+        "better": "The tuned model predicts genes better than the untouched one: genic F1 on the "
+        f"{on} data went from {numbers}.",
+        "not better": "The tuned model is no better than the untouched one: genic F1 on the "
+        f"{on} data went from {numbers}.",
+        "cannot tell": "Whether the tuned model is better than the untouched one cannot be told "
+        f"from these data: genic F1 on the {on} data went from {numbers}.",
+    }[outcome.verdict]
+    second = f"Wrong bases: {percent(_wrong(before))} before, {percent(_wrong(after))} after."
+    return [first, second]
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """A confusion matrix to be shown: rows of (class, [(count, share of the row)])."""
+
+    title: str
+    classes: tuple[str, ...]
+    rows: list[tuple[str, list[tuple[int, float]]]]
+
+
+def _matrices(compared: Comparison) -> list[tuple[str, list[_Matrix]]]:
+    """Output -> matrices of untouched and tuned model."""
+    result = []
+    for output, classes in (("genic", GENIC_CLASSES), ("phase", PHASE_CLASSES)):
+        pair = []
+        for title, scored in (
+            ("Untouched model", compared.baseline),
+            ("Tuned model", compared.tuned),
+        ):
+            matrix = scored.genic_matrix if output == "genic" else scored.phase_matrix
+            if matrix is not None:
+                pair.append(_Matrix(title, classes, _matrix_rows(matrix, classes)))
+        if pair:
+            result.append((output, pair))
+    return result
+
+
+def _matrix_rows(
+    matrix: np.ndarray, classes: tuple[str, ...]
+) -> list[tuple[str, list[tuple[int, float]]]]:
+    shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
+    return [
+        (name, list(zip(counts.tolist(), of_row.tolist(), strict=True)))
+        for name, counts, of_row in zip(classes, matrix, shares, strict=True)
+    ]
+
+
+def _comparisons(outcome: Outcome) -> list[tuple[str, Comparison]]:
+    """Name -> comparison; the one that decides first."""
+    result = [("validation", outcome.validation)]
+    return [("test", outcome.test), *result] if outcome.test else result
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A window to be shown."""
+
+    title: str
+    view: WindowView
+    figure: Markup
+    errors: tuple[int, int]
+    masked_share: float
+
+
+def _window(view: WindowView) -> _Window:
+    return _Window(
+        title=_WINDOWS[view.kind],
+        view=view,
+        figure=window_figure(view),
+        errors=(view.errors(view.before), view.errors(view.after)),
+        masked_share=1 - float(view.valid.mean()),
+    )
+
+
+def _coverage(outcome: Outcome) -> dict[str, Any] | None:
+    """What the section about coverage shows; None without coverage."""
+    coverage = outcome.coverage
+    if coverage is None:
+        return None
+    columns: dict[str, DatasetScore] = {"untouched": outcome.decisive.baseline}
+    if coverage.without:
+        columns["tuned without coverage"] = coverage.without.baseline
+    columns["tuned with coverage"] = coverage.tuned
+    if coverage.silenced:
+        columns["tuned with, tracks silenced"] = coverage.silenced
+    return {
+        "tracks": track_list(coverage.input.tracks),
+        "input": coverage.input,
+        "without": coverage.without,
+        "columns": list(columns),
+        "rows": [
+            (name, [(of.genic | of.phase)[name].f1 for of in columns.values()])
+            for name in in_order(coverage.tuned.genic | coverage.tuned.phase)
+        ],
+    }
+
+
+def _wrong(scored: DatasetScore) -> float:
+    """Share of wrong bases."""
+    return 1 - float(accuracy(scored.genic_matrix))
+
+
+def _options(options: dict[str, Any]) -> list[tuple[str, str]]:
+    """Options as on the command line."""
+    return [
+        (
+            "--" + name.replace("_", "-"),
+            ", ".join(str(part) for part in value) if isinstance(value, list) else str(value),
+        )
+        for name, value in options.items()
+    ]

@@ -1,0 +1,105 @@
+"""What the result itself gives reason to say."""
+
+import numpy as np
+import pytest
+
+from helixer_ft.metrics import Interval
+from helixer_ft.training.history import Check
+from helixer_ft.training.outcome import Comparison, outcome_warnings
+from helixer_ft.training.scoring import DatasetScore
+
+GOOD = np.array([[800, 5, 5, 0], [5, 50, 0, 0], [5, 0, 90, 5], [0, 0, 0, 50]])
+
+
+def score(matrix: np.ndarray = GOOD, loss: float = 0.5) -> DatasetScore:
+    return DatasetScore(matrix[None, None], loss)
+
+
+def compared(
+    low: float = 0.1, high: float = 0.2, blocks: int = 40, tuned: np.ndarray = GOOD
+) -> Comparison:
+    interval = Interval((low + high) / 2, low, high, blocks)
+    return Comparison(score(), score(tuned), {"genic": interval})
+
+
+def check(number: int, subset_loss: float = 0.5, loss: float = 0.5) -> Check:
+    return Check(number, number, 1, 0.5, score(loss=subset_loss), score(loss=loss), True, 0, 1.0)
+
+
+def warnings(
+    test: Comparison | None, *, losses=((0.5, 0.5),), validation: Comparison | None = None
+) -> list[str]:
+    checks = [check(number, *pair) for number, pair in enumerate([(1.0, 1.0), *losses])]
+    best = checks[1]
+    validation = validation or compared()
+    return outcome_warnings(checks, best, validation, test)
+
+
+def test_nothing_to_say_of_a_good_result_on_held_out_data():
+    assert warnings(compared()) == []
+
+
+def test_a_verdict_on_the_data_that_chose_the_checkpoint():
+    (text,) = warnings(None)
+    assert "verdict is taken on the validation data, which also chose the checkpoint" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "blocks", "words"),
+    [
+        (0.1, 0.2, 19, "only 19 genome blocks to score on: too few to tell"),
+        (-0.01, 0.03, 40, "the interval of the difference includes 0. It is wider (0.0400) than "),
+        (0.001, 0.1, 40, "how large the gain is stays uncertain: its interval (0.0990 wide)"),
+        (-0.3, -0.1, 40, None),
+    ],
+)
+def test_intervals_that_are_too_wide(low, high, blocks, words):
+    found = warnings(compared(low, high, blocks))
+    if words is None:
+        assert found == []
+    else:
+        (text,) = found
+        assert text.startswith(words)
+        assert "Use more sequence" in text
+
+
+def test_where_overfitting_began():
+    (text,) = warnings(compared(), losses=[(0.6, 0.6), (0.4, 0.5), (0.2, 0.9)])
+    assert text.startswith("overfitting began after check 2")
+    assert warnings(compared(), losses=[(0.6, 0.6), (0.4, 0.5), (0.6, 0.9)]) == []
+
+
+def test_a_class_that_is_never_predicted():
+    gone = GOOD.copy()
+    gone[:, 0] += gone[:, 1]
+    gone[:, 1] = 0
+    checks = [check(0), check(1)]
+    best = Check(1, 1, 1, 0.5, score(), score(gone), True, 0, 1.0)
+    (text,) = outcome_warnings(checks, best, compared(), compared())
+    assert text.startswith("the tuned model never predicts UTR in the validation data")
+
+
+@pytest.mark.parametrize(
+    ("moved", "words"),
+    [
+        (200, "the tuned model calls 39.9% of the test bases genic, more than the 20.2% that are"),
+        (-140, "the tuned model calls 6.4% of the test bases genic, less than the 20.2% that are"),
+        (60, None),
+        (-50, None),
+    ],
+)
+def test_far_more_or_fewer_genes_than_there_are(moved, words):
+    """Of 1015 bases 205 are genic, and as many are called so before any are moved."""
+    matrix = GOOD.copy()
+    if moved > 0:
+        matrix[0, 0], matrix[0, 2] = 800 - moved, 5 + moved
+    else:
+        fewer = np.array([0, 30, 70, 40]) * -moved // 140
+        matrix[range(4), range(4)] -= fewer
+        matrix[:, 0] += fewer
+    found = warnings(compared(tuned=matrix))
+    if words is None:
+        assert found == []
+    else:
+        (text,) = found
+        assert text.startswith(words)

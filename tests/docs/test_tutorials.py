@@ -46,7 +46,7 @@ def write_sheet(folder: Path, text: str) -> None:
 
 
 def check(shown: str, printed: str) -> None:
-    """The verdicts that a page shows are what the commands before them printed, but for rounding."""
+    """The verdicts that a page shows are those that were printed, but for rounding."""
     for line in re.findall(r"^(?:Verdict|Coverage helped): .*$", shown, re.M):
         pattern = re.escape(re.sub(r"\d+\.\d+", "@", line)).replace("@", r"(-?\d+\.\d+)")
         match = re.search(pattern, printed)

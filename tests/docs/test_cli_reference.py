@@ -108,7 +108,7 @@ def test_every_command_and_option_has_help(context):
 def test_every_command_has_an_example(context):
     """`test_documented_command_parses` runs these, as they stand in docs/cli.md, too."""
     lines = documented_commands(context.get_help())
-    assert any(line.startswith(f"{context.command_path} ") for line in lines)
+    assert any(f"{line} ".startswith(f"{context.command_path} ") for line in lines)
 
 
 @pytest.mark.parametrize("context", COMMANDS.values(), ids=COMMANDS)

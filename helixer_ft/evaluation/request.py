@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import real_path
 from helixer_ft.training.settings import check_precision, require
 
 
@@ -56,7 +57,7 @@ class EvaluateRequest:
             if not paths:
                 raise InputError(f"there is no {name}, expected {remedy}.")
         for i, path in enumerate(self.test_data):
-            if path.resolve() in [other.resolve() for other in self.test_data[:i]]:
+            if real_path(path) in [real_path(other) for other in self.test_data[:i]]:
                 raise InputError(
                     f"{path}: is given twice as --test-data; its bases would count twice. Give it "
                     "once."
@@ -70,5 +71,5 @@ class EvaluateRequest:
             )
         check_precision(self.precision)
         for path in (*self.load_model_paths, *self.test_data):
-            if self.csv is not None and path.resolve() == self.csv.resolve():
+            if self.csv is not None and real_path(path) == real_path(self.csv):
                 raise InputError(f"{path}: is read, and never overwritten. Give another --csv.")

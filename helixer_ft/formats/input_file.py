@@ -1,5 +1,6 @@
 """What every reader asks of a path before it opens it."""
 
+import os
 from pathlib import Path
 
 from helixer_ft.errors import InputError
@@ -32,3 +33,8 @@ def check_input_file(path: Path, what: str) -> None:
         raise InputError(
             f"{path}: cannot be read ({error.strerror or error}), expected {what}."
         ) from error
+
+
+def real_path(path: Path) -> Path:
+    """Where a path leads, by whatever links; unlike `Path.resolve` also for links in a circle."""
+    return Path(os.path.realpath(path))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import real_path
 from helixer_ft.inference.windows import Overlap, choose_windows
 from helixer_ft.preparation.samples import check_species, species_of
 from helixer_ft.training.settings import (
@@ -144,14 +145,14 @@ class PredictRequest:
             "--prediction-output-path": self.prediction_output_path,
             "--gff3-out": self.gff3_out,
         }
-        given = {name: path.resolve() for name, path in outputs.items() if path is not None}
+        given = {name: real_path(path) for name, path in outputs.items() if path is not None}
         if not given:
             raise InputError("there is nothing to write. Give --prediction-output-path.")
         if len(set(given.values())) < len(given):
             raise InputError(f"{self.gff3_out}: is given twice. Give --gff3-out another path.")
         for path in (self.load_model_path, self.test_data, self.fasta):
             for name, output in given.items():
-                if path is not None and path.resolve() == output:
+                if path is not None and real_path(path) == output:
                     raise InputError(
                         f"{path}: is read, and never overwritten. Give another {name}."
                     )

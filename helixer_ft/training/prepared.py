@@ -7,6 +7,7 @@ from typing import Any
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
+from helixer_ft.formats.input_file import real_path
 from helixer_ft.network.architecture import Architecture
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
@@ -270,7 +271,7 @@ def check_save_path(request: FineTuneRequest) -> None:
             f"{path}: does not end in .h5, expected a name that does: Helixer takes no other model "
             "file."
         )
-    if path.resolve() == request.load_model_path.resolve():
+    if real_path(path) == real_path(request.load_model_path):
         raise InputError(
             f"{path}: is the model to load, which is never overwritten. "
             "Give another --save-model-path."

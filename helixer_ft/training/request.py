@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from helixer_ft.formats.input_file import real_path
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan, plan_freeze, plan_whole
@@ -80,13 +81,13 @@ class FineTuneRequest:
     def options(self) -> dict[str, Any]:
         """Options that shape the result, named as on the command line; unset ones are left out."""
         own: dict[str, Any] = {
-            "load_model_path": str(self.load_model_path.resolve()),
-            "data_dir": str(self.data_dir.resolve()),
-            "test_data": [str(path.resolve()) for path in self.test_data],
-            "save_model_path": str(self.save_model_path.resolve()),
+            "load_model_path": str(real_path(self.load_model_path)),
+            "data_dir": str(real_path(self.data_dir)),
+            "test_data": [str(real_path(path)) for path in self.test_data],
+            "save_model_path": str(real_path(self.save_model_path)),
         }
         if self.cache.folder is not None:
-            own["cache_dir"] = str(self.cache.folder.resolve())
+            own["cache_dir"] = str(real_path(self.cache.folder))
         own["keep_cache"] = self.cache.keep
         if self.command == "whole":
             own |= {"freeze_batchnorm": self.freeze_batchnorm}

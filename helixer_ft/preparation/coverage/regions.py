@@ -80,8 +80,13 @@ def read_row_table(path: Path) -> RowTable:
     """
     with open_hdf5(path, WHAT) as file:
         bases = find(file, "data/X")
-        if not isinstance(bases, h5py.Dataset) or bases.ndim != 3 or 0 in bases.shape:
-            found = f"of shape {bases.shape}" if isinstance(bases, h5py.Dataset) else "missing"
+        if (
+            not isinstance(bases, h5py.Dataset)
+            or bases.dtype.kind not in "biuf"
+            or bases.ndim != 3
+            or 0 in bases.shape
+        ):
+            found = _found(bases)
             raise InputError(
                 f"{path}: data/X is {found}, expected (rows, subsequence length, 4): this is not "
                 f"{WHAT}. Make it with helixer-ft prepare."
@@ -207,14 +212,13 @@ def _dataset(
         is_text = h5py.check_string_dtype(dataset.dtype) is not None
         if "S" in kinds if is_text else dataset.dtype.kind in kinds.replace("S", ""):
             return dataset
-    found = (
-        f"{dataset.dtype} of shape {dataset.shape}"
-        if isinstance(dataset, h5py.Dataset)
-        else "missing"
-        if dataset is None
-        else "a group"
-    )
     raise InputError(
-        f"{path}: data/{name} is {found}, expected shape {shape} as Helixer writes it "
+        f"{path}: data/{name} is {_found(dataset)}, expected shape {shape} as Helixer writes it "
         "(see docs/formats.md). Make the file anew."
     )
+
+
+def _found(node: h5py.Group | h5py.Dataset | None) -> str:
+    if isinstance(node, h5py.Dataset):
+        return f"{node.dtype} of shape {node.shape}"
+    return "missing" if node is None else "a group"

@@ -1,0 +1,43 @@
+"""Paths that readers are given."""
+
+import os
+
+import pytest
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import check_input_file, real_path
+
+
+def test_a_file_and_a_link_to_it(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    for name in ("file", "link"):
+        check_input_file(tmp_path / name, "a test")
+        assert real_path(tmp_path / name) == real_path(tmp_path) / "file"
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "no such file"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (os.mkfifo, "not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+        (lambda path: path.symlink_to("nowhere"), "no such file"),
+    ],
+)
+def test_what_is_no_file(tmp_path, make, says):
+    path = tmp_path / "it"
+    make(path)
+    with pytest.raises(InputError, match=rf"it: .*{says}.*, expected a test\."):
+        check_input_file(path, "a test")
+    assert real_path(path).name in ("it", "zero", "nowhere")
+
+
+def test_links_in_a_circle(tmp_path):
+    """`Path.resolve` raises RuntimeError."""
+    path = tmp_path / "it"
+    path.symlink_to("it")
+    assert real_path(path).name == "it"
+    with pytest.raises(InputError, match=r"it: .*, expected a test\."):
+        check_input_file(path, "a test")

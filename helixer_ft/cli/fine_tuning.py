@@ -15,7 +15,8 @@ from helixer_ft.cli.computing import backend_for
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.interruption import Stop, stop_on_signals
-from helixer_ft.processes import Launch, Processes, launch_from, started
+from helixer_ft.launch import Launch, launch_from
+from helixer_ft.processes import Processes, started
 from helixer_ft.training.history import TrainingProgress
 
 if TYPE_CHECKING:

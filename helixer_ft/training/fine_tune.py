@@ -1,24 +1,17 @@
 """One fine-tuning run, from the untouched model's scores to the verdict."""
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from helixer_ft.backend import chosen_options, determinism, versions
+from helixer_ft.backend import chosen_options, versions
 from helixer_ft.errors import HelixerFtError, Interrupted
-from helixer_ft.formats.model_h5 import ModelFile, write_model_file
-from helixer_ft.hardware import hardware
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
-from helixer_ft.network.weights import LayerWeights
 from helixer_ft.training.engine import Engine, engine_class
 from helixer_ft.training.features import FeatureCaches
-from helixer_ft.training.history import Check, TrainingProgress
-from helixer_ft.training.loop import Position, train
+from helixer_ft.training.history import TrainingProgress
+from helixer_ft.training.loop import train
 from helixer_ft.training.outcome import (
     Comparison,
     CoverageComparison,
@@ -27,8 +20,9 @@ from helixer_ft.training.outcome import (
     outcome_warnings,
 )
 from helixer_ft.training.prepared import PreparedRun
+from helixer_ft.training.record import Record, baseline_check, provenance_of_run
 from helixer_ft.training.run_folder import RunFolder
-from helixer_ft.training.run_state import RunState, Training, data_origin, settings_origin
+from helixer_ft.training.run_state import RunState, data_origin, settings_origin
 from helixer_ft.training.scoring import DatasetScore, predict_windows, score_dataset
 from helixer_ft.training.views import WindowView, choose_windows, view_windows
 
@@ -66,7 +60,7 @@ def _start(prepared: PreparedRun, folder: RunFolder) -> RunState:
         folder.create(request.command, request.options() | chosen_options())
     origin = settings_origin(request, prepared.base.file.sha256)
     origin |= data_origin(prepared.summaries)
-    return RunState(folder.state_path, origin, _provenance_of_run(prepared))
+    return RunState(folder.state_path, origin, provenance_of_run(prepared))
 
 
 def _where_it_goes_on(prepared: PreparedRun, state: RunState) -> str:
@@ -87,12 +81,12 @@ def _run(
         prepared = _with_features(prepared, progress)
     engine = _score_untouched(prepared, state, progress)
     baseline = state.baseline
-    progress.check(_baseline_check(baseline))
+    progress.check(baseline_check(baseline))
     without: _Tuned | None = None
     if prepared.comparison is not None:
         progress.notice("the same without coverage first, to compare with")
         other = _for(prepared.comparison.model, replace(prepared, plan=prepared.comparison))
-        record = _Record(
+        record = Record(
             other, "without_coverage", folder.without_coverage_path, folder.write_other_history,
             state,
         )  # fmt: skip
@@ -100,7 +94,7 @@ def _run(
         progress.notice("now with coverage")
     tuning = _for(plan.model, prepared)
     name = "with_coverage" if without else "tuned"
-    record = _Record(tuning, name, request.save_model_path, folder.write_history, state)
+    record = Record(tuning, name, request.save_model_path, folder.write_history, state)
     tuned = _tune(tuning, record, progress, "", engine)
     compared = {
         name: compare(tuning.scored[name], baseline[name], score, request.settings.seed)
@@ -143,7 +137,7 @@ class _Tuned:
 
 def _tune(
     prepared: PreparedRun,
-    record: "_Record",
+    record: "Record",
     progress: TrainingProgress,
     remark: str,
     engine: Engine | None = None,
@@ -275,93 +269,6 @@ def _with_features(prepared: PreparedRun, progress: TrainingProgress) -> Prepare
     return prepared.on(lambda name, dataset: replace(dataset, features=caches[name]))
 
 
-class _Record:
-    """Keeps the checks of a training, and writes its models and history as they come.
-
-    Parameters
-    ----------
-    prepared
-        The run, with the plan that is trained.
-    name
-        Of the training, in the state of the run.
-    path
-        Of the best check's model.
-    write_history
-        Writes the checks so far.
-    state
-        Of the run; the files are put back to it, where it knows of the training already.
-    """
-
-    def __init__(
-        self,
-        prepared: PreparedRun,
-        name: str,
-        path: Path,
-        write_history: Callable[[Sequence[Check]], None],
-        state: RunState,
-    ) -> None:
-        self.prepared = prepared
-        self.path = path
-        self.write_history = write_history
-        self.state = state
-        self.folder = RunFolder(prepared.request.save_model_path)
-        self.is_result = path == prepared.request.save_model_path
-        if name not in state.trainings:
-            state.trainings[name] = Training(state.provenance | _provenance_of_training(prepared))
-        self.training = state.trainings[name]
-        self.writes = prepared.processes.is_first
-        if self.training.checks and self.writes:
-            self._put_back()
-
-    @property
-    def checks(self) -> list[Check]:
-        """All so far, the untouched model's first."""
-        return [_baseline_check(self.state.baseline).summed(), *self.training.checks]
-
-    @property
-    def best(self) -> tuple[Check, LayerWeights]:
-        """The check whose model is saved, and its weights; there is one after any check."""
-        assert self.training.best is not None, "no check was made"
-        return self.training.best
-
-    def add(self, check: Check, weights: LayerWeights) -> None:
-        """Take in a check: save its model where it is the best or all are kept."""
-        request, training = self.prepared.request, self.training
-        training.checks.append(check.summed())
-        first = training.best is None and self.prepared.resumed is None
-        if check.improved:
-            training.best = check, weights
-        if not self.writes:
-            return
-        model = self._model_file(check, weights)
-        if check.improved:
-            write_model_file(
-                self.path, model, force=request.force or not (first and self.is_result)
-            )
-        if request.settings.save_every_check and self.is_result:
-            write_model_file(self.folder.check_model_path(check), model, force=True)
-        self.write_history(self.checks)
-
-    def save(self, position: Position) -> None:
-        """Write the state of the run, which stands there."""
-        self.training.position = position
-        self.state.save()
-
-    def _put_back(self) -> None:
-        """Make the files what they were when the state was written: an interrupted process may have
-        gone beyond.
-        """
-        write_model_file(self.path, self._model_file(*self.best), force=True)
-        if self.is_result:
-            self.folder.remove_checks_after(len(self.training.checks))
-        self.write_history(self.checks)
-
-    def _model_file(self, check: Check, weights: LayerWeights) -> ModelFile:
-        place = {"epoch": str(check.epoch), "batch": str(check.batch)}
-        model = self.prepared.plan.model.with_weights(weights)
-        return model.to_file(self.training.provenance | place)
-
-
 def _score_untouched(
     prepared: PreparedRun, state: RunState, progress: TrainingProgress
 ) -> Engine | None:
@@ -389,59 +296,3 @@ def _score_untouched(
         state.baseline[name] = score_dataset(untouched, dataset, size, progress, task)
         state.save()
     return engine
-
-
-def _baseline_check(baseline: dict[str, DatasetScore]) -> Check:
-    return Check(
-        number=0,
-        epoch=0,
-        batch=0,
-        training_loss=None,
-        subset=baseline["training"],
-        validation=baseline["validation"],
-        improved=False,
-        failed_in_a_row=0,
-        seconds=0.0,
-    )
-
-
-def _settings(prepared: PreparedRun) -> dict[str, Any]:
-    """Settings that the result follows from."""
-    settings = asdict(prepared.request.settings)
-    if prepared.caches_features:
-        settings["cache_precision"] = prepared.request.cache.precision
-    return settings
-
-
-def _provenance_of_run(prepared: PreparedRun) -> dict[str, str]:
-    """What every written model says about itself (HDF5 attributes)."""
-    request, base = prepared.request, prepared.base
-    record = {
-        "version": versions()["helixer_ft"],
-        "base_model": str(request.load_model_path),
-        "base_model_sha256": base.file.sha256,
-        "settings": json.dumps(_settings(prepared)),
-        "versions": json.dumps(versions()),
-        "hardware": json.dumps(hardware().to_dict()),
-        "determinism": determinism(),
-        "command_line": request.command_line,
-    }
-    if base.file.provenance:
-        record["base_model_provenance"] = json.dumps(dict(base.file.provenance))
-    return record
-
-
-def _provenance_of_training(prepared: PreparedRun) -> dict[str, str]:
-    """What the models of one training say besides."""
-    data = {summary.name: summary.fingerprint for summary in prepared.summaries}
-    if prepared.plan.model.coverage is not None:
-        data |= {
-            f"{summary.name} coverage": summary.coverage_fingerprint
-            for summary in prepared.summaries
-        }
-    return {
-        "strategy": str(prepared.plan.strategy),
-        "new_layers": ", ".join(prepared.plan.new),
-        "trainable_parameters": str(prepared.plan.trainable_parameters),
-        "data_fingerprints": json.dumps(data),
-    }

@@ -7,7 +7,8 @@ import pytest
 from helixer_ft import backend
 from helixer_ft.backend import select_backend
 from helixer_ft.errors import InputError
-from helixer_ft.processes import Launch, Processes, digest, launch_from, own_gpus, started
+from helixer_ft.launch import Launch, launch_from
+from helixer_ft.processes import Processes, digest, own_gpus, started
 
 SLURM = {
     "SLURM_JOB_ID": "1234",

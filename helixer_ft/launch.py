@@ -1,0 +1,100 @@
+"""Which of several processes this one is: from options, or from what SLURM sets for its tasks."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from helixer_ft.errors import InputError
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Where one of several processes finds the others.
+
+    Attributes
+    ----------
+    coordinator
+        "HOST:PORT" of the first process, the same for all.
+    count, index
+        Number of processes, and which one this is, from 0.
+    """
+
+    coordinator: str
+    count: int
+    index: int
+
+    @property
+    def name(self) -> str:
+        """For messages, counted as in --process-id."""
+        return f"process {self.index} (of {self.count})"
+
+
+def launch_from(
+    coordinator: str | None,
+    num_processes: int | None,
+    process_id: int | None,
+    environ: Mapping[str, str],
+) -> Launch | None:
+    """Which of several processes this one is; None: it is one alone.
+
+    Parameters
+    ----------
+    coordinator, num_processes, process_id
+        As given on the command line: all three, or none.
+    environ
+        Where none is given: variables that SLURM sets for each task that srun starts.
+
+    Raises
+    ------
+    InputError
+        Options that do not belong together.
+    """
+    given = {
+        "--coordinator": coordinator,
+        "--num-processes": num_processes,
+        "--process-id": process_id,
+    }
+    missing = [name for name, value in given.items() if value is None]
+    if len(missing) == len(given):
+        return _launch_of_slurm(environ)
+    if missing:
+        raise InputError(
+            f"{' and '.join(missing)} must be given too: several processes need --coordinator "
+            "HOST:PORT (of the first one), --num-processes and --process-id (0 for the first one)."
+        )
+    assert coordinator is not None
+    assert num_processes is not None
+    assert process_id is not None
+    if not 0 <= process_id < num_processes:
+        raise InputError(
+            f"--process-id is {process_id}, expected 0 to {num_processes - 1} with --num-processes "
+            f"{num_processes}."
+        )
+    host, _, port = coordinator.rpartition(":")
+    if not (host and port.isdigit() and 0 < int(port) < 65536):
+        raise InputError(
+            f"--coordinator is '{coordinator}', expected HOST:PORT: the name of the machine of "
+            "process 0 and a free port on it, for example node001:12345."
+        )
+    if num_processes == 1:
+        return None
+    return Launch(coordinator, num_processes, process_id)
+
+
+def _launch_of_slurm(environ: Mapping[str, str]) -> Launch | None:
+    """From what srun sets; the batch script itself and `srun -n 1` are one process alone."""
+    names = ("SLURM_STEP_NODELIST", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_JOB_ID")
+    nodes, count, index, job = (environ.get(name, "") for name in names)
+    if not (nodes and count.isdigit() and index.isdigit() and job.isdigit()) or int(count) < 2:
+        return None
+    step = environ.get("SLURM_STEP_ID", "0")
+    number = int(job) * 64 + (int(step) if step.isdigit() else 0)  # two steps of a job may meet
+    port = 61440 + number % 4096
+    return Launch(f"{_first_host(nodes)}:{port}", int(count), int(index))
+
+
+def _first_host(nodes: str) -> str:
+    """The first of SLURM's node list: node[003-007,012],other -> node003."""
+    found = re.match(r"([^,\[]*)(?:\[([^\],-]+)[^\]]*\]([^,\[]*))?", nodes)
+    assert found is not None, "any text matches"
+    return "".join(part or "" for part in found.groups())

@@ -47,9 +47,11 @@ class RunFolder:
                 "and start anew with --force, or give another --save-model-path."
             )
         if not force and any((self.path / name).exists() for name in _OF_A_RUN):
-            complete = "a complete run: there is nothing to resume" if resume else "an earlier run"
+            found = "holds the files of an earlier run"
+            if resume:
+                found = "holds the files of a complete run: there is nothing to resume"
             raise InputError(
-                f"{self.path}: holds the files of {complete}, which are not overwritten. "
+                f"{self.path}: {found}, which are not overwritten. "
                 "Give another --save-model-path, or --force to overwrite them."
             )
         if self.path.exists() and not self.path.is_dir():

@@ -131,12 +131,14 @@ def run(folder: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
 def content(folder: Path) -> dict[str, Any]:
     """All that is in a folder; HDF5 by attributes and values, as its bytes may differ."""
     return {
-        str(path.relative_to(folder)): _of_file(path) if path.is_file() else None
+        str(path.relative_to(folder)): _of_file(path, folder) if path.is_file() else None
         for path in sorted(folder.rglob("*"))
     }
 
 
-def _of_file(path: Path) -> Any:
+def _of_file(path: Path, folder: Path) -> Any:
+    if path.suffix == ".toml":  # of absolute paths
+        return path.read_text().replace(str(folder), "FOLDER")
     if path.suffix == ".json":
         values = json.loads(path.read_text())
         values.pop("command_line", None)

@@ -754,8 +754,8 @@ def test_config_files(work, text, parts):
 
 def test_config_files_that_cannot_be_read(work):
     no_file = work.folder / "no.toml"
-    work.refused("--config", no_file, parts=[f"{no_file}: could not be read", "No such file"])
-    work.refused("--config", work.folder, parts=["could not be read"])
+    work.refused("--config", no_file, parts=[f"{no_file}: no such file", "TOML"])
+    work.refused("--config", work.folder, parts=["is a folder", "TOML"])
     binary = work.folder / "binary.toml"
     binary.write_bytes(b"\xff\xfe\x00")
     work.refused("--config", binary, parts=[f"{binary}: could not be read"])

@@ -413,4 +413,4 @@ def test_out_of_memory(work, monkeypatch):
         return run
 
     monkeypatch.setattr(scoring, "prediction_function", network)
-    work.refused(parts=["out of memory. Try a smaller --val-test-batch-size."], status=1)
+    work.refused(parts=["out of memory with one window of", "--subsequence-length"], status=1)

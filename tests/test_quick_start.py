@@ -32,6 +32,7 @@ def run_quick_start(epochs: str | None = None) -> dict:
     return json.loads(result.stdout)
 
 
+@pytest.mark.slow
 def test_tuning_the_shipped_model_helps(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = run_quick_start(epochs="2")

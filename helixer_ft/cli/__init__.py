@@ -26,6 +26,9 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "What TensorFlow logs; 2 (errors), where it is not set.",
     "SLURM_TMPDIR, TMPDIR": "Where caches go without --cache-dir, and temporary files.",
     "SLURM_MEM_PER_NODE, SLURM_MEM_PER_CPU, SLURM_CPUS_ON_NODE": "Memory that this job may use.",
+    "SLURM_STEP_NODELIST, SLURM_STEP_NUM_TASKS": "Where the tasks of srun, which work as one run,",
+    "SLURM_STEP_ID, SLURM_JOB_ID, SLURM_PROCID": "find one another.",
+    "JAX_LOCAL_DEVICE_IDS": "GPUs of this process, where several on a machine are one run.",
     "XDG_DATA_HOME": "Downloaded models (-l land_plant) are in its Helixer/models "
     "[default: ~/.local/share].",
     "NO_COLOR": "Where it is set, nothing is coloured.",

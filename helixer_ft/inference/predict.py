@@ -309,11 +309,11 @@ def _predict_rows(
 ) -> None:
     """Predict the rows that the journal lacks; compress them in threads, write them in order."""
     threads = default_threads()
-    done, left = journal.records, source.n_rows - journal.records
+    done = journal.records
     per_row = source.bases / source.n_rows
     pool = ThreadPoolExecutor(threads, "compress")
     started = synced = time.perf_counter()
-    progress.start("predicting", left)
+    progress.start("predicting", source.n_rows, done=done)
     try:
         with closing(predicted_rows(source, overlap, run, run.batch_size, done)) as rows:
             packed = ahead(pool, pack, rows, budget=2 * threads)

@@ -9,7 +9,7 @@ from helixer_ft.cli import ENVIRONMENT
 
 PACKAGE = Path(helixer_ft.__file__).parent
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|TMPDIR")
-FOR_OTHERS = {"RUST_BACKTRACE"}
+FOR_OTHERS = {"RUST_BACKTRACE", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}
 """Set for a program that is started; not looked at."""
 
 

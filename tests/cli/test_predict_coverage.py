@@ -148,7 +148,7 @@ def test_the_four_commands_of_the_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = TRAINING.read_text(encoding="utf-8").split("### Predicting with coverage\n")[1]
     block = re.search(r"```bash\n(.*?)```", page, re.S)
-    commands = [shlex.split(line)[1:] for line in block[1].splitlines()]
+    commands = [shlex.split(line)[1:] for line in block[1].replace("\\\n", " ").splitlines()]
     assert [command[0] for command in commands] == ["prepare", "add-coverage", "freeze", "predict"]
     genome = simulate(TARGET, 3, 15_000, seed=1)
     Path("genome.fa").write_bytes(to_fasta(genome))

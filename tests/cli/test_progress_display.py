@@ -97,7 +97,7 @@ def test_a_bar_of_ascii(clock):
 
 def log() -> tuple[LogDisplay, io.StringIO]:
     file = io.StringIO()
-    return LogDisplay(Console(file=file, highlight=False, soft_wrap=True)), file
+    return LogDisplay(Console(file=file, soft_wrap=True)), file
 
 
 def test_a_log_says_each_kind_of_task_once_and_shows_life_every_minute(clock):
@@ -131,7 +131,7 @@ def test_a_log_has_each_check_as_it_was_when_it_came():
 def table(capsys, width: int | None) -> list[str]:
     printer = Printer(quiet=False, as_json=False)
     if width is not None:
-        printer.out = TextConsole(highlight=False, force_terminal=True, no_color=True, width=width)
+        printer.out = TextConsole(force_terminal=True, no_color=True, width=width)
     made = plain_table("Scores", "", "precision", "recall", "F1")
     made.add_row("CDS", "0.1000 -> 0.2000", "0.3000 -> 0.4000", "0.5000 -> 0.6000")
     printer.table(made)
@@ -155,7 +155,7 @@ def test_tables_are_folded_where_a_terminal_is_narrow(capsys):
 
 
 def test_words_are_wrapped_and_paths_are_left_whole(capsys):
-    console = TextConsole(highlight=False, force_terminal=True, no_color=True, width=20)
+    console = TextConsole(force_terminal=True, no_color=True, width=20)
     path = "/a/long/path/of/many/folders/model.h5"
     console.print(f"Saved, at last: {path} (check 3, epoch 4)", markup=False)
     assert capsys.readouterr().out.splitlines() == [

@@ -110,7 +110,9 @@ def test_sigterm_ends_with_the_command_that_resumes(arguments, tmp_path):
     assert outcome["checks"] == 30
     resumed = {name: (folder / name).read_bytes() for name in ("history.csv", "config.toml")}
     weights = load_model(tmp_path / "tuned.h5").weights
-    assert sorted(path.name for path in folder.iterdir()) == ["config.toml", "history.csv"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("config.toml", "history.csv", "report.html")
+    ]
 
     invoke(*arguments, *long, "--force")  # the same in one go
     assert resumed == {name: (folder / name).read_bytes() for name in resumed}

@@ -64,8 +64,10 @@ def all_steps(request: DemoRequest) -> list[Step]:
 
 
 @pytest.mark.parametrize("number", range(STEPS - 1))
-def test_a_command_asks_for_what_its_step_does(asked, number):
+def test_a_command_asks_for_what_its_step_does(asked, number, tmp_path, monkeypatch):
     """Also with numbers other than the defaults, and a folder whose name has a blank."""
+    monkeypatch.chdir(tmp_path)
+    Path("my demo", "models").mkdir(parents=True)  # where whole and freeze hold the folder of a run
     size = DemoSize(subsequence_length=1350, freeze_epochs=7, whole_epochs=3)
     step = all_steps(DemoRequest(Path("my demo"), size=size))[number]
     request = asked(step.command)
@@ -89,5 +91,6 @@ def test_a_backend_that_was_asked_for_is_in_the_commands_that_compute():
 
 
 @pytest.mark.parametrize("command", NEXT_STEPS)
-def test_commands_for_the_users_own_species_are_commands(asked, command):
+def test_commands_for_the_users_own_species_are_commands(asked, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert asked(command)

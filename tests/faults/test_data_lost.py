@@ -12,6 +12,7 @@ from conftest import random_rows, tiny_model
 from helixer_ft.cli import main
 from helixer_ft.cli.output import Printer
 from helixer_ft.cli.prediction_output import PredictionPrinter
+from helixer_ft.cli.run_output import RunPrinter
 from helixer_ft.formats.coverage_h5 import CoverageWriter
 from helixer_ft.formats.model_h5 import read_model_file, write_model_file
 from helixer_ft.training import resources
@@ -108,7 +109,7 @@ def test_training_keeps_the_best_model(folder, monkeypatch, lose):
     lost = Path("sets/training_data.h5")
     shutil.copytree("sets", "copy")
     with monkeypatch.context() as patch:
-        once(patch, Printer, "check", 2, lambda: lose(lost))
+        once(patch, RunPrinter, "check", 2, lambda: lose(lost))
         result = run(*arguments, "-s", "t.h5")
     check_message(result, str(lost))
     assert read_model_file(Path("t.h5")).provenance["epoch"] == "1"

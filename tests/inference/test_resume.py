@@ -33,11 +33,13 @@ class Told(Progress):
     def notice(self, text: str) -> None:
         self.notices.append(text)
 
-    def start(self, task: str, total: int) -> None:
-        self.total = total
+    def start(self, task: str, total: int, unit: str = "", done: int = 0) -> None:
+        self.task = task
+        self.total = total - done
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        self.done += steps
+        if self.task == "predicting":
+            self.done += steps
 
     def interrupted(self) -> bool:
         return self.rows is not None and self.done + 1 >= self.rows

@@ -36,6 +36,7 @@ class ScriptedEngine:
     sizes: set[int] = field(default_factory=set)
     scored: int = 0
     memory: ProcessMemory = field(default_factory=ProcessMemory)
+    alone: bool = True
 
     def reading(self, read, batch_size):
         return read

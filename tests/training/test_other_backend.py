@@ -21,7 +21,7 @@ def test_engine_and_oracles_on_the_other_backend():
     if other == "jax":
         pytest.importorskip("jax")
     files = [HERE / f"test_{name}.py" for name in ("loss", "engine", "oracles")]
-    files.append(HERE / "test_resume.py")
+    files.append(HERE / "test_resuming.py")
     files.append(HERE / "test_features.py::test_results_do_not_depend_on_the_cache[hidden layer]")
     environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
     result = subprocess.run(

@@ -35,6 +35,30 @@ def check_input_file(path: Path, what: str) -> None:
         ) from error
 
 
+def read_text_file(path: Path, what: str) -> str:
+    """All of a text file in UTF-8, without a byte order mark.
+
+    Parameters
+    ----------
+    path, what
+        As for `check_input_file`.
+
+    Raises
+    ------
+    InputError
+        As there, or no text.
+    """
+    check_input_file(path, what)
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or error}), expected {what}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no text, expected {what}.") from error
+
+
 def real_path(path: Path) -> Path:
     """Where a path leads, by whatever links; unlike `Path.resolve` also for links in a circle."""
     return Path(os.path.realpath(path))

@@ -164,7 +164,7 @@ class Journal:
         if first is not None:
             try:
                 self.header = dict(json.loads(first[0]))
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 raise self._foreign() from error
             self._start = self._end = self._file.tell()
             while _next_record(self._file) is not None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import read_text_file
 from helixer_ft.preparation.genome import Genome, Survey
 from helixer_ft.preparation.pieces import Piece
 from helixer_ft.preparation.request import PrepareRequest
@@ -104,15 +105,7 @@ def read_gene_list(path: Path) -> frozenset[str]:
         Not readable, no text, empty.
     """
     what = "a list of gene IDs, one a line"
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror or error}), expected {what}."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is no text, expected {what}.") from error
-    ids = frozenset(line.strip() for line in text.splitlines()) - {""}
+    ids = frozenset(line.strip() for line in read_text_file(path, what).splitlines()) - {""}
     if not ids:
         raise InputError(f"{path}: is empty, expected {what}.")
     return ids

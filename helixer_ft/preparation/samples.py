@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import read_text_file
 
 Role = Literal["train", "validation", "test", "split"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -76,7 +77,7 @@ def read_sheet(path: Path) -> tuple[Sample, ...]:
     """
     lines = [
         (number, line.split("\t"))
-        for number, line in enumerate(_text(path).splitlines(), start=1)
+        for number, line in enumerate(read_text_file(path, WHAT).splitlines(), start=1)
         if line.strip() and not line.startswith("#")
     ]
     if not lines:
@@ -94,19 +95,6 @@ def read_sheet(path: Path) -> tuple[Sample, ...]:
             "per species. Give the others another name."
         )
     return tuple(samples)
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder, expected {WHAT}.")
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file, expected {WHAT}.") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}), expected {WHAT}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is no text, expected {WHAT}.") from error
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:

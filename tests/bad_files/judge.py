@@ -26,8 +26,8 @@ TUNED = "tuned.h5"
 MEMORY = 2 * 2**30
 """Bytes that a command may take beyond what it takes with sound files."""
 _VOLATILE = {
-    "seconds", "bases_per_second", "val_test_batch_size", "estimate", "command_line", "versions",
-    "path", "sha256",
+    "seconds", "check_seconds", "bases_per_second", "val_test_batch_size", "estimate",
+    "command_line", "versions", "path", "sha256",
 }  # fmt: skip
 """Keys of the JSON that differ from run to run."""
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024

@@ -227,12 +227,13 @@ def test_a_signal_interrupts_and_resume_goes_on(work, monkeypatch, number):
             os.kill(os.getpid(), number)
 
     with monkeypatch.context() as patch:
+        patch.setattr(sys, "argv", ["helixer-ft", "predict", "-t", "my data.h5"])
         patch.setattr(prediction_output.PredictionPrinter, "advance", signalled)
         result = work.run("--json")
     assert result.exit_code == 75, result.output
     assert result.stdout == ""
     assert "Interrupted: 5 of 10 rows are predicted, and kept in" in result.stderr
-    assert re.search(r"To go on:\n  helixer-ft .* --resume\n", result.stderr)
+    assert "To go on:\n  helixer-ft predict -t 'my data.h5' --resume\n" in result.stderr
     work.refused(parts=["an interrupted prediction left 5 rows of it in out.h5.journal", "--force"])
     with monkeypatch.context() as patch:
         synced = []

@@ -239,7 +239,8 @@ def test_options_for_labels_without_genes(work, options):
 
 def test_lists_of_genes(work):
     path = work.folder / "list.txt"
-    work.refused("--genes", path, parts=[f"{path}: cannot be read", "one a line"])
+    work.refused("--genes", path, parts=[f"{path}: no such file", "one a line"])
+    work.refused("--genes", "/dev/zero", parts=["/dev/zero: is not a regular file", "one a line"])
     path.write_bytes(b"")
     work.refused("--genes", path, parts=[f"{path}: is empty"])
     path.write_bytes(b"\xff\xfe")

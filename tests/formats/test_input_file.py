@@ -5,7 +5,7 @@ import os
 import pytest
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.input_file import check_input_file, real_path
+from helixer_ft.formats.input_file import check_input_file, read_text_file, real_path
 
 
 def test_a_file_and_a_link_to_it(tmp_path):
@@ -31,7 +31,18 @@ def test_what_is_no_file(tmp_path, make, says):
     make(path)
     with pytest.raises(InputError, match=rf"it: .*{says}.*, expected a test\."):
         check_input_file(path, "a test")
+    with pytest.raises(InputError, match=rf"it: .*{says}.*, expected a test\."):
+        read_text_file(path, "a test")
     assert real_path(path).name in ("it", "zero", "nowhere")
+
+
+def test_text(tmp_path):
+    path = tmp_path / "it"
+    path.write_bytes(b"\xef\xbb\xbfan \xc3\xa4\n")
+    assert read_text_file(path, "a test") == "an ä\n"
+    path.write_bytes(b"an \xe4\n")
+    with pytest.raises(InputError, match=r"it: is no text, expected a test\."):
+        read_text_file(path, "a test")
 
 
 def test_links_in_a_circle(tmp_path):

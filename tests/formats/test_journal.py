@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from helixer_ft.errors import HelixerFtError, InputError
-from helixer_ft.formats.journal import MAGIC, Journal
+from helixer_ft.formats.journal import MAGIC, Journal, _packed
 
 HEADER = {"of": "ä", "n": 3}
 RECORDS = [[b"one", b""], [b"\0" * 1000], [b"a", b"b", b"c"]]
@@ -105,7 +105,17 @@ def test_without_records_there_is_no_file(path):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("content", [b"precious", MAGIC[:-1] + b"x", b"\0" * 100])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"precious",
+        MAGIC[:-1] + b"x",
+        b"\0" * 100,
+        MAGIC + _packed([b"no JSON"]),
+        MAGIC + _packed([b"[" * 50_000]),
+    ],
+    ids=["text", "other magic", "zeros", "no JSON", "deep JSON"],
+)
 def test_other_files_are_left_alone(path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"out\.h5\.journal: is not a journal of helixer-ft"):

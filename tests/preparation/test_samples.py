@@ -94,6 +94,8 @@ def test_no_sheet(folder):
         read_sheet(folder / "no.tsv")
     with pytest.raises(InputError, match="is a folder"):
         read_sheet(folder)
+    with pytest.raises(InputError, match="not a regular file"):
+        read_sheet(Path("/dev/zero"))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from helixer_ft.backend import determinism
 from helixer_ft.formats.model_h5 import file_sha256
+from helixer_ft.hardware import hardware
 from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES, accuracy
 from helixer_ft.network.coverage import track_list
 from helixer_ft.report.figures import (
@@ -37,7 +39,7 @@ _WINDOWS = {
 def write_report(outcome: Outcome, path: Path) -> None:
     """Write the page about a run; an earlier one is replaced.
 
-    The same outcome gives the same bytes.
+    The same outcome on the same machine gives the same bytes.
 
     Parameters
     ----------
@@ -78,6 +80,8 @@ def write_report(outcome: Outcome, path: Path) -> None:
         coverage=_coverage(outcome),
         layers=list(prepared.plan.layers()),
         options=_options(request.options()),
+        hardware=hardware(),
+        determinism=determinism(),
         saved_hash=file_sha256(saved) if saved.is_file() else None,
         wrong=[_wrong(s) for s in (outcome.decisive.baseline, outcome.decisive.tuned)],
     )

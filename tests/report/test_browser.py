@@ -65,6 +65,20 @@ def test_themes_and_widths(browser, pages, name, width, dark):
     assert [url for url in requested if not url.startswith("data:")] == [(pages / name).as_uri()]
 
 
+def test_a_summary_fits_a_phone(browser, pages):
+    """Each run is a block of its own there, with a label at each number."""
+    shown = "getComputedStyle(document.querySelector('.runs thead')).display"
+    label = "getComputedStyle(document.querySelector('.runs td'), '::before').content"
+    inside = "document.querySelector('.scroll').scrollWidth <= innerWidth"
+    browser.open(pages / "summary.html", width=390, dark=False)
+    assert browser.evaluate(shown) == "none"
+    assert browser.evaluate(label) == '"verdict"'
+    assert browser.evaluate(inside)
+    browser.open(pages / "summary.html", width=1200, dark=False)
+    assert browser.evaluate(shown) == "table-header-group"
+    assert browser.evaluate(label) == "none"
+
+
 def test_print(browser, pages, tmp_path):
     browser.open(pages / "report.html", width=1200, dark=True)
     browser.pdf(tmp_path / "report.pdf")

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helixer_ft.backend import determinism
 from helixer_ft.errors import HelixerFtError
 from helixer_ft.formats.model_h5 import file_sha256
+from helixer_ft.hardware import hardware
 from helixer_ft.metrics import accuracy
 from helixer_ft.report import write_report
 from helixer_ft.report.figures import loss_curve
@@ -188,6 +190,9 @@ def test_coverage_has_a_section_where_there_is_some(one, plain):
 def test_settings_versions_hashes_and_the_command(one, result):
     assert "helixer-ft freeze -l base.h5 -d . -s tuned.h5" in one.text
     assert "keras 3.15.0" in one.text
+    assert f"hardware {hardware()}" in one.text
+    assert f"determinism {determinism()}" in one.text
+    assert f"Training ended: {result.ended}." in one.text
     assert "--learning-rate 0.0003" in one.text
     request = result.prepared.request
     assert file_sha256(request.load_model_path) in one.text

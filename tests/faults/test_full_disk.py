@@ -4,6 +4,7 @@ again the work goes on to the same result.
 A real one: a small file system in memory, which takes the right to mount it.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import random_rows, tiny_model
 
+from helixer_ft import report
 from helixer_ft.cli import main
 from helixer_ft.formats.model_h5 import read_model_file, write_model_file
 from tests.cli.test_add_coverage import GENES, dutp_reads
@@ -203,6 +205,25 @@ def expected_of(name: str, disk: Path) -> tuple[dict, int]:
 def test_predictions_go_on_when_there_is_room(disk: Path):
     expected, size = expected_of("predict", disk)
     assert try_with("predict", disk, size // 2 // PAGE * PAGE, expected) == "p.h5"
+
+
+@pytest.mark.usefixtures("pages")
+def test_a_run_whose_report_has_no_room_is_a_run(disk: Path, monkeypatch: pytest.MonkeyPatch):
+    begin("freeze", disk)
+    write = report.write_report
+
+    def write_to_a_full_disk(outcome, path):
+        fill(disk, PAGE)
+        write(outcome, path)
+
+    monkeypatch.setattr(report, "write_report", write_to_a_full_disk)
+    result = run(*CASES["freeze"].arguments, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["report"] is None
+    (warning,) = [line for line in result.stderr.splitlines() if "report could not" in line]
+    assert re.search(r"^Warning: disk/t\.run/report\.html: .*No space left on device.*", warning)
+    assert read_model_file(disk / "t.h5").weights
+    assert not any("report" in path.name or "partial" in path.name for path in disk.rglob("*"))
 
 
 @pytest.mark.slow

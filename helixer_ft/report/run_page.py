@@ -1,5 +1,6 @@
 """The page about one run of `whole` or `freeze`."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ def write_report(outcome: Outcome, path: Path) -> None:
         coverage=_coverage(outcome),
         layers=list(prepared.plan.layers()),
         options=_options(request.options()),
+        command=_from_the_start(request.command_line),
         hardware=hardware(),
         determinism=determinism(),
         saved_hash=file_sha256(saved) if saved.is_file() else None,
@@ -191,6 +193,11 @@ def _coverage(outcome: Outcome) -> dict[str, Any] | None:
             for name in in_order(coverage.tuned.genic | coverage.tuned.phase)
         ],
     }
+
+
+def _from_the_start(command_line: str) -> str:
+    """The command of a run, without what made it go on."""
+    return shlex.join(word for word in shlex.split(command_line) if word != "--resume")
 
 
 def _wrong(scored: DatasetScore) -> float:

@@ -140,8 +140,8 @@ def test_the_frozen_body(run, monkeypatch):
 
     compiled = engines.forward_function
 
-    def small(model):
-        forward = compiled(model)
+    def small(model, *devices):
+        forward = compiled(model, *devices)
 
         def run_body(batch: Batch) -> np.ndarray:
             if len(batch) > 6:

@@ -189,6 +189,7 @@ def test_coverage_has_a_section_where_there_is_some(one, plain):
 
 def test_settings_versions_hashes_and_the_command(one, result):
     assert "helixer-ft freeze -l base.h5 -d . -s tuned.h5" in one.text
+    assert "--resume" not in one.text
     assert "keras 3.15.0" in one.text
     assert f"hardware {hardware()}" in one.text
     assert f"determinism {determinism()}" in one.text

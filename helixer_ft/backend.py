@@ -63,8 +63,8 @@ def select_backend(
     if several_processes and backend.name == "tensorflow":
         raise InputError(
             f"the Keras backend is TensorFlow ({backend.reason}), which trains in one process on "
-            'one device here. Several need JAX: pip install "helixer-ft[jax]" (or, for NVIDIA '
-            'GPUs, "helixer-ft[cuda]"), and --backend jax.'
+            'one device here. Several need JAX: pip install ".[jax]" (or, for NVIDIA GPUs, '
+            '".[cuda]") in the repository of helixer-ft, and --backend jax.'
         )
     if backend.name not in BACKENDS:
         raise InputError(
@@ -73,7 +73,9 @@ def select_backend(
         )
     if not _installed(backend.name):
         extra = (
-            'pip install "helixer-ft[jax]"' if backend.name == "jax" else "pip install tensorflow"
+            'pip install ".[jax]" in the repository of helixer-ft'
+            if backend.name == "jax"
+            else "pip install tensorflow"
         )
         raise InputError(
             f"the Keras backend '{backend.name}' ({backend.reason}) is not installed. "

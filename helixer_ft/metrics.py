@@ -134,6 +134,11 @@ class Confusion:
         """The score that selects models."""
         return float(genic_f1(self.genic_matrix))
 
+    @property
+    def wrong_share(self) -> float:
+        """Share of the bases whose genic class is predicted wrong."""
+        return 1 - float(accuracy(self.genic_matrix))
+
 
 def scores(matrix: np.ndarray, classes: Sequence[str] = GENIC_CLASSES) -> dict[str, Score]:
     """Scores per class; for the genic classes also Helixer's composite scores.

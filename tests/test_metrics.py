@@ -9,6 +9,7 @@ from helixer_ft import metrics
 from helixer_ft.metrics import (
     GENIC_CLASSES,
     PHASE_CLASSES,
+    Confusion,
     Interval,
     PairedBootstrap,
     accuracy,
@@ -59,6 +60,7 @@ def test_f1_of_many_matrices_is_that_of_each(classes):
 
 def test_accuracy():
     assert accuracy(np.stack([MATRIX, 0 * MATRIX])) == pytest.approx([160 / 207, 0])
+    assert Confusion(MATRIX[None, None]).wrong_share == pytest.approx(47 / 207)
 
 
 def test_scores_equal_helixers(shared):

@@ -18,7 +18,7 @@
 
 set -euo pipefail
 
-# The environment with helixer-ft and its CUDA packages (pip install "helixer-ft[cuda]"), e.g.
+# The environment with helixer-ft and its CUDA packages (pip install ".[cuda]" in its repository):
 # source "$HOME/helixer-ft/bin/activate"
 
 : "${MODEL:?the trained model}" "${DATA:?the data directory}" "${TEST:?held-out data}"
@@ -26,6 +26,9 @@ set -euo pipefail
 
 # End here rather than train on the CPU where the node shows no GPU
 nvidia-smi -L
+
+# srun does not take this over from sbatch by itself
+export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
 # Five minutes before its time limit the job writes its state and ends with status 75: submit it
 # again, with the same variables, to go on. (srun makes helixer-ft a step, which --signal reaches.)

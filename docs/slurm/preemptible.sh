@@ -21,7 +21,7 @@
 
 set -euo pipefail
 
-# The environment with helixer-ft and its CUDA packages (pip install "helixer-ft[cuda]"), e.g.
+# The environment with helixer-ft and its CUDA packages (pip install ".[cuda]" in its repository):
 # source "$HOME/helixer-ft/bin/activate"
 
 : "${MODEL:?the trained model}" "${DATA:?the data directory}" "${TEST:?held-out data}"
@@ -29,6 +29,9 @@ set -euo pipefail
 
 # End here rather than train on the CPU where the node shows no GPU
 srun nvidia-smi -L
+
+# srun does not take this over from sbatch by itself
+export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
 # Two minutes before the time limit (--signal), and where the job is preempted (SIGTERM), the state
 # is written and the status is 75. Where the job is killed without a warning, what was done since

@@ -17,7 +17,7 @@
 
 set -euo pipefail
 
-# The environment with helixer-ft and its CUDA packages (pip install "helixer-ft[cuda]"), e.g.
+# The environment with helixer-ft and its CUDA packages (pip install ".[cuda]" in its repository):
 # source "$HOME/helixer-ft/bin/activate"
 
 : "${MODEL:?the trained model}" "${DATA:?the data directory}" "${TEST:?held-out data}"
@@ -25,6 +25,9 @@ set -euo pipefail
 
 # End here rather than train on the CPU where the node shows no GPU
 nvidia-smi -L
+
+# srun does not take this over from sbatch by itself
+export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
 # --batch-size counts the subsequences of a step on all GPUs together: here 8 on each.
 srun helixer-ft whole \

@@ -18,7 +18,7 @@
 
 set -euo pipefail
 
-# The environment with helixer-ft and its CUDA packages (pip install "helixer-ft[cuda]"), e.g.
+# The environment with helixer-ft and its CUDA packages (pip install ".[cuda]" in its repository):
 # source "$HOME/helixer-ft/bin/activate"
 
 : "${MODEL:?the trained model}" "${DATA:?the data directory}" "${TEST:?held-out data}"
@@ -26,6 +26,9 @@ set -euo pipefail
 
 # End here rather than train on the CPU where a node shows no GPU
 srun nvidia-smi -L
+
+# srun does not take this over from sbatch by itself
+export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
 # JAX connects the tasks directly, which a web proxy would prevent
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY

@@ -122,9 +122,9 @@ def _run_in(
     from helixer_ft.training.run_lock import run_lock
 
     check_save_path(request)
-    dry, folder = options["dry_run"], RunFolder(request.save_model_path).path
+    dry, folder = options["dry_run"], RunFolder(request.save_model_path)
     locks = processes.is_first and not dry
-    with run_lock(folder, printer) if locks else contextlib.nullcontext():
+    with run_lock(folder.path, printer) if locks else contextlib.nullcontext():
         prepared = prepare_run(request, progress, dry=dry, processes=processes)
         if processes.is_first:
             printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
@@ -136,24 +136,28 @@ def _run_in(
             if processes.is_first:
                 printer.dry_run(prepared, estimated)
             return
+        report = folder.report_path
+
+        def finish(outcome: "Outcome") -> None:
+            printer.close()
+            if processes.is_first:
+                _report(outcome, report, printer)
+
         with printer:
-            outcome = run(prepared, progress)
+            outcome = run(prepared, progress, finish)
         if processes.is_first:
-            printer.outcome(outcome, _report(outcome, printer), verbose=options["verbose"])
+            shown = report if report.exists() else None
+            printer.outcome(outcome, shown, verbose=options["verbose"])
 
 
-def _report(outcome: "Outcome", printer: "RunPrinter") -> Path | None:
+def _report(outcome: "Outcome", path: Path, printer: "RunPrinter") -> None:
     """Write the page about a run; where that fails, the run's result is shown all the same."""
     from helixer_ft.report import write_report
-    from helixer_ft.training.run_folder import RunFolder
 
-    path = RunFolder(outcome.prepared.request.save_model_path).report_path
     try:
         write_report(outcome, path)
     except Exception as error:  # whatever it is, hours of training must not end in it
         printer.warning(f"{path}: the report could not be written: {error}")
-        return None
-    return path
 
 
 class _Silent(TrainingProgress):

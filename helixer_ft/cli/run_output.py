@@ -88,6 +88,7 @@ class RunPrinter(Printer, TrainingProgress):
         self.table(_comparison_table("validation", outcome.validation))
         if outcome.test:
             self.table(_comparison_table("test", outcome.test))
+        self.out.print(wrong_bases_line(outcome), markup=False)
         if outcome.coverage:
             self.table(_coverage_table(outcome, outcome.coverage))
         if verbose:
@@ -111,6 +112,13 @@ class RunPrinter(Printer, TrainingProgress):
 
     def _print_json(self, value: dict[str, Any]) -> None:
         self.out.file.write(json.dumps(value, indent=2) + "\n")
+
+
+def wrong_bases_line(outcome: "Outcome") -> str:
+    """Wrong bases before and after, on the data of the verdict."""
+    compared = outcome.decisive
+    before, after = compared.baseline.wrong_share, compared.tuned.wrong_share
+    return f"Wrong bases in the {outcome.verdict_on} data: {before:.1%} -> {after:.1%}"
 
 
 def verdict_line(outcome: "Outcome") -> str:

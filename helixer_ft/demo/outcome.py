@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from helixer_ft.demo.request import DemoRequest
 from helixer_ft.inference.predict import Prediction
-from helixer_ft.metrics import Confusion, accuracy
+from helixer_ft.metrics import Confusion
 from helixer_ft.report import SummaryRow
 from helixer_ft.training.request import FineTuneRequest
 
@@ -27,7 +27,7 @@ class Scored:
     @classmethod
     def of(cls, confusion: Confusion) -> "Scored":
         """From confusion counts."""
-        return cls(confusion.genic_f1, 1 - float(accuracy(confusion.genic_matrix)))
+        return cls(confusion.genic_f1, confusion.wrong_share)
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,19 @@ def gene_lengths(genes: Sequence[GeneRecord], window: int) -> GeneLengths | None
     )
 
 
-def check_classes(sets: Mapping[str, Content], total: Content) -> None:
+def check_classes(
+    sets: Mapping[str, Content], total: Content, masked: Sequence[str], missing_utr: str
+) -> None:
     """Refuse a set without valid bases of a class that the annotation has.
+
+    Parameters
+    ----------
+    sets, total
+        Each set, and all of them.
+    masked
+        Why bases are masked, the reasons of most bases first.
+    missing_utr
+        What is done where a gene has no UTR.
 
     Raises
     ------
@@ -65,10 +76,15 @@ def check_classes(sets: Mapping[str, Content], total: Content) -> None:
                 if total.bases[index]
                 else "there are none"
             )
+            reasons = f" Most bases are masked for {', '.join(masked[:3])}." if masked else ""
+            remedy = (
+                " For an annotation without UTRs use --missing-utr keep."
+                if missing_utr == "mask"
+                else " Look at the genes that have these errors."
+            )
             raise InputError(
                 f"no valid {GENIC_CLASSES[index]} base: {found}, so there is nothing to learn "
-                "from. Look at what is masked and why (--dry-run); for an annotation without UTRs "
-                "use --missing-utr keep."
+                f"from.{reasons}{remedy}"
             )
     for name, content in sets.items():
         for index, label in enumerate(GENIC_CLASSES):

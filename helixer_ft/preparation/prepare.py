@@ -8,6 +8,7 @@ the longest sequence.
 import json
 import platform
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -172,7 +173,11 @@ def _report(plans: Sequence[_Plan], request: PrepareRequest) -> Preparation:
     if contents:
         if ALL not in contents:
             _check_sets(contents)
-            advice.check_classes(contents, joined(contents.values()))
+            bases = Counter[str]()
+            for report in species:
+                bases.update({error: total.bases for error, total in report.masked.items()})
+            reasons = [error for error, _ in bases.most_common()]
+            advice.check_classes(contents, joined(contents.values()), reasons, request.missing_utr)
         for report in species:
             warnings += advice.annotation_advice(
                 report, request.subsequence_length, request.missing_utr

@@ -1,6 +1,5 @@
 """The page about one run of `whole` or `freeze`."""
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from markupsafe import Markup
 from helixer_ft.backend import determinism
 from helixer_ft.formats.model_h5 import file_sha256
 from helixer_ft.hardware import hardware
-from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES, accuracy
+from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
 from helixer_ft.network.coverage import track_list
 from helixer_ft.report.figures import (
     change_figure,
@@ -81,11 +80,10 @@ def write_report(outcome: Outcome, path: Path) -> None:
         coverage=_coverage(outcome),
         layers=list(prepared.plan.layers()),
         options=_options(request.options()),
-        command=_from_the_start(request.command_line),
         hardware=hardware(),
         determinism=determinism(),
         saved_hash=file_sha256(saved) if saved.is_file() else None,
-        wrong=[_wrong(s) for s in (outcome.decisive.baseline, outcome.decisive.tuned)],
+        wrong=[s.wrong_share for s in (outcome.decisive.baseline, outcome.decisive.tuned)],
     )
 
 
@@ -105,8 +103,8 @@ def verdict_sentences(outcome: Outcome) -> list[str]:
         "cannot tell": "Whether the tuned model is better than the untouched one cannot be told "
         f"from these data: genic F1 on the {on} data went from {numbers}.",
     }[outcome.verdict]
-    second = f"Wrong bases: {percent(_wrong(before))} before, {percent(_wrong(after))} after."
-    return [first, second]
+    wrong = percent(before.wrong_share), percent(after.wrong_share)
+    return [first, f"Wrong bases: {wrong[0]} before, {wrong[1]} after."]
 
 
 @dataclass(frozen=True)
@@ -193,16 +191,6 @@ def _coverage(outcome: Outcome) -> dict[str, Any] | None:
             for name in in_order(coverage.tuned.genic | coverage.tuned.phase)
         ],
     }
-
-
-def _from_the_start(command_line: str) -> str:
-    """The command of a run, without what made it go on."""
-    return shlex.join(word for word in shlex.split(command_line) if word != "--resume")
-
-
-def _wrong(scored: DatasetScore) -> float:
-    """Share of wrong bases."""
-    return 1 - float(accuracy(scored.genic_matrix))
 
 
 def _options(options: dict[str, Any]) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import helixer_ft
-from helixer_ft.metrics import Interval, accuracy
+from helixer_ft.metrics import Interval
 from helixer_ft.report.page import write_page
 from helixer_ft.training.outcome import Outcome
 
@@ -59,17 +59,14 @@ class SummaryRow:
     ) -> "SummaryRow":
         """The row of a run; `strategy` where it shall be called otherwise than by its plan."""
         compared, plan = outcome.decisive, outcome.prepared.plan
-        wrong = [
-            1 - float(accuracy(score.genic_matrix)) for score in (compared.baseline, compared.tuned)
-        ]
         return cls(
             strategy=strategy or str(plan.strategy),
             on=outcome.verdict_on,
             before=compared.baseline.genic_f1,
             after=compared.tuned.genic_f1,
             interval=compared.interval,
-            errors_before=wrong[0],
-            errors_after=wrong[1],
+            errors_before=compared.baseline.wrong_share,
+            errors_after=compared.tuned.wrong_share,
             trainable_parameters=plan.trainable_parameters,
             total_parameters=plan.total_parameters,
             seconds=outcome.seconds,

@@ -145,7 +145,7 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
                 result.append(
                     f"{shares[0]:.0%} of the valid {one.name} bases are intergenic, but "
                     f"{shares[1]:.0%} of the valid {other.name} bases: the {other.name} data do "
-                    "not represent the training data. Split again, or look at what is masked."
+                    f"not represent the {one.name} data. Split again, or look at what is masked."
                 )
     result += [
         f"the coverage track(s) {', '.join(one.silent_tracks)} have no coverage anywhere in the "
@@ -155,6 +155,12 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
         if one.silent_tracks
     ]
     training = sets[0]
+    result += [
+        f"there is no valid {name} base in the training data: the tuned model will unlearn {name}. "
+        "Use an annotation that has it, or look at what is masked."
+        for name, bases in zip(GENIC_CLASSES, training.valid_bases, strict=True)
+        if not bases
+    ]
     if training.valid_fractions[0] < LITTLE_INTERGENIC:
         result.append(
             f"only {training.valid_fractions[0]:.1%} of the valid training bases are intergenic: "

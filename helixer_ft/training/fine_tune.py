@@ -1,5 +1,6 @@
 """One fine-tuning run, from the untouched model's scores to the verdict."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,8 +28,26 @@ from helixer_ft.training.scoring import DatasetScore, predict_windows, score_dat
 from helixer_ft.training.views import WindowView, choose_windows, view_windows
 
 
-def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
+def _nothing(_outcome: Outcome) -> None:
+    pass
+
+
+def run(
+    prepared: PreparedRun,
+    progress: TrainingProgress,
+    finish: Callable[[Outcome], None] = _nothing,
+) -> Outcome:
     """Score the untouched model, train, save the best check, compare; or go on with that.
+
+    Parameters
+    ----------
+    prepared
+        The run.
+    progress
+        Told of the work.
+    finish
+        What to do with the outcome while the run can be gone on with: a run that is killed in it
+        comes to it again.
 
     Raises
     ------
@@ -49,6 +68,7 @@ def run(prepared: PreparedRun, progress: TrainingProgress) -> Outcome:
         outcome = _run(prepared, folder, state, progress)
     except Interrupted as error:
         raise Interrupted(_where_it_goes_on(prepared, state)) from error
+    finish(outcome)
     state.remove()
     return outcome
 
@@ -113,7 +133,9 @@ def _run(
         coverage=coverage,
         ended=tuned.ended,
         warnings=(
-            *outcome_warnings(record.checks, record.best[0], validation, test),
+            *outcome_warnings(
+                record.checks, validation, test, prepared.summaries[0].valid_fractions[0]
+            ),
             *(coverage.warnings if coverage else ()),
         ),
         seconds=state.elapsed(),

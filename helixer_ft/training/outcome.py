@@ -7,6 +7,7 @@ import numpy as np
 
 from helixer_ft.metrics import GENIC_CLASSES, MIN_BLOCKS, Interval, paired_bootstrap
 from helixer_ft.network.coverage import CoverageInput
+from helixer_ft.training.data_checks import STRONG_DIFFERENCE
 from helixer_ft.training.dataset import Dataset
 from helixer_ft.training.history import Check, overfitting_began
 from helixer_ft.training.prepared import PreparedRun
@@ -144,9 +145,22 @@ def compare(dataset: Dataset, baseline: DatasetScore, tuned: DatasetScore, seed:
 
 
 def outcome_warnings(
-    checks: Sequence[Check], best: Check, validation: Comparison, test: Comparison | None
+    checks: Sequence[Check],
+    validation: Comparison,
+    test: Comparison | None,
+    intergenic_share: float,
 ) -> list[str]:
-    """What the result itself gives reason to say, in plain words."""
+    """What the result itself gives reason to say, in plain words.
+
+    Parameters
+    ----------
+    checks
+        Of the run, the first one of the untouched model.
+    validation, test
+        Untouched against tuned model; test is None without test data.
+    intergenic_share
+        Of the valid training bases.
+    """
     result = []
     if test is None:
         result.append(
@@ -155,6 +169,12 @@ def outcome_warnings(
         )
     on, decisive = ("test", test) if test else ("validation", validation)
     result += _interval_warnings(decisive.interval, on)
+    blocks = validation.interval.blocks
+    if test and blocks < MIN_BLOCKS:
+        result.append(
+            f"the validation data are only {blocks} genome blocks: the choice of the checkpoint, "
+            "--patience and what is said of overfitting rest on little. Use more sequence there."
+        )
     began = overfitting_began(checks[1:])
     if began is not None:
         result.append(
@@ -162,14 +182,17 @@ def outcome_warnings(
             "better and the validation data worse. More data, a smaller --learning-rate or "
             "earlier checks (--check-every-nth-batch) help."
         )
-    truth, predicted = (best.validation.genic_matrix.sum(axis=axis) for axis in (1, 0))
+    matrix = decisive.tuned.genic_matrix
+    truth, predicted = (matrix.sum(axis=axis) for axis in (1, 0))
     result += [
-        f"the tuned model never predicts {name} in the validation data. Train longer, or look at "
-        "the class's share in the training data."
+        f"the tuned model never predicts {name} in the {on} data. Train longer, or look at the "
+        "class's share in the training data."
         for i, name in enumerate(GENIC_CLASSES)
         if truth[i] and not predicted[i]
     ]
-    return result + _share_warnings(decisive.tuned.genic_matrix, on)
+    if decisive.interval.verdict != "not better":  # which says it all
+        result += _loss_warnings(decisive, on)
+    return result + _share_warnings(matrix, on, intergenic_share)
 
 
 def _interval_warnings(interval: Interval, on: str) -> list[str]:
@@ -193,17 +216,39 @@ def _interval_warnings(interval: Interval, on: str) -> list[str]:
     ]
 
 
-def _share_warnings(matrix: np.ndarray, on: str) -> list[str]:
+def _loss_warnings(compared: Comparison, on: str) -> list[str]:
+    """What got worse all the same."""
+    result = []
+    worse = [
+        f"{name} (F1 {compared.baseline.genic[name].f1:.4f} -> {compared.tuned.genic[name].f1:.4f})"
+        for name in GENIC_CLASSES
+        if compared.intervals[name].verdict == "not better" and compared.intervals[name].high < 0
+    ]
+    if worse:
+        result.append(
+            f"the tuned model is worse than the untouched one at {', '.join(worse)} in the {on} "
+            "data. Look at the class's share in the training data, and at --class-weights."
+        )
+    before, after = compared.baseline.wrong_share, compared.tuned.wrong_share
+    if after > before and compared.interval.verdict == "better":
+        result.append(
+            f"more of the {on} bases are wrong than before ({before:.1%} -> {after:.1%}), although "
+            "genic F1 rose: what is gained in genes is lost between them."
+        )
+    return result
+
+
+def _share_warnings(matrix: np.ndarray, on: str, intergenic_share: float) -> list[str]:
     """Where the tuned model sees far more, or far fewer, genes than there are."""
     total = max(1, matrix.sum())
     true, predicted = (float(matrix.sum(axis=axis)[1:].sum() / total) for axis in (1, 0))
     if true / GENIC_SHARE_OFF <= predicted <= true * GENIC_SHARE_OFF:
         return []
-    much, remedy = (
-        ("more", "Add intergenic sequence to the training data, or unmask it.")
-        if predicted > true
-        else ("less", "Train longer, or look at what is masked in the training data.")
-    )
+    much, remedy = "less", "Train longer, or look at what is masked in the training data."
+    if predicted > true:
+        much, remedy = "more", "Train longer."
+        if intergenic_share < 1 - true - STRONG_DIFFERENCE:
+            remedy = "Add intergenic sequence to the training data, or unmask it."
     return [
         f"the tuned model calls {predicted:.1%} of the {on} bases genic, {much} than the "
         f"{true:.1%} that are. {remedy}"

@@ -76,6 +76,13 @@ class PreparedRun:
         return self.plan.body_is_frozen and self.request.cache.features
 
     @property
+    def command_line(self) -> str:
+        """The command that started the run."""
+        return (
+            self.resumed.provenance["command_line"] if self.resumed else self.request.command_line
+        )
+
+    @property
     def scored(self) -> dict[str, Dataset]:
         """The sets that models are compared on: validation and, where given, test."""
         return {"validation": self.data.validation} | ({"test": self.test} if self.test else {})

@@ -335,7 +335,7 @@ def test_tensorflow_trains_in_one_process(folder, monkeypatch):
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
     assert "TensorFlow (--backend), which trains in one process on one device" in result.stderr
-    assert 'pip install "helixer-ft[jax]"' in result.stderr
+    assert 'pip install ".[jax]"' in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def _of_file(path: Path, folder: Path) -> Any:
         return values
     if path.suffix == ".html":
         text = path.read_text().replace(str(folder), "FOLDER")
-        text = re.sub("<dt>Time</dt><dd>[^<]*", "", text)
+        text = re.sub("<dt>Time</dt><dd>[^<]*| --resume", "", text)
         return re.sub("SHA-256 <code>[^<]*", "", text)  # the command and time in the model differ
     if path.suffix != ".h5" or ".partial" in str(path):  # which may be half-written
         return path.read_bytes()

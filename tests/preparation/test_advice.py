@@ -120,11 +120,11 @@ def test_untrusted_genes_have_no_say_in_the_length():
 def test_a_set_without_a_class_is_refused(index, name):
     valid = [50, 10, 30, 10]
     sets = {part: content(valid) for part in ("training", "validation", "test")}
-    advice.check_classes(sets, joined(sets.values()))
+    advice.check_classes(sets, joined(sets.values()), [], "mask")
     valid[index] = 0
     sets[name] = content(valid)
     with pytest.raises(InputError) as caught:
-        advice.check_classes(sets, joined(sets.values()))
+        advice.check_classes(sets, joined(sets.values()), [], "mask")
     for part in (f"the {name} data", f"no valid {KINDS[index]} base", "--seed", "-fraction"):
         assert part in str(caught.value)
 
@@ -134,7 +134,7 @@ def test_a_class_that_is_nowhere_is_warned_of(index):
     valid = [50, 10, 30, 10]
     valid[index] = 0
     sets = {"training": content(valid), "validation": content(valid)}
-    advice.check_classes(sets, joined(sets.values()))
+    advice.check_classes(sets, joined(sets.values()), [], "mask")
     report = SpeciesReport(Sample("A", Path("a.fa")), 1, 100, content=content(valid))
     (warning,) = advice.annotation_advice(report, 900, "mask")
     assert f"no valid {KINDS[index]} base" in warning
@@ -145,8 +145,11 @@ def test_without_valid_intergenic_or_coding_bases_there_is_nothing_to_learn(inde
     valid, bases = [50, 10, 30, 10], [50, 10, 30, 10]
     valid[index] = 0
     sets = {"training": content(valid, bases)}
+    reasons = ["no start", "no stop", "no UTR", "overlap"]
     with pytest.raises(InputError, match=f"all {bases[index]} of them are masked.*--missing-utr"):
-        advice.check_classes(sets, sets["training"])
+        advice.check_classes(sets, sets["training"], reasons, "mask")
+    with pytest.raises(InputError, match=r"masked for no start, no stop, no UTR\. Look at the g"):
+        advice.check_classes(sets, sets["training"], reasons, "keep")
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def outcome(
         load_model_path=base,
         data_dir=folder,
         save_model_path=folder / "tuned.h5",
-        command_line="helixer-ft freeze -l base.h5 -d . -s tuned.h5 --resume",
+        command_line="helixer-ft freeze -l base.h5 -d . -s tuned.h5",
     )
     asked = replace(asked, **(request or {}))
     model = load_model(base)

@@ -12,13 +12,13 @@ from helixer_ft.backend import determinism
 from helixer_ft.errors import HelixerFtError
 from helixer_ft.formats.model_h5 import file_sha256
 from helixer_ft.hardware import hardware
-from helixer_ft.metrics import accuracy
 from helixer_ft.report import write_report
 from helixer_ft.report.figures import loss_curve
 from helixer_ft.report.genome_view import COLUMNS, window_figure
 from helixer_ft.report.page import percent, score, signed
 from helixer_ft.report.run_page import verdict_sentences
 from helixer_ft.training.outcome import Outcome
+from helixer_ft.training.run_state import RunState
 from tests.report.html_page import Page
 from tests.report.outcomes import check, comparison, coverage, outcome, view
 
@@ -83,7 +83,7 @@ def test_the_verdict_in_plain_words(tmp_path, before, after, blocks, verdict, wo
         f"{compared.tuned.genic_f1:.4f} ({signed(interval.difference)}, 95 % interval "
         f"{signed(interval.low)} to {signed(interval.high)}, {blocks} genome blocks)"
     ) in first
-    right = [float(accuracy(of.genic_matrix)) for of in (compared.baseline, compared.tuned)]
+    right = [1 - of.wrong_share for of in (compared.baseline, compared.tuned)]
     assert second == f"Wrong bases: {percent(1 - right[0])} before, {percent(1 - right[1])} after."
 
 
@@ -189,7 +189,6 @@ def test_coverage_has_a_section_where_there_is_some(one, plain):
 
 def test_settings_versions_hashes_and_the_command(one, result):
     assert "helixer-ft freeze -l base.h5 -d . -s tuned.h5" in one.text
-    assert "--resume" not in one.text
     assert "keras 3.15.0" in one.text
     assert f"hardware {hardware()}" in one.text
     assert f"determinism {determinism()}" in one.text
@@ -202,6 +201,13 @@ def test_settings_versions_hashes_and_the_command(one, result):
         assert f"fingerprint-{name}" in one.text
     assert one.row("dense (new)") == ["Dense", "504", "504"]
     assert one.row("conv1d") == ["Conv", "84", "0"]
+
+
+def test_the_command_is_the_one_that_started_the_run(tmp_path):
+    resumed = RunState(tmp_path / "state.h5", {}, {"command_line": "helixer-ft whole first"})
+    found = page(outcome(tmp_path, prepared={"resumed": resumed}), tmp_path)
+    assert "helixer-ft whole first" in found.text
+    assert "-l base.h5 -d ." not in found.text
 
 
 def test_whatever_comes_from_files_is_text(tmp_path):

@@ -19,10 +19,10 @@ def summary(tmp_path, rows, name="training"):
 
 
 def with_share(intergenic: float, *, seqid: str) -> dict[str, np.ndarray]:
-    """Rows of which a share is intergenic, the rest CDS."""
+    """Rows of which a share is intergenic, the rest UTR, CDS and intron."""
     rows = random_rows(4, seqid=seqid, masked=0)
     labelled = rows["y"].any(axis=2)
-    codes = np.where(np.arange(90) < 90 * intergenic, 0, 2)
+    codes = np.where(np.arange(90) < 90 * intergenic, 0, 1 + np.arange(90) % 3)
     rows["y"] = np.eye(4, dtype=np.int8)[np.broadcast_to(codes, labelled.shape)]
     rows["y"][~labelled] = 0
     return rows
@@ -82,7 +82,20 @@ def test_intergenic_shares_that_differ_are_named(tmp_path):
         summary(tmp_path, with_share(0.4, seqid="b"), "validation"),
     ]
     (text,) = warnings(sets)
-    assert "do not represent the training data" in text
+    assert "the validation data do not represent the training data" in text
+    sets.append(summary(tmp_path, with_share(0.7, seqid="c"), "test"))
+    assert "the test data do not represent the validation data" in warnings(sets)[1]
+
+
+def test_a_class_without_valid_bases_is_named(tmp_path):
+    """In the training data: UTR is turned into intergenic sequence."""
+    rows = random_rows(3)
+    whole = summary(tmp_path, rows, "training")
+    assert not warnings([whole])
+    utr = rows["y"][..., 1] == 1
+    rows["y"][utr] = [1, 0, 0, 0]
+    (text,) = warnings([summary(tmp_path, rows, "other")])
+    assert text.startswith("there is no valid UTR base in the training data: the tuned model will")
 
 
 def test_little_intergenic_sequence_is_named(tmp_path):

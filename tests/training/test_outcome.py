@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helixer_ft.metrics import Interval
+from helixer_ft.metrics import GENIC_CLASSES, Interval
 from helixer_ft.training.history import Check
 from helixer_ft.training.outcome import Comparison, outcome_warnings
 from helixer_ft.training.scoring import DatasetScore
@@ -15,11 +15,19 @@ def score(matrix: np.ndarray = GOOD, loss: float = 0.5) -> DatasetScore:
     return DatasetScore(matrix[None, None], loss)
 
 
+def interval(low: float, high: float, blocks: int = 40) -> Interval:
+    return Interval((low + high) / 2, low, high, blocks)
+
+
 def compared(
-    low: float = 0.1, high: float = 0.2, blocks: int = 40, tuned: np.ndarray = GOOD
+    low: float = 0.1,
+    high: float = 0.2,
+    blocks: int = 40,
+    tuned: np.ndarray = GOOD,
+    **classes: Interval,
 ) -> Comparison:
-    interval = Interval((low + high) / 2, low, high, blocks)
-    return Comparison(score(), score(tuned), {"genic": interval})
+    intervals = {name: interval(low, high, blocks) for name in ("genic", *GENIC_CLASSES)}
+    return Comparison(score(), score(tuned), intervals | classes)
 
 
 def check(number: int, subset_loss: float = 0.5, loss: float = 0.5) -> Check:
@@ -27,12 +35,14 @@ def check(number: int, subset_loss: float = 0.5, loss: float = 0.5) -> Check:
 
 
 def warnings(
-    test: Comparison | None, *, losses=((0.5, 0.5),), validation: Comparison | None = None
+    test: Comparison | None,
+    *,
+    losses=((0.5, 0.5),),
+    validation: Comparison | None = None,
+    intergenic_share: float = 0.3,
 ) -> list[str]:
     checks = [check(number, *pair) for number, pair in enumerate([(1.0, 1.0), *losses])]
-    best = checks[1]
-    validation = validation or compared()
-    return outcome_warnings(checks, best, validation, test)
+    return outcome_warnings(checks, validation or compared(), test, intergenic_share)
 
 
 def test_nothing_to_say_of_a_good_result_on_held_out_data():
@@ -71,12 +81,39 @@ def test_where_overfitting_began():
 
 def test_a_class_that_is_never_predicted():
     gone = GOOD.copy()
-    gone[:, 0] += gone[:, 1]
+    gone[:, 2] += gone[:, 1]
     gone[:, 1] = 0
-    checks = [check(0), check(1)]
-    best = Check(1, 1, 1, 0.5, score(), score(gone), True, 0, 1.0)
-    (text,) = outcome_warnings(checks, best, compared(), compared())
-    assert text.startswith("the tuned model never predicts UTR in the validation data")
+    (text, more) = warnings(compared(tuned=gone))
+    assert text.startswith("the tuned model never predicts UTR in the test data")
+    assert more.startswith("more of the test bases are wrong than before (2.5% -> 7.4%), although")
+    assert warnings(None, validation=compared(tuned=gone))[1].startswith(
+        "the tuned model never predicts UTR in the validation data"
+    )
+
+
+def test_classes_that_got_worse():
+    worse = {"UTR": interval(-0.2, -0.1), "intron": interval(-0.2, 0.0), "CDS": interval(-0.2, 0.1)}
+    (text,) = warnings(compared(**worse))
+    assert text.startswith("the tuned model is worse than the untouched one at UTR (F1 0.9")
+    assert "intron" not in text
+    assert len(warnings(compared(-0.02, 0.01, **worse))) == 2  # "cannot tell", and this
+    assert warnings(compared(-0.2, -0.1, **worse)) == []  # as a whole, so the verdict says it
+    few = {name: interval(-0.2, -0.1, blocks=19) for name in worse}
+    assert warnings(compared(**few)) == []
+
+
+def test_more_wrong_bases_in_a_better_model():
+    more = GOOD.copy()
+    more[0, 0], more[0, 2] = 780, 25
+    (text,) = warnings(compared(tuned=more))
+    assert text.startswith("more of the test bases are wrong than before (2.5% -> 4.4%), although")
+    assert warnings(compared(-0.2, -0.1, tuned=more)) == []
+
+
+def test_few_blocks_to_choose_the_checkpoint_by():
+    (text,) = warnings(compared(), validation=compared(blocks=4))
+    assert text.startswith("the validation data are only 4 genome blocks: the choice of the check")
+    assert len(warnings(None, validation=compared(blocks=4))) == 2  # said of the verdict
 
 
 @pytest.mark.parametrize(
@@ -97,9 +134,14 @@ def test_far_more_or_fewer_genes_than_there_are(moved, words):
         fewer = np.array([0, 30, 70, 40]) * -moved // 140
         matrix[range(4), range(4)] -= fewer
         matrix[:, 0] += fewer
-    found = warnings(compared(tuned=matrix))
-    if words is None:
-        assert found == []
-    else:
-        (text,) = found
-        assert text.startswith(words)
+    found = [text for text in warnings(compared(-0.2, -0.1, tuned=matrix)) if "genic, " in text]
+    assert [text.startswith(words) for text in found] == [True][: words is not None]
+
+
+def test_what_helps_against_too_many_genes():
+    """Intergenic sequence where training has less of it than there is; else the model is green."""
+    matrix = GOOD.copy()
+    matrix[0, 0], matrix[0, 2] = 600, 205
+    for share, words in ((0.3, "Add intergenic sequence"), (0.7, "Train longer")):
+        (text,) = warnings(compared(-0.2, -0.1, tuned=matrix), intergenic_share=share)
+        assert words in text

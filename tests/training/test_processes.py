@@ -142,7 +142,7 @@ def test_tensorflow_is_refused(monkeypatch, how):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     with pytest.raises(InputError) as error:
         select_backend("tensorflow" if how == "--backend" else "auto", several_processes=True)
-    for part in (f"({how})", "one process", 'pip install "helixer-ft[jax]"', "--backend jax"):
+    for part in (f"({how})", "one process", 'pip install ".[jax]"', "--backend jax"):
         assert part in str(error.value)
 
 

@@ -171,6 +171,26 @@ def test_whole_wherever_it_is_interrupted(request_):
     assert len(names) == 3 + 4  # a model of every check, and no state any more
 
 
+def test_interrupted_when_all_is_trained(request_, quick):
+    """What is still to be done with the outcome is done when the run goes on."""
+    progress, outcomes = TrainingProgress(), []
+
+    def killed(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        raise KeyboardInterrupt
+
+    request_.save_model_path.parent.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune.run(prepare_run(request_, progress), progress, killed)
+    written = files(request_)
+    assert state_of(request_).trainings["tuned"].ended
+    resumed = prepare_run(replace(request_, resume=True), progress)
+    outcomes.append(fine_tune.run(resumed, progress, outcomes.append))
+    assert outcomes[1] is outcomes[2]
+    assert outcomes[1].validation.interval == outcomes[0].validation.interval
+    assert files(request_) == {name: written[name] for name in written if "state" not in name}
+
+
 def test_a_new_hidden_layer_on_cached_features(request_):
     request_ = replace(request_, command="freeze", post_coverage_hidden_layer=True)
     once = uninterrupted(request_)

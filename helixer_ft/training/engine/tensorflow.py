@@ -95,7 +95,7 @@ def device_notice() -> str | None:
         return None
     return (
         f"TensorFlow uses one of {gpus} GPUs. JAX uses all of them: pip install "
-        '"helixer-ft[cuda]", and --backend jax'
+        '".[cuda]" in the repository of helixer-ft, and --backend jax'
     )
 
 

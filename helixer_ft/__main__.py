@@ -1,5 +1,5 @@
 """`python -m helixer_ft`."""
 
-from helixer_ft.cli import main
+from helixer_ft.cli import program
 
-main(prog_name="helixer-ft")
+program()

@@ -1,5 +1,8 @@
 """Errors that end in one readable message and a documented exit status, never in a traceback."""
 
+ABORTED = 130
+"""Exit status after Ctrl-C at once, as shells have it."""
+
 
 class HelixerFtError(Exception):
     """The work failed (disk full, loss not a number, ...). Exit status 1."""

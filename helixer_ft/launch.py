@@ -65,13 +65,16 @@ def launch_from(
     assert coordinator is not None
     assert num_processes is not None
     assert process_id is not None
+    if num_processes < 1:
+        raise InputError(f"--num-processes is {num_processes}, expected at least 1.")
     if not 0 <= process_id < num_processes:
         raise InputError(
             f"--process-id is {process_id}, expected 0 to {num_processes - 1} with --num-processes "
             f"{num_processes}."
         )
     host, _, port = coordinator.rpartition(":")
-    if not (host and port.isdigit() and 0 < int(port) < 65536):
+    number = _whole_number(port)
+    if not host or number is None or not 0 < number < 65536:
         raise InputError(
             f"--coordinator is '{coordinator}', expected HOST:PORT: the name of the machine of "
             "process 0 and a free port on it, for example node001:12345."
@@ -84,13 +87,24 @@ def launch_from(
 def _launch_of_slurm(environ: Mapping[str, str]) -> Launch | None:
     """From what srun sets; the batch script itself and `srun -n 1` are one process alone."""
     names = ("SLURM_STEP_NODELIST", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_JOB_ID")
-    nodes, count, index, job = (environ.get(name, "") for name in names)
-    if not (nodes and count.isdigit() and index.isdigit() and job.isdigit()) or int(count) < 2:
+    nodes, *texts = (environ.get(name, "") for name in names)
+    count, index, job = map(_whole_number, texts)
+    if not nodes or count is None or index is None or job is None or count < 2:
         return None
-    step = environ.get("SLURM_STEP_ID", "0")
-    number = int(job) * 64 + (int(step) if step.isdigit() else 0)  # two steps of a job may meet
-    port = 61440 + number % 4096
-    return Launch(f"{_first_host(nodes)}:{port}", int(count), int(index))
+    if index >= count:
+        raise InputError(
+            f"SLURM_PROCID is {index}, expected 0 to {count - 1} as SLURM_STEP_NUM_TASKS is "
+            f"{count}. Start the processes with srun, or give --coordinator, --num-processes and "
+            "--process-id."
+        )
+    step = _whole_number(environ.get("SLURM_STEP_ID", "0")) or 0
+    port = 61440 + (job * 64 + step) % 4096  # two steps of a job may meet
+    return Launch(f"{_first_host(nodes)}:{port}", count, index)
+
+
+def _whole_number(text: str) -> int | None:
+    """The number that a text is; None: it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _first_host(nodes: str) -> str:

@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.errors import HelixerFtError, InputError, Interrupted
 from helixer_ft.launch import Launch
+from helixer_ft.progress import Progress
 
 HEARTBEAT_SECONDS = 30
 """Silence after which a process is given up."""
@@ -31,6 +32,8 @@ STARTING_SECONDS = 300
 RESUMABLE = 75
 """Exit status of what can be gone on with."""
 _POLL_SECONDS = 1.0
+_LONG_POLLS = 5
+"""After so many, a process says that it waits for the others."""
 _WAIT_MILLISECONDS = 7 * 24 * 3600 * 1000  # for one that reads much data; a dead one is noticed
 _ENDED = "helixer-ft/ended/"
 _SIGNS = ("Gloo", "NCCL", "coordination service", "heartbeat", "Socket closed", "DEADLINE_EXCEEDED")
@@ -225,7 +228,10 @@ def own_gpus(visible: str | None, present: int, beside: list[str]) -> list[int] 
 
 @contextmanager
 def started(
-    launch: Launch | None, tell: Tell, resumable: Callable[[], bool] = lambda: False
+    launch: Launch | None,
+    tell: Tell,
+    resumable: Callable[[], bool] = lambda: False,
+    progress: Progress | None = None,
 ) -> Iterator[Processes]:
     """The processes of a run, connected; must come before anything is computed on JAX.
 
@@ -240,18 +246,22 @@ def started(
         Shows an error just before this process is ended from another thread.
     resumable
         Whether this run could be gone on with.
+    progress
+        Told where this process waits long for the others; asked whether to stop meanwhile.
 
     Raises
     ------
     HelixerFtError
         The processes do not find one another.
+    Interrupted
+        This process was asked to stop before they did.
     ProcessLostError
         Another process ended while this one waited for it.
     """
     if launch is None:
         yield Processes()
         return
-    processes = _connect(launch, tell, resumable)
+    processes = _connect(launch, tell, resumable, progress or Progress())
     try:
         yield processes
     except BaseException as error:
@@ -271,23 +281,15 @@ def started(
     processes.disconnect()
 
 
-def _connect(launch: Launch, tell: Tell, resumable: Callable[[], bool]) -> _JaxProcesses:
+def _connect(
+    launch: Launch, tell: Tell, resumable: Callable[[], bool], progress: Progress
+) -> _JaxProcesses:
     import jax
     from jax._src import distributed
 
     processes = _JaxProcesses(launch, tell, resumable)
     _on_abort(processes.aborted)
-    try:
-        jax.distributed.initialize(
-            launch.coordinator,
-            launch.count,
-            launch.index,
-            cluster_detection_method="deactivate",
-            initialization_timeout=STARTING_SECONDS,
-            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
-        )
-    except Exception as error:
-        raise _not_found(launch, _first_line(error)) from error
+    _find_one_another(launch, progress)
     processes.client = distributed.global_state.client
     _silence_libraries()
     processes.watch()
@@ -305,6 +307,48 @@ def _connect(launch: Launch, tell: Tell, resumable: Callable[[], bool]) -> _JaxP
     if gpus is not None and "JAX_LOCAL_DEVICE_IDS" not in os.environ:
         jax.config.update("jax_cuda_visible_devices", ",".join(map(str, gpus)))
     return processes
+
+
+def _find_one_another(launch: Launch, progress: Progress) -> None:
+    """Connect, in a thread of its own: JAX waits without looking for signals."""
+    import jax
+
+    failures: list[Exception] = []
+
+    def connect() -> None:
+        try:
+            jax.distributed.initialize(
+                launch.coordinator,
+                launch.count,
+                launch.index,
+                cluster_detection_method="deactivate",
+                initialization_timeout=STARTING_SECONDS,
+                heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            )
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=connect, name="connecting", daemon=True)
+    thread.start()
+    waited = 0
+    while thread.is_alive():
+        try:
+            thread.join(_POLL_SECONDS)
+            waited += 1
+            if waited == _LONG_POLLS:
+                progress.notice(
+                    f"{launch.name}: waiting for the others at {launch.coordinator}, for "
+                    f"{STARTING_SECONDS} s at most"
+                )
+            if progress.interrupted():
+                raise Interrupted(
+                    "the processes of this run had not found one another, and nothing was done."
+                )
+        except BaseException as error:
+            atexit.register(_leave, _status(error))  # the thread cannot be ended
+            raise
+    if failures:
+        raise _not_found(launch, _first_line(failures[0])) from failures[0]
 
 
 def _not_found(launch: Launch, reason: str) -> HelixerFtError:

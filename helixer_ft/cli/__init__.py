@@ -1,9 +1,15 @@
 """The command line: one module per command, imported when the command is asked for."""
 
+import contextlib
 import importlib
+import os
+import sys
+from typing import NoReturn
 
 import click
 from click.shell_completion import CompletionItem
+
+from helixer_ft.errors import ABORTED, Interrupted
 
 # In the order of a user's work; module -> what `helixer-ft --help` says without importing it.
 COMMANDS = {
@@ -90,7 +96,7 @@ def main() -> None:
     """Fine-tune a trained Helixer gene prediction model to your species.
 
     Results go to standard output, everything else to standard error. Exit status: 0 done, 1 the
-    work failed, 2 wrong usage or input, 75 interrupted and resumable.
+    work failed, 2 wrong usage or input, 75 interrupted and resumable, 130 ended by Ctrl-C at once.
 
     \b
     Examples:
@@ -98,3 +104,21 @@ def main() -> None:
       helixer-ft freeze -l land_plant -d data -t data/test_data.h5 -s tuned.h5
       helixer-ft predict -l tuned.h5 --fasta genome.fa.gz --gff3-out genes.gff3
     """
+
+
+def program() -> NoReturn:
+    """`helixer-ft`: `main`, and an end at once where the work was cut short.
+
+    Threads of a backend may still compute then; to take the interpreter down under them can crash,
+    and takes so long that a second signal would change the exit status.
+    """
+    try:
+        main(prog_name="helixer-ft")
+    except SystemExit as end:
+        if end.code in (Interrupted.exit_code, ABORTED):
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):
+                    stream.flush()
+            os._exit(int(end.code))
+        raise
+    raise SystemExit(0)

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from helixer_ft.errors import HelixerFtError, Interrupted, is_out_of_memory
+from helixer_ft.errors import ABORTED, HelixerFtError, Interrupted, is_out_of_memory
 
 PROCESS = "helixer_ft.process"
 """In `click.Context.meta`: what names this process, where there are several."""
@@ -54,8 +54,11 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.exceptions.Exit, click.Abort, click.ClickException, KeyboardInterrupt):
+        except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
+        except KeyboardInterrupt:
+            click.echo("Aborted!", err=True)
+            sys.exit(ABORTED)
         except Interrupted as error:
             from helixer_ft.cli.options import resume_command
 

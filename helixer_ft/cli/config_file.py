@@ -27,6 +27,15 @@ def load_config(ctx: click.Context, _param: click.Parameter, path: Path | None) 
             f"{path}: could not be read as TOML ({error}); expected the config.toml of a run, or "
             "options of this command, one a line: name = value."
         ) from error
+    nul = [
+        name
+        for name, value in values.items()
+        if any("\0" in str(item) for item in (value if isinstance(value, list) else [value]))
+    ]
+    if nul:
+        raise click.BadParameter(
+            f"{path}: has a NUL character in {', '.join(nul)}, expected text without."
+        )
     command = values.pop("command", ctx.info_name)
     if command != ctx.info_name:
         raise click.BadParameter(

@@ -100,7 +100,7 @@ def _run(
         click.echo(f"Error: {launch.name if launch else ''}: {text}", err=True)
 
     folder = RunFolder(request.save_model_path)
-    with started(launch, tell, lambda: folder.is_interrupted) as processes:
+    with started(launch, tell, lambda: folder.is_interrupted, _Waiting(printer.stop)) as processes:
         progress = printer if processes.is_first else _Silent(printer.stop)
         _run_in(processes, request, options, printer, progress, backend)
 
@@ -168,6 +168,13 @@ class _Silent(TrainingProgress):
 
     def interrupted(self) -> bool:
         return self._stop.requested()
+
+
+class _Waiting(_Silent):
+    """A process that looks for the others: each says that, as the first may be the one missing."""
+
+    def notice(self, text: str) -> None:
+        click.echo(f"Note: {text}", err=True)
 
 
 def _hybridmodel_notices(command: str, options: dict[str, Any]) -> list[str]:

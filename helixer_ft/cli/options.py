@@ -20,6 +20,7 @@ from helixer_ft.cli.shared_options import (
 )
 from helixer_ft.cli.types import FILE as _FILE
 from helixer_ft.cli.types import WeightList
+from helixer_ft.errors import InputError
 from helixer_ft.training.settings import (
     OPTIMIZERS,
     PRECISIONS,
@@ -168,8 +169,22 @@ def cache_settings_from(options: dict[str, Any]) -> CacheSettings:
 
 
 def command_line() -> str:
-    """The command as it was typed."""
-    return shlex.join(["helixer-ft", *sys.argv[1:]])
+    """The command as it was typed.
+
+    Raises
+    ------
+    InputError
+        It has bytes that are no text, which files written in UTF-8 cannot keep.
+    """
+    from helixer_ft.cli.printable import printable
+
+    command = shlex.join(["helixer-ft", *sys.argv[1:]])
+    if any("\ud800" <= letter <= "\udfff" for letter in command):
+        raise InputError(
+            f"the command has a name that is not in UTF-8 ({printable(command)}), which the files "
+            "that are written could not keep. Rename the file or folder."
+        )
+    return command
 
 
 def resume_command() -> str:

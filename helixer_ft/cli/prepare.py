@@ -130,6 +130,7 @@ def command(**options: Any) -> None:
     request = PrepareRequest(
         samples=_samples(options),
         out_dir=options["out_dir"],
+        sheet=options["samples"],
         split=not options["no_split"],
         command_line=command_line(),
         **{

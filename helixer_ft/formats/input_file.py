@@ -1,6 +1,7 @@
 """What every reader asks of a path before it opens it."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from helixer_ft.errors import InputError
@@ -33,6 +34,37 @@ def check_input_file(path: Path, what: str) -> None:
         raise InputError(
             f"{path}: cannot be read ({error.strerror or error}), expected {what}."
         ) from error
+
+
+def refuse_overwriting(
+    inputs: Iterable[Path | None],
+    outputs: Iterable[Path],
+    other: str,
+    cleared: Iterable[Path] = (),
+) -> None:
+    """Refuse, whatever --force allows, to write over a file that is read.
+
+    Parameters
+    ----------
+    inputs, outputs
+        What is read, where None is nothing, and what is written.
+    other
+        The option to give another value, for the message.
+    cleared
+        Files and folders that are removed, with all that is in them.
+
+    Raises
+    ------
+    InputError
+        An input is an output or is removed, by whatever links.
+    """
+    written, removed = ({real_path(path) for path in paths} for paths in (outputs, cleared))
+    for path in inputs:
+        if path is None:
+            continue
+        real = real_path(path)
+        if real in written or not removed.isdisjoint([real, *real.parents]):
+            raise InputError(f"{path}: is read, and never overwritten. Give another {other}.")
 
 
 def read_text_file(path: Path, what: str) -> str:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.input_file import real_path
+from helixer_ft.formats.input_file import real_path, refuse_overwriting
 from helixer_ft.inference.windows import Overlap, choose_windows
+from helixer_ft.preparation.request import check_longest
 from helixer_ft.preparation.samples import check_species, species_of
 from helixer_ft.training.settings import (
     TrainingSettings,
@@ -135,6 +136,8 @@ class PredictRequest:
             check_species(self.species)
         for name in ("subsequence_length", "overlap_offset", "core_length", "val_test_batch_size"):
             require(name, getattr(self, name), 1)
+        if self.subsequence_length is not None:
+            check_longest(self.subsequence_length)
         if not self.overlap and (self.overlap_offset or self.core_length):
             raise InputError(
                 "--overlap-offset and --core-length contradict --no-overlap. Leave one out."
@@ -150,12 +153,8 @@ class PredictRequest:
             raise InputError("there is nothing to write. Give --prediction-output-path.")
         if len(set(given.values())) < len(given):
             raise InputError(f"{self.gff3_out}: is given twice. Give --gff3-out another path.")
-        for path in (self.load_model_path, self.test_data, self.fasta):
-            for name, output in given.items():
-                if path is not None and real_path(path) == output:
-                    raise InputError(
-                        f"{path}: is read, and never overwritten. Give another {name}."
-                    )
+        for name, output in given.items():
+            refuse_overwriting((self.load_model_path, self.test_data, self.fasta), [output], name)
 
     @property
     def output(self) -> Path:

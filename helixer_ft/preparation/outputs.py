@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.input_file import read_text_file
+from helixer_ft.formats.input_file import read_text_file, refuse_overwriting
 from helixer_ft.preparation.genome import Genome, Survey
 from helixer_ft.preparation.pieces import Piece
 from helixer_ft.preparation.request import PrepareRequest
@@ -33,8 +33,8 @@ def check_outputs(request: PrepareRequest) -> None:
     Raises
     ------
     InputError
-        A file to be written is there (and `force` is false), or is a folder; or there are other
-        data files that training would read together with the new ones.
+        A file to be written is there (and `force` is false), is a folder, or is read; or there are
+        other data files that training would read together with the new ones.
     """
     folder = request.out_dir
     sets = SETS if request.split and request.labelled else (ALL,)
@@ -45,8 +45,10 @@ def check_outputs(request: PrepareRequest) -> None:
         others |= {masked_file(one) for one in species}
         if request.split:
             others.add(SPLIT_FILE)
-    for name in sorted(data | others):
-        path = folder / name
+    read = [path for sample in request.samples for path in (sample.fasta, sample.gff3)]
+    written = [folder / name for name in sorted(data | others)]
+    refuse_overwriting([request.sheet, request.genes, *read], written, "--out-dir")
+    for path in written:
         if path.is_dir():
             raise InputError(f"{path}: is a folder, but a file of that name is to be written.")
         if path.exists() and not request.force:

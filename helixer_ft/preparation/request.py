@@ -18,9 +18,22 @@ DEFAULT_VALIDATION_FRACTION = 0.2
 DEFAULT_TEST_FRACTION = 0.1
 
 
+MAX_LENGTH = 9_999_999
+"""Bases of the longest row: several times the longest gene that is known."""
+
+
 def default_threads() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_longest(length: int) -> None:
+    """Refuse a subsequence length above `MAX_LENGTH`."""
+    if length > MAX_LENGTH:
+        raise InputError(
+            f"--subsequence-length is {length}, expected at most {MAX_LENGTH}: no gene is that "
+            "long. Take less; the default holds most genes."
+        )
 
 
 def check_length(length: int) -> None:
@@ -29,8 +42,9 @@ def check_length(length: int) -> None:
     Raises
     ------
     InputError
-        No positive multiple of 9.
+        No positive multiple of 9, or above `MAX_LENGTH`.
     """
+    check_longest(length)
     if length < POOL_SIZE or length % POOL_SIZE:
         below = max(POOL_SIZE, length // POOL_SIZE * POOL_SIZE)
         raise InputError(
@@ -50,6 +64,8 @@ class PrepareRequest:
         The genomes: all with annotation, or all without (X only).
     out_dir
         Folder to write to.
+    sheet
+        The file that tells of the samples, where there is one.
     subsequence_length
         Bases of a row, a multiple of 9.
     split
@@ -94,6 +110,7 @@ class PrepareRequest:
     dry_run: bool = False
     force: bool = False
     command_line: str = ""
+    sheet: Path | None = None
 
     def __post_init__(self) -> None:
         check_length(self.subsequence_length)
@@ -137,7 +154,9 @@ class PrepareRequest:
 
     def settings(self) -> dict[str, Any]:
         """The options that shape the result, named as on the command line."""
-        left_out = ("samples", "out_dir", "threads", "dry_run", "force", "command_line", "split")
+        left_out = (
+            "samples", "sheet", "out_dir", "threads", "dry_run", "force", "command_line", "split",
+        )  # fmt: skip
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         values["genes"] = None if self.genes is None else str(self.genes)
         for name in ("validation", "test"):

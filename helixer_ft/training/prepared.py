@@ -7,7 +7,7 @@ from typing import Any
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
-from helixer_ft.formats.input_file import real_path
+from helixer_ft.formats.input_file import real_path, refuse_overwriting
 from helixer_ft.network.architecture import Architecture
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
@@ -15,7 +15,13 @@ from helixer_ft.processes import Processes, digest
 from helixer_ft.progress import Progress
 from helixer_ft.training.cache_folder import CacheFolder
 from helixer_ft.training.coverage import CoverageWanted, wanted_coverage
-from helixer_ft.training.data_checks import SetSummary, find_files, summarise, warnings
+from helixer_ft.training.data_checks import (
+    DATA_PREFIXES,
+    SetSummary,
+    find_files,
+    summarise,
+    warnings,
+)
 from helixer_ft.training.dataset import Dataset, check_lengths, keep_rows, open_dataset
 from helixer_ft.training.loop import TrainingData, fixed_subset
 from helixer_ft.training.request import FineTuneRequest
@@ -129,8 +135,9 @@ def prepare_run(
     processes = processes or Processes()
     run_folder = RunFolder(request.save_model_path)
     _check_output(request, run_folder)
-    training_files = find_files(request.data_dir, "training_data")
-    validation_files = find_files(request.data_dir, "validation_data")
+    training_files, validation_files = (
+        find_files(request.data_dir, prefix) for prefix in DATA_PREFIXES
+    )
     base = load_model(request.load_model_path)
     resumed = _interrupted_run(request, base, run_folder, progress)
     architecture = base.architecture
@@ -269,7 +276,8 @@ def check_save_path(request: FineTuneRequest) -> None:
     Raises
     ------
     InputError
-        Nothing can be written there; not an `.h5`; the model to load.
+        Nothing can be written there; not an `.h5`; a file that is read, or would be taken for data;
+        the folder of the run holds a file that is read, or caches.
     """
     path = request.save_model_path
     atomic.check_writable(path, force=True)
@@ -278,11 +286,18 @@ def check_save_path(request: FineTuneRequest) -> None:
             f"{path}: does not end in .h5, expected a name that does: Helixer takes no other model "
             "file."
         )
-    if real_path(path) == real_path(request.load_model_path):
+    data = [file for prefix in DATA_PREFIXES for file in request.data_dir.glob(f"{prefix}*h5")]
+    if real_path(path.parent) == real_path(request.data_dir) and path.name.startswith(
+        DATA_PREFIXES
+    ):
         raise InputError(
-            f"{path}: is the model to load, which is never overwritten. "
-            "Give another --save-model-path."
+            f"{path}: would be taken for data of {request.data_dir}, by its name. Give another "
+            "--save-model-path."
         )
+    read = (request.load_model_path, *request.test_data, *data)
+    cleared = RunFolder(path).cleared
+    refuse_overwriting(read, [path], "--save-model-path", cleared)
+    refuse_overwriting([request.cache.folder], [], "--cache-dir", cleared)
 
 
 def _check_output(request: FineTuneRequest, folder: RunFolder) -> None:

@@ -37,6 +37,11 @@ class RunFolder:
         """Whether there is a run to go on with."""
         return self.state_path.exists()
 
+    @property
+    def cleared(self) -> list[Path]:
+        """Files and folders that a new run removes, or writes anew."""
+        return [self.path / name for name in (*_OF_A_RUN, STATE)]
+
     def check_free(self, *, force: bool = False, resume: bool = False) -> None:
         """Refuse, before any work, a folder of an earlier run."""
         if self.is_interrupted:
@@ -61,10 +66,11 @@ class RunFolder:
         """Make the folder, clear it of an earlier run's files, write `config.toml`."""
         try:
             self.path.mkdir(exist_ok=True)
-            shutil.rmtree(self.path / STATE, ignore_errors=True)
-            shutil.rmtree(self.path / CHECKS, ignore_errors=True)
-            for name in (HISTORY, REPORT, OTHER_HISTORY, OTHER_MODEL):
-                (self.path / name).unlink(missing_ok=True)
+            for path in self.cleared:
+                if path.name in (STATE, CHECKS):
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise HelixerFtError(
                 f"{self.path}: the folder of the run could not be made ({error.strerror})."

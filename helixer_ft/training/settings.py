@@ -1,6 +1,5 @@
 """What a training run can be told. Defaults live here alone; command line and docs read them."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,6 +12,10 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 CACHE_PRECISIONS = ("float32", "float16")
 RECOMMENDED_CLASS_WEIGHTS = (0.7, 1.6, 1.2, 1.2)
 RECOMMENDED_TRANSITION_WEIGHTS = (1.0, 12.0, 3.0, 1.0, 12.0, 3.0)
+
+
+LARGEST = 1e30
+"""Of the numbers that go into the computation: float32 ends at 3e38."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,15 @@ class TrainingSettings:
         require("seed", self.seed, 0)
         for name in ("learning_rate", "clip_norm"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise InputError(f"{option(name)} is {value}, expected a number above 0.")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            if not 1 / LARGEST <= value <= LARGEST:
+                raise InputError(
+                    f"{option(name)} is {value}, expected a number above 0 ({1 / LARGEST:.0e} to "
+                    f"{LARGEST:.0e}, which the computation can hold)."
+                )
+        if not 0 <= self.weight_decay <= LARGEST:
             raise InputError(
-                f"--weight-decay is {self.weight_decay}, expected a number of at least 0."
+                f"--weight-decay is {self.weight_decay}, expected a number of at least 0, and at "
+                f"most {LARGEST:.0e}."
             )
         check_minutes(self.checkpoint_minutes)
         if self.optimizer not in OPTIMIZERS:
@@ -139,8 +146,10 @@ def check_weights(name: str, weights: Sequence[float] | None, length: int) -> No
             "(or none), for example "
             f"{list(RECOMMENDED_CLASS_WEIGHTS if length == 4 else RECOMMENDED_TRANSITION_WEIGHTS)}."
         )
-    if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
-        raise InputError(f"{name} is {list(weights)}, expected numbers of at least 0.")
+    if not all(0 <= weight <= LARGEST for weight in weights):
+        raise InputError(
+            f"{name} is {list(weights)}, expected numbers of at least 0, and at most {LARGEST:.0e}."
+        )
     if not any(weights):
         raise InputError(
             f"{name} is all zero, so nothing would be learnt; expected weights above 0."

@@ -147,6 +147,21 @@ def test_single_files(place):
         assert "evaluation" not in file
 
 
+def test_a_file_is_one_by_whatever_name(place):
+    roundabout = place.training.parent / ".." / place.training.parent.name
+    link = place.training.with_name("link.h5")
+    link.symlink_to(place.training.name)
+    outcome = place.added(
+        *("--data", place.training, "--data", roundabout / place.training.name),
+        *("--data", roundabout / place.validation.name, "--data", link),
+    )
+    assert len(outcome["files"]) == 2
+    assert link.is_symlink()
+    for path in (place.training, place.validation):
+        with h5py.File(path) as file:
+            assert "evaluation" in file
+
+
 def test_other_prefixes_are_kept_and_named(place):
     place.added("--coverage-prefix", "cage")
     result = place.run()

@@ -287,7 +287,32 @@ def test_the_input_model_is_never_the_output(work, way):
     }[way]
     if way == "link":
         target.symlink_to(work.model)
-    work.refused("-s", target, "--force", parts=[f"{target}: is the model to load"])
+    work.refused(
+        "-s", target, "--force", parts=["is read, and never overwritten. Give another --save"]
+    )
+
+
+@pytest.mark.parametrize("name", ["training_data.h5", "training_data_tuned.h5", "test.h5"])
+def test_data_are_never_the_output(work, name):
+    """Nor does a model lie where it would be read as data."""
+    test = work.data / "test.h5"
+    test.write_bytes((work.data / "validation_data.h5").read_bytes())
+    before = test.read_bytes()
+    says = "is read, and never" if name == "test.h5" else "would be taken for data of"
+    work.refused("-t", test, "-s", work.data / name, "--force", parts=[says, "--save-model-path"])
+    assert test.read_bytes() == before
+
+
+@pytest.mark.parametrize("place", ["checks/check_0001.h5", "without_coverage.h5", "state/m.h5"])
+def test_the_folder_of_the_run_holds_nothing_that_is_read(work, place):
+    path = work.folder / "again.run" / place
+    path.parent.mkdir(parents=True)
+    path.write_bytes(work.model.read_bytes())
+    arguments = ["-s", work.folder / "again.h5", "--force"]
+    work.refused("-l", path, *arguments, parts=[f"{path}: is read, and never overwritten"])
+    if path.parent.name == "state":
+        work.refused("--cache-dir", path.parent, *arguments, parts=["Give another --cache-dir"])
+    assert path.exists()
 
 
 # -- the data ----------------------------------------------------------------------------------
@@ -576,6 +601,7 @@ OPTIONS = [
             (",".join(["-1"] * length), ["at least 0"]),
             (",".join(["nan"] * length), ["nan"]),
             (",".join(["inf"] * length), ["inf"]),
+            (",".join(["1e300"] * length), ["at most 1e+30"]),
             (",".join("0" * length), ["all zero"]),
             ("1,x,1,1", ["not a list of numbers"]),
             ("", ["not a list of numbers"]),

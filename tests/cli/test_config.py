@@ -82,6 +82,8 @@ REFUSED = [
     ("predict", "config = 'g.toml'", ["unknown option(s) config"]),
     ("predict", "as_json = true", ["unknown option(s) as_json"]),
     ("predict", 'command = "whole"', ["configuration of 'whole'", "command is 'predict'"]),
+    ("predict", 'load_model_path = "a\\u0000b"', ["NUL character in load_model_path"]),
+    ("evaluate", 'test_data = ["a", "b\\u0000"]', ["NUL character in test_data"]),
     ("predict", "overlap = 'maybe'", ["maybe", "set in the file of --config"]),
     ("predict", "load_model_path = ['a', 'b']", ["load_model_path = ['a', 'b']", "single value"]),
     ("evaluate", "seed = -1", ["-1", "x>=0", "set in the file of --config"]),

@@ -311,6 +311,7 @@ def test_options(work, options, parts):
     ("options", "parts"),
     [
         (["--subsequence-length", "100"], ["is 100, expected a multiple of 9", "Take 99 or 108."]),
+        (["--subsequence-length", "9" * 12], ["expected at most 9999999"]),
         (["--subsequence-length", "5"], ["is 5, expected a multiple of 9", "Take 9."]),
         (["--species", "a/b"], ["--species is 'a/b'"]),
     ],

@@ -168,6 +168,7 @@ def test_binary_genes(work, content):
 
 OPTIONS = {
     "length": (["--subsequence-length", "1000"], ["is 1000", "multiple of 9", "999 or 1008"]),
+    "absurd length": (["--subsequence-length", "9" * 30], ["expected at most 9999999"]),
     "no length": (["--subsequence-length", "0"], ["is 0", "multiple of 9"]),
     "all for validation": (["--validation-fraction", "1"], ["--validation-fraction is 1.0"]),
     "none for validation": (["--validation-fraction", "0"], ["training needs validation data"]),
@@ -247,6 +248,25 @@ def test_lists_of_genes(work):
     work.refused("--genes", path, parts=[f"{path}: is no text"])
     path.write_text("nobody\n")
     work.refused("--genes", path, parts=[f"{work.gff3}: has none of the 1 trusted genes", "nobody"])
+
+
+def test_what_is_read_is_not_overwritten(work):
+    """Whatever --force allows: names of what is written may be those of what is read."""
+    work.out.mkdir()
+    said = "is read, and never overwritten. Give another --out-dir"
+    for option, name in (("--genes", "split.tsv"), ("--genes", "genome.masked.tsv")):
+        path = work.out / name
+        path.write_text("gene\n")
+        work.refused(option, path, "--force", "--species", "genome", parts=[f"{path}: {said}"])
+        assert path.read_text() == "gene\n"
+    fasta, sheet = work.out / "prepare.json", work.out / "split.tsv"
+    fasta.write_bytes(work.fasta.read_bytes())
+    sheet.write_text(f"species\tfasta\tgff3\trole\nA\t{work.fasta}\t{work.gff3}\tsplit\n")
+    for inputs in (["--fasta", fasta, "--gff3", work.gff3], ["--samples", sheet]):
+        arguments = ["prepare", "--out-dir", work.out, "--force", *inputs]
+        result = CliRunner().invoke(main, list(map(str, arguments)))
+        assert result.exit_code == 2
+        assert f"{inputs[1]}: {said}" in result.stderr
 
 
 def test_a_sequence_without_genes_for_validation(work, sound):

@@ -131,6 +131,37 @@ def test_json_prints_nothing_when_interrupted(arguments, quick, monkeypatch, tmp
     assert len(outcome["check_seconds"]) == outcome["checks"] == 2
 
 
+@pytest.mark.parametrize(
+    ("error", "status"), [("Interrupted('x')", 75), ("KeyboardInterrupt", 130)]
+)
+def test_an_end_at_once(tmp_path, error, status):
+    """Threads that still compute are not waited for."""
+    code = f"""
+import threading, time
+from helixer_ft.cli import inspect, program
+from helixer_ft.errors import Interrupted
+def body(**options):
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    raise {error}
+inspect.command.callback = body
+program()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "inspect", "m.h5"],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=50,
+    )  # fmt: skip
+    assert done.returncode == status
+    assert ("Aborted!" if status == 130 else "Interrupted: x") in done.stderr
+
+
+def test_names_that_are_not_in_utf_8(arguments, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["helixer-ft", "whole", "-s", "a\udcff.h5"])
+    result = CliRunner().invoke(main, [*map(str, arguments)])
+    assert result.exit_code == 2
+    assert "the command has a name that is not in UTF-8" in result.stderr
+    assert not (tmp_path / "tuned.run").exists()
+
+
 def test_interrupted_before_anything_is_trained(arguments, quick, monkeypatch, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     result = interrupt(monkeypatch, arguments, after=1)  # while the data are read

@@ -325,6 +325,20 @@ def test_a_stopped_run_goes_on_with_another_number_of_processes(folder, group, m
     assert_same_run(folder, one, resumed)
 
 
+def test_a_process_that_waits_for_the_others_can_be_stopped(folder, group):
+    import signal
+
+    arguments = [*command("whole"), "-s", "two.h5", "--coordinator", f"localhost:{free_port()}"]
+    group.run([*arguments, "--num-processes", "2", "--process-id", "0"])
+    deadline = time.monotonic() + 120
+    while "waiting for the others" not in group.err(0) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    group.processes[0].send_signal(signal.SIGTERM)
+    assert group.processes[0].wait(timeout=60) == 75
+    assert "had not found one another, and nothing was done" in group.err(0)
+    assert not (folder / "two.run").exists()
+
+
 # -- one process, but ... ----------------------------------------------------------------------
 
 

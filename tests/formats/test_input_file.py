@@ -5,7 +5,12 @@ import os
 import pytest
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.input_file import check_input_file, read_text_file, real_path
+from helixer_ft.formats.input_file import (
+    check_input_file,
+    read_text_file,
+    real_path,
+    refuse_overwriting,
+)
 
 
 def test_a_file_and_a_link_to_it(tmp_path):
@@ -52,3 +57,19 @@ def test_links_in_a_circle(tmp_path):
     assert real_path(path).name == "it"
     with pytest.raises(InputError, match=r"it: .*, expected a test\."):
         check_input_file(path, "a test")
+
+
+def test_what_is_read_is_neither_written_nor_removed(tmp_path):
+    (tmp_path / "folder").mkdir()
+    path, link = tmp_path / "folder" / "file", tmp_path / "link"
+    path.touch()
+    link.symlink_to(path)
+    refuse_overwriting([path, None], [tmp_path / "folder"], "-o", [tmp_path / "other"])
+    for inputs, outputs, cleared in (
+        ([None, path], [link], []),
+        ([link], [path], []),
+        ([path], [], [path]),
+        ([link], [], [tmp_path / "folder"]),
+    ):
+        with pytest.raises(InputError, match=r": is read, and never overwritten\. Give another -o"):
+            refuse_overwriting(inputs, outputs, "-o", cleared)

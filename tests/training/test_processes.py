@@ -40,7 +40,9 @@ def test_options_override_slurm():
         (("node1:4000", 2, None), "--process-id must be given too"),
         (("node1:4000", 2, 2), "--process-id is 2, expected 0 to 1"),
         (("node1:4000", 2, -1), "--process-id is -1, expected 0 to 1"),
-        (("node1:4000", 0, 0), "--process-id is 0, expected 0 to -1"),
+        (("node1:4000", 0, 0), "--num-processes is 0, expected at least 1"),
+        (("node1:\u00b2", 2, 0), "expected HOST:PORT"),  # isdigit() calls it a digit
+        (("node1:" + "9" * 5000, 2, 0), "expected HOST:PORT"),
         (("node1", 2, 0), "--coordinator is 'node1', expected HOST:PORT"),
         (("node1:", 2, 0), "expected HOST:PORT"),
         ((":4000", 2, 0), "expected HOST:PORT"),
@@ -80,10 +82,17 @@ def test_two_steps_of_a_job_do_not_meet():
         # the batch script itself, and a shell of salloc: the job has more tasks, they are none
         {"SLURM_STEP_NODELIST": "", "SLURM_STEP_NUM_TASKS": "", "SLURM_PROCID": "0"},
         {"SLURM_STEP_NUM_TASKS": "1", "SLURM_NTASKS": "5", "SLURM_PROCID": "0"},
+        {"SLURM_PROCID": "\u00b2"},
+        {"SLURM_JOB_ID": "9" * 5000},
     ],
 )
 def test_one_task_is_one_process_alone(change):
     assert launch_from(None, None, None, SLURM | change) is None
+
+
+def test_a_task_that_the_step_does_not_have_is_refused():
+    with pytest.raises(InputError, match="SLURM_PROCID is 7, expected 0 to 1 as SLURM_STEP_NUM"):
+        launch_from(None, None, None, SLURM | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "7"})
 
 
 @pytest.mark.parametrize(

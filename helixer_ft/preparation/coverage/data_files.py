@@ -9,6 +9,7 @@ from helixer_ft.formats.atomic import check_folder, staged_folder
 from helixer_ft.formats.coverage_h5 import members
 from helixer_ft.formats.data_h5 import WHAT
 from helixer_ft.formats.hdf5 import find, open_hdf5
+from helixer_ft.formats.input_file import real_path
 from helixer_ft.preparation.coverage.regions import RowTable, read_row_table
 from helixer_ft.preparation.coverage.request import CoverageRequest
 from helixer_ft.preparation.split import SETS
@@ -25,7 +26,7 @@ def find_data_files(request: CoverageRequest, progress: Progress) -> list[RowTab
         no `force`.
     """
     if request.data_dir is None:
-        paths = list(dict.fromkeys(request.data))
+        paths = list({real_path(path): path for path in request.data}.values())
     else:
         paths = _in_folder(request.data_dir, progress)
     tables = [read_row_table(path) for path in paths]
@@ -60,7 +61,7 @@ def output_paths(tables: Sequence[RowTable], request: CoverageRequest) -> list[P
         folder is no folder or not writable.
     """
     targets = [
-        table.path if request.out_dir is None else request.out_dir / table.path.name
+        real_path(table.path) if request.out_dir is None else request.out_dir / table.path.name
         for table in tables
     ]
     for folder in dict.fromkeys(target.parent for target in targets):

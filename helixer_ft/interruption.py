@@ -1,10 +1,13 @@
 """Signals that ask a command to stop where it can be gone on with later."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 """A scheduler's ends (SLURM: `--signal`), and Ctrl-C."""
@@ -55,3 +58,11 @@ def stop_on_signals(tell: Callable[[str], None] = lambda _: None) -> Iterator[St
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process at once, whatever its threads do; what was printed is shown."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(status)

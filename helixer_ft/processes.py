@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from helixer_ft.errors import HelixerFtError, InputError, Interrupted
+from helixer_ft.interruption import leave
 from helixer_ft.launch import Launch
 from helixer_ft.progress import Progress
 
@@ -29,8 +30,6 @@ HEARTBEAT_SECONDS = 30
 """Silence after which a process is given up."""
 STARTING_SECONDS = 300
 """How long the processes of a run wait for one another at the start."""
-RESUMABLE = 75
-"""Exit status of what can be gone on with."""
 _POLL_SECONDS = 1.0
 _LONG_POLLS = 5
 """After so many, a process says that it waits for the others."""
@@ -174,7 +173,7 @@ class _JaxProcesses(Processes):
         return ProcessLostError(
             "another process of this run ended or cannot be reached "
             f"({reason}); look for its own last message, or whether it was killed. {advice}",
-            RESUMABLE if resumable else 1,
+            Interrupted.exit_code if resumable else 1,
         )
 
     def _watch(self) -> None:
@@ -203,7 +202,7 @@ class _JaxProcesses(Processes):
         if not self._ending.acquire(blocking=False):
             time.sleep(60)  # until the other thread has ended this process
         self.tell(text)
-        _leave(status)
+        leave(status)
 
 
 def own_gpus(visible: str | None, present: int, beside: list[str]) -> list[int] | None:
@@ -274,7 +273,7 @@ def started(
             failure = processes.lost(_first_line(error))
         processes.announce(failure)
         # JAX would wait for the others when the interpreter ends
-        atexit.register(_leave, _status(failure))
+        atexit.register(leave, _status(failure))
         if failure is error:
             raise
         raise failure from error
@@ -332,21 +331,17 @@ def _find_one_another(launch: Launch, progress: Progress) -> None:
     thread.start()
     waited = 0
     while thread.is_alive():
-        try:
-            thread.join(_POLL_SECONDS)
-            waited += 1
-            if waited == _LONG_POLLS:
-                progress.notice(
-                    f"{launch.name}: waiting for the others at {launch.coordinator}, for "
-                    f"{STARTING_SECONDS} s at most"
-                )
-            if progress.interrupted():
-                raise Interrupted(
-                    "the processes of this run had not found one another, and nothing was done."
-                )
-        except BaseException as error:
-            atexit.register(_leave, _status(error))  # the thread cannot be ended
-            raise
+        thread.join(_POLL_SECONDS)
+        waited += 1
+        if waited == _LONG_POLLS:
+            progress.notice(
+                f"{launch.name}: waiting for the others at {launch.coordinator}, for "
+                f"{STARTING_SECONDS} s at most"
+            )
+        if progress.interrupted():
+            raise Interrupted(
+                "the processes of this run had not found one another, and nothing was done."
+            )
     if failures:
         raise _not_found(launch, _first_line(failures[0])) from failures[0]
 
@@ -385,12 +380,6 @@ def _on_abort(act: Callable[[], None]) -> None:
     libc = ctypes.CDLL(None)
     libc.signal.argtypes, libc.signal.restype = [ctypes.c_int, kind], ctypes.c_void_p
     libc.signal(signal.SIGABRT, handler)
-
-
-def _leave(status: int) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(status)
 
 
 def _status(error: BaseException) -> int:

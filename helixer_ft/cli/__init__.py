@@ -1,15 +1,12 @@
 """The command line: one module per command, imported when the command is asked for."""
 
-import contextlib
 import importlib
-import os
-import sys
-from typing import NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
 from helixer_ft.errors import ABORTED, Interrupted
+from helixer_ft.interruption import leave
 
 # In the order of a user's work; module -> what `helixer-ft --help` says without importing it.
 COMMANDS = {
@@ -32,8 +29,8 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "What TensorFlow logs; 2 (errors), where it is not set.",
     "SLURM_TMPDIR, TMPDIR": "Where caches go without --cache-dir, and temporary files.",
     "SLURM_MEM_PER_NODE, SLURM_MEM_PER_CPU, SLURM_CPUS_ON_NODE": "Memory that this job may use.",
-    "SLURM_STEP_NODELIST, SLURM_STEP_NUM_TASKS": "Where the tasks of srun, which work as one run,",
-    "SLURM_STEP_ID, SLURM_JOB_ID, SLURM_PROCID": "find one another.",
+    "SLURM_STEP_NODELIST, SLURM_STEP_NUM_TASKS": "The tasks of srun, which work as one run.",
+    "SLURM_STEP_ID, SLURM_JOB_ID, SLURM_PROCID": "Which of these tasks this process is.",
     "JAX_LOCAL_DEVICE_IDS": "GPUs of this process, where several on a machine are one run.",
     "XDG_DATA_HOME": "Downloaded models (-l land_plant) are in its Helixer/models "
     "[default: ~/.local/share].",
@@ -106,7 +103,7 @@ def main() -> None:
     """
 
 
-def program() -> NoReturn:
+def program() -> None:
     """`helixer-ft`: `main`, and an end at once where the work was cut short.
 
     Threads of a backend may still compute then; to take the interpreter down under them can crash,
@@ -116,9 +113,5 @@ def program() -> NoReturn:
         main(prog_name="helixer-ft")
     except SystemExit as end:
         if end.code in (Interrupted.exit_code, ABORTED):
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError):
-                    stream.flush()
-            os._exit(int(end.code))
+            leave(int(end.code))
         raise
-    raise SystemExit(0)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.input_file import real_path
+from helixer_ft.formats.input_file import real_path, refuse_overwriting
 from helixer_ft.training.settings import check_precision, require
 
 
@@ -70,6 +70,5 @@ class EvaluateRequest:
                 "leave them out."
             )
         check_precision(self.precision)
-        for path in (*self.load_model_paths, *self.test_data):
-            if self.csv is not None and real_path(path) == real_path(self.csv):
-                raise InputError(f"{path}: is read, and never overwritten. Give another --csv.")
+        if self.csv is not None:
+            refuse_overwriting((*self.load_model_paths, *self.test_data), [self.csv], "--csv")

@@ -83,7 +83,6 @@ def write_report(outcome: Outcome, path: Path) -> None:
         hardware=hardware(),
         determinism=determinism(),
         saved_hash=file_sha256(saved) if saved.is_file() else None,
-        wrong=[s.wrong_share for s in (outcome.decisive.baseline, outcome.decisive.tuned)],
     )
 
 

@@ -28,14 +28,10 @@ from helixer_ft.training.scoring import DatasetScore, predict_windows, score_dat
 from helixer_ft.training.views import WindowView, choose_windows, view_windows
 
 
-def _nothing(_outcome: Outcome) -> None:
-    pass
-
-
 def run(
     prepared: PreparedRun,
     progress: TrainingProgress,
-    finish: Callable[[Outcome], None] = _nothing,
+    finish: Callable[[Outcome], None] = lambda _: None,
 ) -> Outcome:
     """Score the untouched model, train, save the best check, compare; or go on with that.
 

@@ -191,7 +191,7 @@ def outcome_warnings(
         if truth[i] and not predicted[i]
     ]
     if decisive.interval.verdict != "not better":  # which says it all
-        result += _loss_warnings(decisive, on)
+        result += _worse_warnings(decisive, on)
     return result + _share_warnings(matrix, on, intergenic_share)
 
 
@@ -216,13 +216,13 @@ def _interval_warnings(interval: Interval, on: str) -> list[str]:
     ]
 
 
-def _loss_warnings(compared: Comparison, on: str) -> list[str]:
+def _worse_warnings(compared: Comparison, on: str) -> list[str]:
     """What got worse all the same."""
     result = []
     worse = [
         f"{name} (F1 {compared.baseline.genic[name].f1:.4f} -> {compared.tuned.genic[name].f1:.4f})"
         for name in GENIC_CLASSES
-        if compared.intervals[name].verdict == "not better" and compared.intervals[name].high < 0
+        if compared.intervals[name].blocks >= MIN_BLOCKS and compared.intervals[name].high < 0
     ]
     if worse:
         result.append(

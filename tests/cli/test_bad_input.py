@@ -287,9 +287,8 @@ def test_the_input_model_is_never_the_output(work, way):
     }[way]
     if way == "link":
         target.symlink_to(work.model)
-    work.refused(
-        "-s", target, "--force", parts=["is read, and never overwritten. Give another --save"]
-    )
+    said = f"{work.model}: is read, and never overwritten. Give another --save-model-path"
+    work.refused("-s", target, "--force", parts=[said])
 
 
 @pytest.mark.parametrize("name", ["training_data.h5", "training_data_tuned.h5", "test.h5"])

@@ -12,6 +12,7 @@ from helixer_ft.backend import determinism
 from helixer_ft.errors import HelixerFtError
 from helixer_ft.formats.model_h5 import file_sha256
 from helixer_ft.hardware import hardware
+from helixer_ft.metrics import accuracy
 from helixer_ft.report import write_report
 from helixer_ft.report.figures import loss_curve
 from helixer_ft.report.genome_view import COLUMNS, window_figure
@@ -83,7 +84,7 @@ def test_the_verdict_in_plain_words(tmp_path, before, after, blocks, verdict, wo
         f"{compared.tuned.genic_f1:.4f} ({signed(interval.difference)}, 95 % interval "
         f"{signed(interval.low)} to {signed(interval.high)}, {blocks} genome blocks)"
     ) in first
-    right = [1 - of.wrong_share for of in (compared.baseline, compared.tuned)]
+    right = [float(accuracy(of.genic_matrix)) for of in (compared.baseline, compared.tuned)]
     assert second == f"Wrong bases: {percent(1 - right[0])} before, {percent(1 - right[1])} after."
 
 

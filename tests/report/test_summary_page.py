@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from helixer_ft.metrics import Interval
+from helixer_ft.metrics import Interval, accuracy
 from helixer_ft.report import SummaryRow, write_summary
 from helixer_ft.report.page import score, signed
 from tests.report.html_page import Page
@@ -28,7 +28,7 @@ def test_a_row_has_the_numbers_of_its_run(tmp_path):
     row = SummaryRow.of(outcome(tmp_path, test=compared), strategy="freeze")
     assert (row.strategy, row.on, row.verdict) == ("freeze", "test", "better")
     assert (row.before, row.after) == (compared.baseline.genic_f1, compared.tuned.genic_f1)
-    assert row.errors_after == compared.tuned.wrong_share
+    assert row.errors_after == 1 - accuracy(compared.tuned.genic_matrix)
     assert (row.trainable_parameters, row.total_parameters) == (504, 1648)
     assert SummaryRow.of(outcome(tmp_path)).strategy == "freeze + new head"
 

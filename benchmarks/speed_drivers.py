@@ -33,8 +33,8 @@ def our_step(options: Record) -> Record:
     """A training step of the engine that `whole` and `freeze` use, or a forward pass."""
     from helixer_ft.network.model import load_model
     from helixer_ft.network.strategies import plan_freeze, plan_whole
+    from helixer_ft.settings import TrainingSettings
     from helixer_ft.training.engine import engine_class, forward_function
-    from helixer_ft.training.settings import TrainingSettings
 
     trained = load_model(Path(options["model"]))
     if options["task"] == FORWARD:
@@ -149,7 +149,8 @@ def our_dataset_of_model(options: Record) -> Any:
 
 def pipeline_rate(dataset: Any, batch_size: int) -> Record:
     """Windows per second in shuffled batches, a little ahead as training reads them."""
-    from helixer_ft.training.dataset import batches, read_ahead
+    from helixer_ft.runtime.parallel import read_ahead
+    from helixer_ft.training.dataset import batches
 
     def read(order: np.ndarray) -> Iterator[Any]:
         return read_ahead(dataset.read, batches(len(order), batch_size, order))

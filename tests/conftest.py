@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 import pytest
 
-from helixer_ft.backend import select_backend
 from helixer_ft.cli import fine_tuning
 from helixer_ft.formats.coverage_h5 import CoverageWriter, Track
 from helixer_ft.formats.data_h5 import Windows
@@ -25,6 +24,7 @@ from helixer_ft.network.architecture import (
     Pool,
 )
 from helixer_ft.network.model import TrainedModel, new_model
+from helixer_ft.runtime.backend import select_backend
 from helixer_ft.training.batch import BaseTable, Batch, pack
 from tests.data_files import write_data_file
 

@@ -13,18 +13,18 @@ import pytest
 from click.testing import CliRunner
 from conftest import tiny_model
 
-from helixer_ft import backend
-from helixer_ft.backend import (
+from helixer_ft.cli import main
+from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.network.model import load_model
+from helixer_ft.runtime import backend
+from helixer_ft.runtime.backend import (
     BIT_IDENTICAL_CPU,
     BIT_IDENTICAL_GPU,
     FLOAT_TOLERANCE,
     determinism,
     select_backend,
 )
-from helixer_ft.cli import main
-from helixer_ft.formats.model_h5 import write_model_file
-from helixer_ft.hardware import hardware
-from helixer_ft.network.model import load_model
+from helixer_ft.runtime.hardware import hardware
 
 FLAG = "--xla_gpu_deterministic_ops=true"
 
@@ -92,7 +92,7 @@ STATE = """
 import sys
 from helixer_ft.cli import main
 main(sys.argv[1:], prog_name="helixer-ft", standalone_mode=False)
-from helixer_ft.backend import is_deterministic
+from helixer_ft.runtime.backend import is_deterministic
 import os
 print(is_deterministic(), os.environ.get("XLA_FLAGS"))
 """

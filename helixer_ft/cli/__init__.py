@@ -6,7 +6,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from helixer_ft.errors import ABORTED, Interrupted
-from helixer_ft.interruption import leave
+from helixer_ft.runtime.interruption import leave
 
 # In the order of a user's work; module -> what `helixer-ft --help` says without importing it.
 COMMANDS = {

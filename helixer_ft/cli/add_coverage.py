@@ -10,7 +10,7 @@ from helixer_ft.cli.base import Command
 from helixer_ft.cli.options import command_line
 from helixer_ft.cli.shared_options import options_file, output_options, threads_option
 from helixer_ft.cli.types import FILE
-from helixer_ft.preparation.coverage.request import (
+from helixer_ft.coverage.request import (
     AUTO,
     DEFAULT_PREFIX,
     STRANDEDNESS,
@@ -137,7 +137,7 @@ def command(**options: Any) -> None:
 
     from helixer_ft.cli.coverage_output import show
     from helixer_ft.cli.output import Printer
-    from helixer_ft.preparation.coverage.add import add_coverage
+    from helixer_ft.coverage.add import add_coverage
 
     printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
     show(add_coverage(request, printer), printer, verbose=options["verbose"])

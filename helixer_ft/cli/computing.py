@@ -5,7 +5,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from helixer_ft.backend import Backend, select_backend
+from helixer_ft.runtime.backend import Backend, select_backend
 
 
 def backend_for(options: dict[str, Any], *, several_processes: bool = False) -> Backend:

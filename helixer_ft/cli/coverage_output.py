@@ -3,8 +3,8 @@
 import json
 
 from helixer_ft.cli.output import Printer, plain_table
-from helixer_ft.preparation.coverage.outcome import CoverageOutcome
-from helixer_ft.preparation.coverage.strandedness import MATES
+from helixer_ft.coverage.outcome import CoverageOutcome
+from helixer_ft.coverage.strandedness import MATES
 
 
 def show(outcome: CoverageOutcome, printer: Printer, *, verbose: bool) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from helixer_ft.backend import select_backend
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.shared_options import backend_option, output_options
 from helixer_ft.demo.request import DemoRequest
+from helixer_ft.runtime.backend import select_backend
 
 
 @click.command("demo", cls=Command)

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from helixer_ft.backend import Backend
 from helixer_ft.cli.base import PROCESS, tell_of_signal
 from helixer_ft.cli.computing import backend_for
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError, Interrupted
-from helixer_ft.interruption import Stop, stop_on_signals
-from helixer_ft.launch import Launch, launch_from
-from helixer_ft.processes import Processes, started
+from helixer_ft.runtime.backend import Backend
+from helixer_ft.runtime.interruption import Stop, stop_on_signals
+from helixer_ft.runtime.launch import Launch, launch_from
+from helixer_ft.runtime.processes import Processes, started
 from helixer_ft.training.history import TrainingProgress
 
 if TYPE_CHECKING:
     from helixer_ft.cli.run_output import RunPrinter
+    from helixer_ft.settings import TrainingSettings
     from helixer_ft.training.outcome import Outcome
     from helixer_ft.training.request import FineTuneRequest
-    from helixer_ft.training.settings import TrainingSettings
 
 
 def run_command(command: Literal["whole", "freeze"], options: dict[str, Any]) -> None:

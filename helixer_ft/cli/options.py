@@ -21,7 +21,7 @@ from helixer_ft.cli.shared_options import (
 from helixer_ft.cli.types import FILE as _FILE
 from helixer_ft.cli.types import WeightList
 from helixer_ft.errors import InputError
-from helixer_ft.training.settings import (
+from helixer_ft.settings import (
     OPTIMIZERS,
     PRECISIONS,
     CacheSettings,

@@ -12,8 +12,8 @@ from rich.table import Table
 from helixer_ft.cli.printable import PlainConsole, one_line
 from helixer_ft.cli.progress_display import LogDisplay, Task, TerminalDisplay
 from helixer_ft.formats.released_models import model_folder
-from helixer_ft.interruption import Stop
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.interruption import Stop
 
 if TYPE_CHECKING:
     import numpy as np

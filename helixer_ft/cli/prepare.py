@@ -9,15 +9,14 @@ from helixer_ft.cli.options import command_line
 from helixer_ft.cli.shared_options import options_file, output_options, threads_option
 from helixer_ft.cli.types import FILE, name_list
 from helixer_ft.errors import InputError
+from helixer_ft.formats.data_h5 import DEFAULT_LENGTH, POOL_SIZE, species_of
 from helixer_ft.preparation.request import (
-    DEFAULT_LENGTH,
     DEFAULT_TEST_FRACTION,
     DEFAULT_UTR_FLANK,
     DEFAULT_VALIDATION_FRACTION,
-    POOL_SIZE,
     PrepareRequest,
 )
-from helixer_ft.preparation.samples import Sample, read_sheet, species_of
+from helixer_ft.preparation.samples import Sample, read_sheet
 
 
 @click.command("prepare", cls=Command)

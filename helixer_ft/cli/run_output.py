@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from helixer_ft.backend import determinism
 from helixer_ft.cli.output import Printer, matrix_table, plain_table
-from helixer_ft.hardware import hardware
 from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
 from helixer_ft.network.coverage import track_list
 from helixer_ft.progress import duration_text, size_text
+from helixer_ft.runtime.backend import determinism
+from helixer_ft.runtime.hardware import hardware
 from helixer_ft.training.history import Check, TrainingProgress
 from helixer_ft.training.run_folder import RunFolder
 
@@ -247,7 +247,7 @@ def _scores_dict(score: "DatasetScore") -> dict[str, Any]:
 
 
 def _estimate_lines(prepared: "PreparedRun", estimate: "Estimate") -> list[str]:
-    from helixer_ft.training.memory import MAX_SUGGESTION
+    from helixer_ft.runtime.memory import MAX_SUGGESTION
 
     settings = prepared.request.settings
     whole = estimate.once_seconds + estimate.epoch_seconds * settings.epochs

@@ -8,7 +8,7 @@ import click
 from helixer_ft.cli.config_file import load_config
 from helixer_ft.cli.types import FILE, LINEAGE_HELP, BatchSize, ModelPath
 from helixer_ft.formats.coverage_names import NORMALIZATIONS
-from helixer_ft.training.settings import PRECISIONS, TrainingSettings
+from helixer_ft.settings import PRECISIONS, TrainingSettings
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

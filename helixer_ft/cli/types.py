@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.released_models import LINEAGES, find_released
-from helixer_ft.training.settings import check_weights
+from helixer_ft.settings import check_weights
 
 FILE = click.Path(path_type=Path)
 """Of a file or a folder; the library says what is wrong with it."""

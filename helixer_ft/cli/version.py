@@ -4,9 +4,9 @@ import platform
 from importlib import metadata
 
 from helixer_ft import __version__
-from helixer_ft.backend import BACKENDS, likely_backend
-from helixer_ft.hardware import hardware
 from helixer_ft.progress import size_text
+from helixer_ft.runtime.backend import BACKENDS, likely_backend
+from helixer_ft.runtime.hardware import hardware
 
 _DISTRIBUTIONS = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-intel")}
 _OTHERS = ("keras", "numpy", "h5py")

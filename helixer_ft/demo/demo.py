@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from helixer_ft.backend import versions
+from helixer_ft.coverage.add import add_coverage
 from helixer_ft.demo.files import DemoFiles
 from helixer_ft.demo.outcome import DemoOutcome, Scored, StepRecord, StrategyRow
 from helixer_ft.demo.request import DemoRequest
@@ -14,9 +14,9 @@ from helixer_ft.evaluation.evaluate import evaluate
 from helixer_ft.evaluation.request import EvaluateRequest
 from helixer_ft.formats.atomic import write_bytes
 from helixer_ft.inference.predict import predict
-from helixer_ft.preparation.coverage.add import add_coverage
 from helixer_ft.preparation.prepare import prepare
 from helixer_ft.report import SummaryRow, write_report, write_summary
+from helixer_ft.runtime.backend import versions
 from helixer_ft.simulate import SOURCE, TARGET, Genome, simulate
 from helixer_ft.simulate.files import SOURCE_MODEL, held_out, to_fasta, to_gff3
 from helixer_ft.simulate.pretrain import SPECIES_SEED

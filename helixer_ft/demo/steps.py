@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from helixer_ft.coverage.request import CoverageRequest
 from helixer_ft.demo.files import COVERAGE, HEAD, HIDDEN_LAYER, WHOLE, DemoFiles
 from helixer_ft.demo.request import DemoRequest
 from helixer_ft.evaluation.request import EvaluateRequest
 from helixer_ft.inference.request import PredictRequest
-from helixer_ft.preparation.coverage.request import CoverageRequest
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample
+from helixer_ft.settings import TrainingSettings
 from helixer_ft.simulate import SOURCE, TARGET
 from helixer_ft.training.request import FineTuneRequest
-from helixer_ft.training.settings import TrainingSettings
 
 LEARNING_RATE = 3e-3
 """Higher than for a released model: the shipped one has some 40,000 parameters."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
-from helixer_ft.training.settings import check_precision, require
+from helixer_ft.settings import check_precision, require
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from helixer_ft.inference.windows import Overlap, choose_windows
 from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.progress import Progress
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.dataset import Dataset, batches, read_ahead
-from helixer_ft.training.features import even_batch_size
+from helixer_ft.runtime.parallel import read_ahead
+from helixer_ft.training.batch import Batch, even_batch_size
+from helixer_ft.training.dataset import Dataset, batches
 
 _ROWS_AT_ONCE = 8
 MAX_OUTPUTS = 2

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from helixer_ft.backend import versions
 from helixer_ft.evaluation.calibration import CURVES, N_BINS
 from helixer_ft.evaluation.outcome import Evaluation, ModelScore, Part
 from helixer_ft.evaluation.transitions import DISTANCES, KINDS
 from helixer_ft.formats import atomic
 from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES, Score
+from helixer_ft.runtime.backend import versions
 
 COLUMNS = ("model", "path", "data", "species", "table", "row", "column", "value")
 

@@ -10,10 +10,10 @@ from helixer_ft.errors import InputError
 from helixer_ft.genes.open_reading_frames import OpenReadingFrames, count_open_reading_frames
 from helixer_ft.genes.scores import Comparison, Level, compare
 from helixer_ft.genes.structures import Selection, select
-from helixer_ft.preparation.annotation import Annotation, Notice
-from helixer_ft.preparation.fasta import Fasta, open_fasta
-from helixer_ft.preparation.gene_models import MASKED
-from helixer_ft.preparation.gff3 import read_annotation
+from helixer_ft.genome.annotation import Annotation, Notice
+from helixer_ft.genome.fasta import Fasta, open_fasta
+from helixer_ft.genome.gene_models import MASKED
+from helixer_ft.genome.gff3 import read_annotation
 from helixer_ft.progress import Progress
 
 STOP_OUTSIDE = 0.5

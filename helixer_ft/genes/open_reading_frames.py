@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from helixer_ft.genes.structures import GeneStructure
-from helixer_ft.preparation.annotation import UNKNOWN_PHASE, Strand
-from helixer_ft.preparation.fasta import Fasta
-from helixer_ft.preparation.reading import COMPLEMENT
+from helixer_ft.genome.annotation import UNKNOWN_PHASE, Strand
+from helixer_ft.genome.fasta import Fasta
+from helixer_ft.genome.reading import COMPLEMENT
 from helixer_ft.progress import Progress
 
 _START = b"ATG"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from helixer_ft.genes.structures import GeneStructure, TranscriptStructure, gaps, joined
-from helixer_ft.preparation.annotation import Interval
+from helixer_ft.genome.annotation import Interval
 
 END_TOLERANCE = 100
 """bp by which the outer end of a first or last exon may differ (gffcompare's `-e`)."""

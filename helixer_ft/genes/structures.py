@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from helixer_ft.preparation.annotation import Annotation, Gene, Interval, Strand, Transcript
+from helixer_ft.genome.annotation import Annotation, Gene, Interval, Strand, Transcript
 
 MIN_INTRON = 5
 """Gaps of fewer bp are no introns: the pieces beside them count as one, as in gffcompare."""

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from helixer_ft import tied_process
 from helixer_ft.errors import HelixerFtError, InputError, Interrupted
 from helixer_ft.formats import atomic
 from helixer_ft.inference.request import HelixerPostSettings
+from helixer_ft.runtime import tied_process
 
 PROGRAM, MODULE = "helixer_post_bin", "helixerpost"
 _CALL = f"""

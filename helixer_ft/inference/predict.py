@@ -23,6 +23,7 @@ from helixer_ft.formats import atomic
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.journal import Journal
 from helixer_ft.formats.predictions_h5 import PredictionsWriter, helixer_attributes, pack
+from helixer_ft.genome.fasta import open_fasta
 from helixer_ft.inference import resume
 from helixer_ft.inference.batches import window_batches
 from helixer_ft.inference.coverage import wanted_coverage
@@ -44,13 +45,10 @@ from helixer_ft.inference.source import DataFileSource, FastaSource, Source
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.coverage import track_list
 from helixer_ft.network.model import TrainedModel, load_model
-from helixer_ft.preparation.fasta import open_fasta
-from helixer_ft.preparation.parallel import ahead
-from helixer_ft.preparation.request import default_threads
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.parallel import ahead, default_threads, read_ahead
+from helixer_ft.training.batch import even_batch_size
 from helixer_ft.training.coverage import CoverageWanted
-from helixer_ft.training.dataset import read_ahead
-from helixer_ft.training.features import even_batch_size
 
 
 @dataclass(frozen=True)

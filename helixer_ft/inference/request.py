@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.data_h5 import DEFAULT_LENGTH, check_longest, check_species, species_of
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
 from helixer_ft.inference.windows import Overlap, choose_windows
-from helixer_ft.preparation.request import check_longest
-from helixer_ft.preparation.samples import check_species, species_of
-from helixer_ft.training.settings import (
+from helixer_ft.settings import (
     TrainingSettings,
     check_minutes,
     check_precision,
@@ -17,8 +16,6 @@ from helixer_ft.training.settings import (
     require,
 )
 
-DEFAULT_LENGTH = 21_384
-"""Subsequence length of FASTA input, in bp: Helixer's for fungi."""
 DEFAULT_OUTPUT = "predictions.h5"
 JOURNAL = ".journal"
 """What is put behind the name of an output while it is made."""

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from helixer_ft.backend import versions
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats import atomic
 from helixer_ft.formats.hdf5 import open_hdf5
@@ -21,6 +20,7 @@ from helixer_ft.inference.source import Source
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.backend import versions
 
 _ORIGIN, _ATTRIBUTES, _BATCH_SIZE = "origin", "attributes", "batch_size"
 

@@ -11,12 +11,11 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile, Windows, row_shifts
+from helixer_ft.genome.fasta import Fasta
 from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.preparation.fasta import Fasta
-from helixer_ft.preparation.parallel import ahead
-from helixer_ft.preparation.request import default_threads
 from helixer_ft.preparation.windows import count_rows, rows_of, to_datasets
 from helixer_ft.preparation.writer import DataWriter, pack
+from helixer_ft.runtime.parallel import ahead, default_threads
 
 _ROWS_AT_ONCE = 8
 

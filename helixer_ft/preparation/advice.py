@@ -6,9 +6,9 @@ from itertools import combinations
 import numpy as np
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.data_h5 import POOL_SIZE
 from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.preparation.report import Content, GeneLengths, SpeciesReport
-from helixer_ft.preparation.request import POOL_SIZE
 from helixer_ft.preparation.survey import GeneRecord
 
 FEW_GENES = 200

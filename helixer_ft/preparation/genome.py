@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.preparation.annotation import Annotation, Gene
-from helixer_ft.preparation.fasta import Fasta, open_fasta
-from helixer_ft.preparation.gff3 import read_annotation
+from helixer_ft.genome.annotation import Annotation, Gene
+from helixer_ft.genome.fasta import Fasta, open_fasta
+from helixer_ft.genome.gff3 import read_annotation
 from helixer_ft.preparation.labels import SequenceLabels, label_sequence
-from helixer_ft.preparation.parallel import ahead
 from helixer_ft.preparation.pieces import Piece
 from helixer_ft.preparation.report import Content
 from helixer_ft.preparation.request import DEFAULT_UTR_FLANK, PrepareRequest
 from helixer_ft.preparation.samples import Sample
 from helixer_ft.preparation.survey import SequenceSurvey, survey_sequence
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.parallel import ahead
 
 _BASES_AT_ONCE = 2**25
 """Bases of the sequences whose labels are in memory at a time; one sequence may have more."""

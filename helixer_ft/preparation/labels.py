@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.preparation.annotation import Gene, Interval
-from helixer_ft.preparation.annotation import Strand as StrandName
+from helixer_ft.genome.annotation import Gene, Interval
+from helixer_ft.genome.annotation import Strand as StrandName
+from helixer_ft.genome.reading import Model, Strand, read_strand
 from helixer_ft.preparation.masks import Mask, find_masks
-from helixer_ft.preparation.reading import Model, Strand, read_strand
 
 INTERGENIC, UTR, CDS, INTRON = range(4)
 """Codes of `StrandLabels.genic`."""

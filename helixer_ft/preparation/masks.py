@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isqrt
 
-from helixer_ft.preparation.annotation import UNKNOWN_PHASE, Interval
-from helixer_ft.preparation.reading import Locus, Model, Strand
+from helixer_ft.genome.annotation import UNKNOWN_PHASE, Interval
+from helixer_ft.genome.reading import Locus, Model, Strand
 
 SHORTEST_INTRON = 20
 """Introns below this length, in bp, are taken for errors."""

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.data_h5 import SETS
 from helixer_ft.formats.input_file import read_text_file, refuse_overwriting
 from helixer_ft.preparation.genome import Genome, Survey
 from helixer_ft.preparation.pieces import Piece
 from helixer_ft.preparation.request import PrepareRequest
-from helixer_ft.preparation.split import SETS, Split
+from helixer_ft.preparation.split import Split
 
 ALL = "all"
 """The one set where nothing is split."""

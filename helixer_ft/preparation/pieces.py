@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from helixer_ft.preparation.annotation import Gene, Interval
+from helixer_ft.genome.annotation import Gene, Interval
 
 MAX_GAP = 10_000
 """Most bp that are left out between two blocks of different sets."""

@@ -22,6 +22,7 @@ import pysam
 from helixer_ft import __version__
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
+from helixer_ft.formats.data_h5 import SETS
 from helixer_ft.preparation import advice
 from helixer_ft.preparation.genome import Genome, Survey, labelled, open_genome, survey
 from helixer_ft.preparation.outputs import (
@@ -35,15 +36,15 @@ from helixer_ft.preparation.outputs import (
     read_gene_list,
     split_table,
 )
-from helixer_ft.preparation.parallel import ahead
 from helixer_ft.preparation.pieces import Piece, whole
 from helixer_ft.preparation.report import Content, Preparation, SetReport, SpeciesReport, joined
-from helixer_ft.preparation.request import PrepareRequest, default_threads
-from helixer_ft.preparation.split import SETS, Split, SplitSettings, draw, pieces_to_split
+from helixer_ft.preparation.request import PrepareRequest
+from helixer_ft.preparation.split import Split, SplitSettings, draw, pieces_to_split
 from helixer_ft.preparation.survey import masked_totals
 from helixer_ft.preparation.windows import Rows, count_rows, rows_of
 from helixer_ft.preparation.writer import DataWriter, pack
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.parallel import ahead, default_threads
 
 _NO_GENE = "no trusted coding gene"
 _SET_OF_ROLE = {"train": "training", "validation": "validation", "test": "test"}

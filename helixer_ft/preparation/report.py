@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from helixer_ft.genome.annotation import Notice
 from helixer_ft.metrics import ClassBases
-from helixer_ft.preparation.annotation import Notice
 from helixer_ft.preparation.samples import Sample
 from helixer_ft.preparation.split import Split
 from helixer_ft.preparation.survey import GeneRecord, MaskedTotal

@@ -1,57 +1,18 @@
 """What a preparation is asked to do; defaults live here alone, command line and docs read them."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from helixer_ft.errors import InputError
-from helixer_ft.preparation.samples import Sample, check_species
+from helixer_ft.formats.data_h5 import DEFAULT_LENGTH, check_length, check_species
+from helixer_ft.preparation.samples import Sample
 
-POOL_SIZE = 9
-"""Bases that Helixer's networks pool into one step."""
-DEFAULT_LENGTH = 21_384
 DEFAULT_UTR_FLANK = 300
 """In bp; what --missing-utr keep masks."""
 DEFAULT_VALIDATION_FRACTION = 0.2
 DEFAULT_TEST_FRACTION = 0.1
-
-
-MAX_LENGTH = 9_999_999
-"""Bases of the longest row: several times the longest gene that is known."""
-
-
-def default_threads() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def check_longest(length: int) -> None:
-    """Refuse a subsequence length above `MAX_LENGTH`."""
-    if length > MAX_LENGTH:
-        raise InputError(
-            f"--subsequence-length is {length}, expected at most {MAX_LENGTH}: no gene is that "
-            "long. Take less; the default holds most genes."
-        )
-
-
-def check_length(length: int) -> None:
-    """Refuse a subsequence length that the network cannot pool.
-
-    Raises
-    ------
-    InputError
-        No positive multiple of 9, or above `MAX_LENGTH`.
-    """
-    check_longest(length)
-    if length < POOL_SIZE or length % POOL_SIZE:
-        below = max(POOL_SIZE, length // POOL_SIZE * POOL_SIZE)
-        raise InputError(
-            f"--subsequence-length is {length}, expected a multiple of {POOL_SIZE}, because "
-            f"Helixer's networks pool {POOL_SIZE} bases into one step. Take {below} or "
-            f"{below + POOL_SIZE}."
-        )
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,18 @@
 """Which genomes to prepare: one on the command line, or a sheet of several."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.data_h5 import check_species
 from helixer_ft.formats.input_file import read_text_file
 
 Role = Literal["train", "validation", "test", "split"]
 ROLES: tuple[Role, ...] = get_args(Role)
 COLUMNS = ("species", "fasta", "gff3", "role")
 WHAT = f"a sheet: a table with tabs and the columns {', '.join(COLUMNS)}"
-MAX_SPECIES = 25
-"""Bytes of a species' name: the width of `data/species`."""
-
-_SPECIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-_FASTA_SUFFIXES = re.compile(r"(\.(fa|fas|fasta|fna|dna))?(\.(gz|bgz|bgzip))?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -40,26 +35,6 @@ class Sample:
     fasta: Path
     gff3: Path | None = None
     role: Role = "split"
-
-
-def check_species(name: str, where: str = "--species") -> None:
-    """Refuse a species name that the data files cannot hold, or that is no part of a file name."""
-    if not _SPECIES.fullmatch(name):
-        raise InputError(
-            f"{where} is '{name}', expected letters, digits and _ . + - (it becomes part of file "
-            "names), for example Arabidopsis_thaliana."
-        )
-    if len(name) > MAX_SPECIES:
-        raise InputError(
-            f"{where} is '{name}', {len(name)} characters, but Helixer's files hold {MAX_SPECIES}. "
-            "Shorten it."
-        )
-
-
-def species_of(fasta: Path) -> str:
-    """A name for the species from that of its FASTA file, cut to `MAX_SPECIES`."""
-    name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", _FASTA_SUFFIXES.sub("", fasta.name)).lstrip("_.+-")
-    return name[:MAX_SPECIES] or "genome"
 
 
 def read_sheet(path: Path) -> tuple[Sample, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helixer_ft.preparation.annotation import Gene, Transcript
+from helixer_ft.genome.annotation import Gene, Transcript
 from helixer_ft.preparation.labels import Masked, SequenceLabels
 from helixer_ft.preparation.pieces import Piece
 

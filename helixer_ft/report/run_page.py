@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from helixer_ft.backend import determinism
 from helixer_ft.formats.model_h5 import file_sha256
-from helixer_ft.hardware import hardware
 from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
 from helixer_ft.network.coverage import track_list
 from helixer_ft.report.figures import (
@@ -21,6 +19,8 @@ from helixer_ft.report.figures import (
 )
 from helixer_ft.report.genome_view import window_figure
 from helixer_ft.report.page import in_order, interval, percent, score, signed, write_page
+from helixer_ft.runtime.backend import determinism
+from helixer_ft.runtime.hardware import hardware
 from helixer_ft.training.history import overfitting_began
 from helixer_ft.training.outcome import Comparison, Outcome
 from helixer_ft.training.scoring import DatasetScore

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from helixer_ft.backend import select_backend
 from helixer_ft.cli.base import Command
 from helixer_ft.formats.atomic import check_writable
+from helixer_ft.runtime.backend import select_backend
+from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.history import Check, TrainingProgress
-from helixer_ft.training.settings import TrainingSettings
 
 SEED = 0
 SPECIES_SEED = 1000

@@ -4,7 +4,8 @@ A decoded subsequence is a row of `(3, L)` uint8: the code of the base (a place 
 vectors), the labels (genic class, phase and validity in one byte), and the kinds of transition.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -206,3 +207,13 @@ def pack(windows: Windows, table: BaseTable) -> np.ndarray:
 def _keys(bases: np.ndarray) -> np.ndarray:
     """(..., 4) float16 -> (...) uint64, the bits of each vector; -0 is 0."""
     return np.ascontiguousarray(bases + np.float16(0)).view(np.uint64)[..., 0]
+
+
+def even_batch_size(sizes: Sequence[int], limit: int) -> int:
+    """The batch size, from half the limit to the limit, that leaves least to be filled up."""
+
+    def computed(size: int) -> int:
+        return sum(math.ceil(n / size) * size for n in sizes)
+
+    candidates = range(min(limit, max(sizes)), max(1, limit // 2) - 1, -1)
+    return min(candidates, key=computed, default=max(sizes))

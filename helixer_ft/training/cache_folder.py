@@ -15,9 +15,10 @@ import numpy as np
 
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats import atomic
-from helixer_ft.processes import Processes
 from helixer_ft.progress import Progress
-from helixer_ft.training import resources
+from helixer_ft.runtime import resources
+from helixer_ft.runtime.processes import Processes
+from helixer_ft.settings import CacheSettings
 from helixer_ft.training.row_cache import (
     PARTIAL,
     PREFIX,
@@ -26,7 +27,6 @@ from helixer_ft.training.row_cache import (
     Storage,
     reason,
 )
-from helixer_ft.training.settings import CacheSettings
 
 MEMORY_SHARE = 0.5
 """Of the memory that the job may still take, the share that a cache may have."""

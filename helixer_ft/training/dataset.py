@@ -1,9 +1,7 @@
 """Rows of several data files as one indexed set, and batches of them read ahead."""
 
 import hashlib
-import queue
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -331,39 +329,3 @@ def batches(n: int, batch_size: int, order: np.ndarray | None = None) -> Iterato
     order = np.arange(n) if order is None else order
     for start in range(0, n, batch_size):
         yield order[start : start + batch_size]
-
-
-def read_ahead(
-    load: Callable[[Item], Result], items: Iterable[Item]
-) -> Generator[Result, None, None]:
-    """`map(load, items)`, a few items ahead in a background thread; errors arrive in their turn."""
-    results: queue.Queue[Result | BaseException | None] = queue.Queue(_READ_AHEAD)
-    stop = threading.Event()
-
-    def put(result: Result | BaseException | None) -> None:
-        while not stop.is_set():
-            try:
-                return results.put(result, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def work() -> None:
-        try:
-            for item in items:
-                put(load(item))
-                if stop.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # handed on to the consumer, whatever it is
-            put(error)
-
-    thread = threading.Thread(target=work, name="read-ahead", daemon=True)
-    thread.start()
-    try:
-        while (result := results.get()) is not None:
-            if isinstance(result, BaseException):
-                raise result
-            yield result
-    finally:
-        stop.set()
-        thread.join()

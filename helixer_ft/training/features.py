@@ -7,25 +7,25 @@ statistics. What it makes of a subsequence is the same in every epoch.
 import hashlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from helixer_ft.backend import versions
 from helixer_ft.network.architecture import Architecture, BiLSTM, Dropout
 from helixer_ft.network.model import TrainedModel, build_body, set_weights
-from helixer_ft.processes import Processes
 from helixer_ft.progress import Progress, duration_text, size_text
-from helixer_ft.training.batch import Batch
+from helixer_ft.runtime.backend import versions
+from helixer_ft.runtime.memory import scoring_in_memory
+from helixer_ft.runtime.processes import Processes
+from helixer_ft.settings import CacheSettings, TrainingSettings
+from helixer_ft.training.batch import Batch, even_batch_size
 from helixer_ft.training.cache_folder import CacheFolder, Room
 from helixer_ft.training.dataset import Dataset
 from helixer_ft.training.engine import Forward, Read, device_memory, forward_function
-from helixer_ft.training.memory import scoring_in_memory
 from helixer_ft.training.row_cache import Compute, RowCache
-from helixer_ft.training.settings import CacheSettings, TrainingSettings
 
 FORMAT = 1
 KIND = "features"
@@ -188,16 +188,6 @@ class FeatureCaches:
                     notice(f"feature cache: about {duration_text(seconds)}")
                 started = time.monotonic()
             features.publish()
-
-
-def even_batch_size(sizes: Sequence[int], limit: int) -> int:
-    """The batch size, from half the limit to the limit, that leaves least to be filled up."""
-
-    def computed(size: int) -> int:
-        return sum(math.ceil(n / size) * size for n in sizes)
-
-    candidates = range(min(limit, max(sizes)), max(1, limit // 2) - 1, -1)
-    return min(candidates, key=computed, default=max(sizes))
 
 
 def feature_dtype(

@@ -11,8 +11,8 @@ import numpy as np
 
 from helixer_ft.formats.data_h5 import NO_CLASS
 from helixer_ft.network.architecture import CLASSES
+from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.batch import unpack
-from helixer_ft.training.settings import TrainingSettings
 
 GENIC_SHARE = 0.8
 """Share of the genic output in the loss of a network with phase; phase has the rest."""

@@ -11,8 +11,8 @@ from helixer_ft.formats.input_file import real_path, refuse_overwriting
 from helixer_ft.network.architecture import Architecture
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
-from helixer_ft.processes import Processes, digest
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.processes import Processes, digest
 from helixer_ft.training.cache_folder import CacheFolder
 from helixer_ft.training.coverage import CoverageWanted, wanted_coverage
 from helixer_ft.training.data_checks import (

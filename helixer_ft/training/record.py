@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from helixer_ft.backend import determinism, versions
 from helixer_ft.formats.model_h5 import ModelFile, write_model_file
-from helixer_ft.hardware import hardware
 from helixer_ft.network.weights import LayerWeights
+from helixer_ft.runtime.backend import determinism, versions
+from helixer_ft.runtime.hardware import hardware
 from helixer_ft.training.history import Check
 from helixer_ft.training.loop import Position
 from helixer_ft.training.prepared import PreparedRun

@@ -8,7 +8,7 @@ from helixer_ft.formats.input_file import real_path
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan, plan_freeze, plan_whole
-from helixer_ft.training.settings import CacheSettings, TrainingSettings
+from helixer_ft.settings import CacheSettings, TrainingSettings
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from tests.bad_files.alignments import BAM, BIGWIG
 from tests.bad_files.hdf5 import HDF5, MODEL
 from tests.bad_files.kinds import Mutation
 from tests.bad_files.text import FASTA, GFF3, TOML, no_end_of_bgzip
+from tests.coverage.coverage_files import LENGTHS, random_reads, write_bam, write_data
 from tests.data_files import write_data_file
-from tests.preparation.coverage_files import LENGTHS, random_reads, write_bam, write_data
 
 _FINE_TUNE = ("-l", "model.h5", "-d", "data", "-t", "test_data.h5", "-s", "out/tuned.h5")
 _PREPARE = ("prepare", "--out-dir", "out/data", "--subsequence-length", "900", "--threads", "1")

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from helixer_ft.cli import main
 from helixer_ft.errors import InputError
 from tests.cli.workplace import CommandFolder
-from tests.preparation.coverage_files import (
+from tests.coverage.coverage_files import (
     LENGTHS,
     coverage_of,
     random_reads,

@@ -16,8 +16,8 @@ from conftest import random_rows, tiny_model
 
 from helixer_ft.cli import main
 from helixer_ft.formats.model_h5 import write_model_file
-from helixer_ft.interruption import Stop
 from helixer_ft.network.model import load_model
+from helixer_ft.runtime.interruption import Stop
 from helixer_ft.training import fine_tune, run_state
 from helixer_ft.training.estimate import Estimate
 from helixer_ft.training.run_lock import run_lock

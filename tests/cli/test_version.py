@@ -9,9 +9,10 @@ from importlib import metadata
 import pytest
 from click.testing import CliRunner
 
-from helixer_ft import __version__, backend, hardware
+from helixer_ft import __version__
 from helixer_ft.cli import main
-from helixer_ft.hardware import Hardware
+from helixer_ft.runtime import backend, hardware
+from helixer_ft.runtime.hardware import Hardware
 
 
 def version(**environment: str) -> list[str]:
@@ -52,7 +53,7 @@ def test_version_imports_neither_keras_nor_a_backend():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules = set(done.stdout.rpartition("|")[2].split())
-    assert "helixer_ft.hardware" in modules
+    assert "helixer_ft.runtime.hardware" in modules
     assert not modules & {"keras", "tensorflow", "jax", "h5py", "numpy", "rich"}
 
 

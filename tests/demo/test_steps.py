@@ -16,7 +16,7 @@ from helixer_ft.demo.steps import Step, Steps
 
 LIBRARY = (
     "preparation.prepare.prepare",
-    "preparation.coverage.add.add_coverage",
+    "coverage.add.add_coverage",
     "training.prepared.prepare_run",
     "evaluation.evaluate.evaluate",
     "inference.predict.predict",

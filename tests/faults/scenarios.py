@@ -10,9 +10,9 @@ from helixer_ft.simulate.files import to_fasta, to_gff3
 from helixer_ft.simulate.genome import simulate
 from helixer_ft.simulate.species import TARGET
 from tests.cli.test_add_coverage import GENES, dutp_reads
+from tests.coverage.coverage_files import write_bam, write_data
 from tests.data_files import write_data_file
 from tests.faults.harness import Scenario
-from tests.preparation.coverage_files import write_bam, write_data
 
 
 def _genome(folder: Path) -> None:

@@ -15,11 +15,11 @@ from helixer_ft.cli.prediction_output import PredictionPrinter
 from helixer_ft.cli.run_output import RunPrinter
 from helixer_ft.formats.coverage_h5 import CoverageWriter
 from helixer_ft.formats.model_h5 import read_model_file, write_model_file
-from helixer_ft.training import resources
+from helixer_ft.runtime import resources
 from tests.cli.test_add_coverage import GENES, dutp_reads
+from tests.coverage.coverage_files import write_bam, write_data
 from tests.data_files import write_data_file
 from tests.faults.harness import content
-from tests.preparation.coverage_files import write_bam, write_data
 
 
 def shrink(path: Path) -> None:

@@ -21,10 +21,10 @@ from helixer_ft import report
 from helixer_ft.cli import main
 from helixer_ft.formats.model_h5 import read_model_file, write_model_file
 from tests.cli.test_add_coverage import GENES, dutp_reads
+from tests.coverage.coverage_files import write_bam, write_data
 from tests.data_files import write_data_file
 from tests.faults.harness import content
 from tests.faults.scenarios import PREPARE
-from tests.preparation.coverage_files import write_bam, write_data
 
 SIZE = 4 * 2**20
 PAGE = 4096

@@ -6,11 +6,11 @@ from click.testing import CliRunner, Result
 
 from helixer_ft.cli import main
 from helixer_ft.inference import network
+from helixer_ft.runtime.memory import OutOfMemoryError, batch_in_memory
+from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.training import engine as engines
 from helixer_ft.training.batch import Batch
 from helixer_ft.training.engine.base import Engine
-from helixer_ft.training.memory import OutOfMemoryError, batch_in_memory
-from helixer_ft.training.resources import ProcessMemory
 
 ERRORS = {
     "host": MemoryError(),

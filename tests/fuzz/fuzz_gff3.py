@@ -13,7 +13,7 @@ with atheris.instrument_imports(include=["helixer_ft"]):
     import numpy as np
 
     from helixer_ft.errors import HelixerFtError
-    from helixer_ft.preparation.gff3 import read_annotation
+    from helixer_ft.genome.gff3 import read_annotation
     from helixer_ft.preparation.labels import label_sequence
 
 LENGTHS = {"chr1": 2000, "chr2": 60}

@@ -7,7 +7,7 @@ import pytest
 
 from helixer_ft.genes.scores import CODING_LEVELS, EXON_LEVELS, Level, compare
 from helixer_ft.genes.structures import joined, select
-from helixer_ft.preparation.annotation import Annotation, Gene, Transcript
+from helixer_ft.genome.annotation import Annotation, Gene, Transcript
 
 from .reference_scores import scores
 

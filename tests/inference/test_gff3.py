@@ -13,6 +13,7 @@ from conftest import random_rows
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.predictions_h5 import PredictionsWriter, pack
+from helixer_ft.genome.fasta import open_fasta
 from helixer_ft.inference import gff3
 from helixer_ft.inference.gff3 import (
     HelixerPost,
@@ -22,7 +23,6 @@ from helixer_ft.inference.gff3 import (
 )
 from helixer_ft.inference.request import HelixerPostSettings
 from helixer_ft.inference.source import DataFileSource, FastaSource, check_whole
-from helixer_ft.preparation.fasta import open_fasta
 from helixer_ft.preparation.prepare import prepare
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample

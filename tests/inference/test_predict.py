@@ -24,9 +24,9 @@ from helixer_ft.inference.source import DataFileSource
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.memory import OutOfMemoryError
+from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.training.batch import TABLE_SIZE, Batch
-from helixer_ft.training.memory import OutOfMemoryError
-from helixer_ft.training.resources import ProcessMemory
 from tests.data_files import write_data_file
 
 LENGTH = 90

@@ -6,8 +6,8 @@ from conftest import random_rows
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile
+from helixer_ft.genome.fasta import open_fasta
 from helixer_ft.inference.source import DataFileSource, FastaSource
-from helixer_ft.preparation.fasta import open_fasta
 from helixer_ft.preparation.prepare import prepare
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample

@@ -27,9 +27,9 @@ from helixer_ft.network.model import (
     set_weights,
 )
 from helixer_ft.network.strategies import plan_freeze, plan_whole
+from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.engine import engine_class
 from helixer_ft.training.loss import pooled_weights
-from helixer_ft.training.settings import TrainingSettings
 from tests.data_files import write_data_file
 
 pytestmark = pytest.mark.peer

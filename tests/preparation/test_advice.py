@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from helixer_ft.errors import InputError
+from helixer_ft.genome.annotation import Gene, Transcript
 from helixer_ft.preparation import advice
-from helixer_ft.preparation.annotation import Gene, Transcript
 from helixer_ft.preparation.labels import Masked, SequenceLabels
 from helixer_ft.preparation.pieces import Piece
 from helixer_ft.preparation.report import Content, SpeciesReport, joined

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from helixer_ft.errors import InputError
-from helixer_ft.preparation.annotation import UNKNOWN_PHASE, Gene, Transcript
-from helixer_ft.preparation.gff3 import read_annotation
+from helixer_ft.genome.annotation import UNKNOWN_PHASE, Gene, Transcript
+from helixer_ft.genome.gff3 import read_annotation
 from helixer_ft.preparation.labels import Masked, label_sequence
 from helixer_ft.preparation.masks import ERRORS
 from tests.preparation import reference_labels

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helixer_ft.errors import InputError
-from helixer_ft.preparation.annotation import Gene
+from helixer_ft.genome.annotation import Gene
 from helixer_ft.preparation.pieces import MAX_GAP, Piece, blocks, gaps_between, n90, whole
 from helixer_ft.preparation.split import SplitSettings, draw, pieces_to_split
 

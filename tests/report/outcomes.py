@@ -12,7 +12,7 @@ from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.metrics import paired_bootstrap
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
-from helixer_ft.processes import Processes
+from helixer_ft.runtime.processes import Processes
 from helixer_ft.training.data_checks import SetSummary
 from helixer_ft.training.history import Check
 from helixer_ft.training.outcome import Comparison, CoverageComparison, Outcome

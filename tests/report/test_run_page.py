@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helixer_ft.backend import determinism
 from helixer_ft.errors import HelixerFtError
 from helixer_ft.formats.model_h5 import file_sha256
-from helixer_ft.hardware import hardware
 from helixer_ft.metrics import accuracy
 from helixer_ft.report import write_report
 from helixer_ft.report.figures import loss_curve
 from helixer_ft.report.genome_view import COLUMNS, window_figure
 from helixer_ft.report.page import percent, score, signed
 from helixer_ft.report.run_page import verdict_sentences
+from helixer_ft.runtime.backend import determinism
+from helixer_ft.runtime.hardware import hardware
 from helixer_ft.training.outcome import Outcome
 from helixer_ft.training.run_state import RunState
 from tests.report.html_page import Page

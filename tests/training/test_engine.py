@@ -14,11 +14,11 @@ from helixer_ft.network.architecture import BatchNorm
 from helixer_ft.network.model import build_body, build_keras, set_weights
 from helixer_ft.network.strategies import plan_freeze, plan_whole
 from helixer_ft.progress import Progress
+from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.batch import Batch
 from helixer_ft.training.dataset import open_dataset
 from helixer_ft.training.engine import engine_class, forward_function
 from helixer_ft.training.scoring import score_dataset
-from helixer_ft.training.settings import TrainingSettings
 from tests.data_files import write_data_file
 
 SETTINGS = TrainingSettings(learning_rate=0.01)

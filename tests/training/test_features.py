@@ -16,13 +16,15 @@ from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import BatchNorm, Conv, Dropout
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import plan_freeze, plan_whole
-from helixer_ft.training import cache_folder, fine_tune, resources
-from helixer_ft.training.features import Body, even_batch_size, feature_dtype
+from helixer_ft.runtime import resources
+from helixer_ft.settings import CacheSettings, TrainingSettings
+from helixer_ft.training import cache_folder, fine_tune
+from helixer_ft.training.batch import even_batch_size
+from helixer_ft.training.features import Body, feature_dtype
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.outcome import Outcome
 from helixer_ft.training.prepared import PreparedRun, prepare_run
 from helixer_ft.training.request import FineTuneRequest
-from helixer_ft.training.settings import CacheSettings, TrainingSettings
 
 ALL = 12 + 8 + 50
 """Subsequences of the training, validation and test data."""

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from conftest import random_rows, tiny_architecture
 
+from helixer_ft.runtime.resources import ProcessMemory
+from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.dataset import open_dataset
 from helixer_ft.training.engine import ScoredBatch
 from helixer_ft.training.history import TrainingProgress, history_csv, overfitting_began
@@ -17,8 +19,6 @@ from helixer_ft.training.loop import (
     fixed_subset,
     train,
 )
-from helixer_ft.training.resources import ProcessMemory
-from helixer_ft.training.settings import TrainingSettings
 from tests.data_files import write_data_file
 
 

@@ -12,6 +12,7 @@ from conftest import add_coverage, tiny_model
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.strategies import plan_whole
+from helixer_ft.settings import CacheSettings, TrainingSettings
 from helixer_ft.training import fine_tune
 from helixer_ft.training.engine import engine_class
 from helixer_ft.training.history import TrainingProgress
@@ -20,7 +21,6 @@ from helixer_ft.training.prepared import prepare_run
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_state import RunState, read_run_state
-from helixer_ft.training.settings import CacheSettings, TrainingSettings
 from tests.quick_engine import QuickEngine
 
 SETTINGS = TrainingSettings(

@@ -15,12 +15,13 @@ import pytest
 
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats import atomic
-from helixer_ft.processes import Processes
 from helixer_ft.progress import Progress
-from helixer_ft.training import cache_folder, resources, row_cache
+from helixer_ft.runtime import resources
+from helixer_ft.runtime.processes import Processes
+from helixer_ft.settings import CacheSettings
+from helixer_ft.training import cache_folder, row_cache
 from helixer_ft.training.cache_folder import CacheFolder, KeptFile, Room
 from helixer_ft.training.row_cache import DiskRows, MemoryRows, RowCache
-from helixer_ft.training.settings import CacheSettings
 
 N, SHAPE, DTYPE = 10, (2, 3), np.dtype(np.float32)
 ROWS = np.random.default_rng(0).random((N, *SHAPE)).astype(DTYPE)

@@ -9,6 +9,7 @@ from conftest import add_coverage, random_rows, tiny_model
 from helixer_ft.errors import InputError
 from helixer_ft.metrics import Confusion
 from helixer_ft.progress import Progress
+from helixer_ft.settings import CacheSettings, TrainingSettings
 from helixer_ft.training import fine_tune
 from helixer_ft.training.dataset import Dataset, open_dataset
 from helixer_ft.training.engine import engine_class
@@ -17,7 +18,6 @@ from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.prepared import prepare_run
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.scoring import predict_windows, score_dataset
-from helixer_ft.training.settings import CacheSettings, TrainingSettings
 from helixer_ft.training.views import choose_windows, view_windows
 from tests.data_files import write_data_file
 

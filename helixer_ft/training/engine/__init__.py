@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.training.engine.base import Devices, Engine, EngineState, Forward, Read, ScoredBatch
-from helixer_ft.training.resources import ProcessMemory
 
 __all__ = [
     "Devices",

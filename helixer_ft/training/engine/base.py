@@ -12,10 +12,10 @@ from helixer_ft.network.architecture import CLASSES, Architecture, BatchNorm
 from helixer_ft.network.model import build_head, build_keras, get_weights, set_weights
 from helixer_ft.network.strategies import Plan
 from helixer_ft.network.weights import LayerWeights
+from helixer_ft.runtime.resources import ProcessMemory
+from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.batch import Batch
 from helixer_ft.training.loss import cross_entropy, pooled_validity, truth_codes
-from helixer_ft.training.resources import ProcessMemory
-from helixer_ft.training.settings import TrainingSettings
 
 EPSILON = 1e-7
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from helixer_ft.network.weights import LayerWeights
+from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.training.batch import Batch
 from helixer_ft.training.engine.base import (
     Devices,
@@ -20,7 +21,6 @@ from helixer_ft.training.engine.base import (
 )
 from helixer_ft.training.engine.shards import Shards
 from helixer_ft.training.loss import losses, pooled_weights
-from helixer_ft.training.resources import ProcessMemory
 
 
 class JaxEngine(Engine):

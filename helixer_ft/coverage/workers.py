@@ -9,24 +9,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from helixer_ft.errors import HelixerFtError
-from helixer_ft.preparation.coverage.alignments import (
+from helixer_ft.coverage.alignments import (
     AlignmentSource,
     RegionCounts,
     count_region,
     open_alignments,
 )
-from helixer_ft.preparation.coverage.regions import Region
-from helixer_ft.preparation.coverage.request import BigWigs
-from helixer_ft.preparation.coverage.signal import (
+from helixer_ft.coverage.regions import Region
+from helixer_ft.coverage.request import BigWigs
+from helixer_ft.coverage.signal import (
     RegionSignal,
     SignalHeader,
     SignalSource,
     read_header,
     read_region,
 )
-from helixer_ft.preparation.parallel import ahead
-from helixer_ft.tied_process import end_with
+from helixer_ft.errors import HelixerFtError
+from helixer_ft.runtime.parallel import ahead
+from helixer_ft.runtime.tied_process import end_with
 
 Values = Sequence[RegionCounts | RegionSignal]
 """Of the regions of a task."""

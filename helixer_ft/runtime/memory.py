@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from helixer_ft.errors import HelixerFtError, is_out_of_memory
-from helixer_ft.training.resources import ProcessMemory
+from helixer_ft.runtime.resources import ProcessMemory
 
 MEMORY_SHARE = 0.8
 """Share of the memory limit that a suggested batch size may take."""

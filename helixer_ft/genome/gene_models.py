@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from helixer_ft.errors import InputError
-from helixer_ft.preparation.annotation import (
+from helixer_ft.genome.annotation import (
     UNKNOWN_PHASE,
     Gene,
     Interval,

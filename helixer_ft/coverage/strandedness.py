@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import pysam
 
-from helixer_ft.preparation.coverage.request import FORWARD, REVERSE, UNSTRANDED
+from helixer_ft.coverage.request import FORWARD, REVERSE, UNSTRANDED
 
 PLUS, MINUS, SKIP = 0, 1, -1
 _SKIPPED = pysam.FUNMAP | pysam.FSECONDARY | pysam.FQCFAIL

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pysam
 
+from helixer_ft.coverage.strandedness import LARGEST_FLAG, SKIP, strand_of_flags
 from helixer_ft.errors import InputError
 from helixer_ft.formats.input_file import check_input_file
-from helixer_ft.preparation.coverage.strandedness import LARGEST_FLAG, SKIP, strand_of_flags
 
 WHAT = "aligned reads (BAM or CRAM, sorted by coordinate)"
 _FIELDS = "required_fields=0x2e"  # flag, sequence, position, CIGAR: no bases, no reference

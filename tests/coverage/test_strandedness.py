@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from helixer_ft.coverage.add import add_coverage
+from helixer_ft.coverage.request import CoverageRequest
+from helixer_ft.coverage.strandedness import Evidence, mate_of
 from helixer_ft.errors import InputError
-from helixer_ft.preparation.coverage.add import add_coverage
-from helixer_ft.preparation.coverage.request import CoverageRequest
-from helixer_ft.preparation.coverage.strandedness import Evidence, mate_of
 from helixer_ft.progress import Progress
-from tests.preparation.coverage_files import write_bam, write_data
+from tests.coverage.coverage_files import write_bam, write_data
 
 GENES = {"chr1": [("+", 100, 300), ("-", 400, 700), ("+", 600, 800)]}
 """Bases 600 to 700 are genic on both strands."""

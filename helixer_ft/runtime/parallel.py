@@ -1,12 +1,21 @@
 """Work in several threads, results in order, memory bounded."""
 
+import os
+import queue
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_READ_AHEAD = 2
+
+
+def default_threads() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def ahead(
@@ -50,3 +59,39 @@ def ahead(
     finally:
         for _, _, future in waiting:
             future.cancel()
+
+
+def read_ahead(
+    load: Callable[[Item], Result], items: Iterable[Item]
+) -> Generator[Result, None, None]:
+    """`map(load, items)`, a few items ahead in a background thread; errors arrive in their turn."""
+    results: queue.Queue[Result | BaseException | None] = queue.Queue(_READ_AHEAD)
+    stop = threading.Event()
+
+    def put(result: Result | BaseException | None) -> None:
+        while not stop.is_set():
+            try:
+                return results.put(result, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for item in items:
+                put(load(item))
+                if stop.is_set():
+                    return
+            put(None)
+        except BaseException as error:  # handed on to the consumer, whatever it is
+            put(error)
+
+    thread = threading.Thread(target=work, name="read-ahead", daemon=True)
+    thread.start()
+    try:
+        while (result := results.get()) is not None:
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+    finally:
+        stop.set()
+        thread.join()

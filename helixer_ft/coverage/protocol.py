@@ -7,13 +7,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from helixer_ft.coverage.alignments import open_alignments, read_blocks
+from helixer_ft.coverage.regions import RowTable
+from helixer_ft.coverage.request import AUTO, UNSTRANDED
+from helixer_ft.coverage.strandedness import ENOUGH_READS, STRANDED_SHARE, Evidence
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import WHAT
 from helixer_ft.formats.hdf5 import open_hdf5
-from helixer_ft.preparation.coverage.alignments import open_alignments, read_blocks
-from helixer_ft.preparation.coverage.regions import RowTable
-from helixer_ft.preparation.coverage.request import AUTO, UNSTRANDED
-from helixer_ft.preparation.coverage.strandedness import ENOUGH_READS, STRANDED_SHARE, Evidence
 from helixer_ft.progress import Progress
 
 _READS_WANTED = 20_000

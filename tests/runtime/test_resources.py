@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from helixer_ft.training import resources
+from helixer_ft.runtime import resources
 
 MIB = 2**20
 V1_UNLIMITED = 0x7FFFFFFFFFFFF000

@@ -7,8 +7,8 @@ import pysam
 import pytest
 
 from helixer_ft.errors import InputError
-from helixer_ft.preparation import packed_text
-from helixer_ft.preparation.packed_text import open_text
+from helixer_ft.genome import packed_text
+from helixer_ft.genome.packed_text import open_text
 
 WHAT = "a test text"
 TEXT = b"".join(b"line %d of the text\n" % i for i in range(20_000))

@@ -11,6 +11,19 @@ import h5py
 import numpy as np
 
 from helixer_ft import __version__
+from helixer_ft.coverage.alignments import (
+    AlignmentSource,
+    RegionCounts,
+    usable_index,
+)
+from helixer_ft.coverage.data_files import find_data_files, output_paths, staged
+from helixer_ft.coverage.outcome import CoverageOutcome, TrackReport
+from helixer_ft.coverage.protocol import Tell, decide, gather_evidence
+from helixer_ft.coverage.regions import Region, RowTable, batches_of, sequence_ends
+from helixer_ft.coverage.request import UNSTRANDED, CoverageRequest
+from helixer_ft.coverage.signal import RegionSignal, SignalSource
+from helixer_ft.coverage.tracks import check_bam, signal_source, track_names
+from helixer_ft.coverage.workers import Task, Workers
 from helixer_ft.errors import HelixerFtError
 from helixer_ft.formats.coverage_h5 import (
     READS,
@@ -21,21 +34,8 @@ from helixer_ft.formats.coverage_h5 import (
     copy_data_file,
 )
 from helixer_ft.formats.hdf5 import GuardedFile
-from helixer_ft.preparation.coverage.alignments import (
-    AlignmentSource,
-    RegionCounts,
-    usable_index,
-)
-from helixer_ft.preparation.coverage.data_files import find_data_files, output_paths, staged
-from helixer_ft.preparation.coverage.outcome import CoverageOutcome, TrackReport
-from helixer_ft.preparation.coverage.protocol import Tell, decide, gather_evidence
-from helixer_ft.preparation.coverage.regions import Region, RowTable, batches_of, sequence_ends
-from helixer_ft.preparation.coverage.request import UNSTRANDED, CoverageRequest
-from helixer_ft.preparation.coverage.signal import RegionSignal, SignalSource
-from helixer_ft.preparation.coverage.tracks import check_bam, signal_source, track_names
-from helixer_ft.preparation.coverage.workers import Task, Workers
-from helixer_ft.preparation.request import default_threads
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.parallel import default_threads
 
 STRANDED = "stranded"
 """A pair of bigWigs: one file per strand."""

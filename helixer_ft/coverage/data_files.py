@@ -4,15 +4,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from helixer_ft.coverage.regions import RowTable, read_row_table
+from helixer_ft.coverage.request import CoverageRequest
 from helixer_ft.errors import InputError
 from helixer_ft.formats.atomic import check_folder, staged_folder
 from helixer_ft.formats.coverage_h5 import members
-from helixer_ft.formats.data_h5 import WHAT
+from helixer_ft.formats.data_h5 import SETS, WHAT
 from helixer_ft.formats.hdf5 import find, open_hdf5
 from helixer_ft.formats.input_file import real_path
-from helixer_ft.preparation.coverage.regions import RowTable, read_row_table
-from helixer_ft.preparation.coverage.request import CoverageRequest
-from helixer_ft.preparation.split import SETS
 from helixer_ft.progress import Progress
 
 

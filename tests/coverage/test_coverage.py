@@ -9,15 +9,15 @@ import numpy as np
 import pysam
 import pytest
 
+from helixer_ft.coverage import alignments, regions
+from helixer_ft.coverage.add import add_coverage
+from helixer_ft.coverage.alignments import count_region, open_alignments
+from helixer_ft.coverage.regions import batches_of, read_row_table, regions_of
+from helixer_ft.coverage.request import STRANDEDNESS, CoverageRequest
 from helixer_ft.formats.coverage_h5 import Track, read_tracks
-from helixer_ft.preparation.coverage import alignments, regions
-from helixer_ft.preparation.coverage.add import add_coverage
-from helixer_ft.preparation.coverage.alignments import count_region, open_alignments
-from helixer_ft.preparation.coverage.regions import batches_of, read_row_table, regions_of
-from helixer_ft.preparation.coverage.request import STRANDEDNESS, CoverageRequest
 from helixer_ft.progress import Progress
-from tests.preparation import coverage_oracle as oracle
-from tests.preparation.coverage_files import (
+from tests.coverage import coverage_oracle as oracle
+from tests.coverage.coverage_files import (
     LENGTH,
     LENGTHS,
     coverage_of,

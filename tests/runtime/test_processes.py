@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from helixer_ft import backend
-from helixer_ft.backend import select_backend
 from helixer_ft.errors import InputError
-from helixer_ft.launch import Launch, launch_from
-from helixer_ft.processes import Processes, digest, own_gpus, started
+from helixer_ft.runtime import backend
+from helixer_ft.runtime.backend import select_backend
+from helixer_ft.runtime.launch import Launch, launch_from
+from helixer_ft.runtime.processes import Processes, digest, own_gpus, started
 
 SLURM = {
     "SLURM_JOB_ID": "1234",

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from helixer_ft.coverage.strandedness import MATES, Evidence
 from helixer_ft.formats.coverage_h5 import Track
-from helixer_ft.preparation.coverage.strandedness import MATES, Evidence
 
 
 @dataclass

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from helixer_ft.errors import HelixerFtError, InputError, Interrupted
-from helixer_ft.interruption import leave
-from helixer_ft.launch import Launch
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.interruption import leave
+from helixer_ft.runtime.launch import Launch
 
 HEARTBEAT_SECONDS = 30
 """Silence after which a process is given up."""

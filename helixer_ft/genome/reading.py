@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from helixer_ft.preparation.annotation import Gene, Interval, Transcript
+from helixer_ft.genome.annotation import Gene, Interval, Transcript
 
 COMPLEMENT = np.arange(256, dtype=np.uint8)
 COMPLEMENT[list(b"ACGT")] = list(b"TGCA")

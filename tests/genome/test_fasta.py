@@ -9,8 +9,8 @@ import pysam
 import pytest
 
 from helixer_ft.errors import HelixerFtError, InputError
-from helixer_ft.preparation import fasta, packed_text
-from helixer_ft.preparation.fasta import open_fasta
+from helixer_ft.genome import fasta, packed_text
+from helixer_ft.genome.fasta import open_fasta
 
 TEXT = b">chr1 first of two\nACGTacgt\nNNry\n\n>chr2\nux\nA\n"
 CHR1, CHR2 = b"ACGTACGTNNRY", b"TNA"

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from helixer_ft.coverage.alignments import sequence_lengths
+from helixer_ft.coverage.request import BigWigs, CoverageRequest
+from helixer_ft.coverage.signal import SignalHeader, SignalSource
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_h5 import read_name
-from helixer_ft.preparation.coverage.alignments import sequence_lengths
-from helixer_ft.preparation.coverage.request import BigWigs, CoverageRequest
-from helixer_ft.preparation.coverage.signal import SignalHeader, SignalSource
 from helixer_ft.progress import Progress
 
 _LOWEST = -1.1

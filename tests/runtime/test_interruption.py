@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from helixer_ft.errors import Interrupted
-from helixer_ft.interruption import SIGNALS, stop_on_signals
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.interruption import SIGNALS, stop_on_signals
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -15,15 +15,15 @@ from typing import NoReturn
 from urllib.parse import unquote
 
 from helixer_ft.errors import InputError
-from helixer_ft.preparation.annotation import UNKNOWN_PHASE, Annotation
-from helixer_ft.preparation.gene_models import (
+from helixer_ft.genome.annotation import UNKNOWN_PHASE, Annotation
+from helixer_ft.genome.gene_models import (
     Feature,
     Notices,
     Records,
     TrustedIds,
     build_genes,
 )
-from helixer_ft.preparation.packed_text import PackedText, open_text
+from helixer_ft.genome.packed_text import PackedText, open_text
 from helixer_ft.progress import Progress
 
 WHAT = "gene models in GFF3, plain or gzip"

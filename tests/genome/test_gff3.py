@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from helixer_ft.errors import InputError
-from helixer_ft.preparation.annotation import Annotation, Gene, Transcript
-from helixer_ft.preparation.gff3 import read_annotation
+from helixer_ft.genome.annotation import Annotation, Gene, Transcript
+from helixer_ft.genome.gff3 import read_annotation
 from helixer_ft.preparation.labels import label_sequence
 from helixer_ft.progress import Progress
 

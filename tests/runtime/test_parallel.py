@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from helixer_ft.preparation.parallel import ahead
+from helixer_ft.runtime.parallel import ahead
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from helixer_ft.errors import HelixerFtError, InputError
-from helixer_ft.preparation.packed_text import MAX_LINE, PackedText, open_text
+from helixer_ft.genome.packed_text import MAX_LINE, PackedText, open_text
 from helixer_ft.progress import Progress
 
 WHAT = "a genome in FASTA, plain or gzip"

@@ -1,0 +1,1 @@
+"""Sequences and gene models, read from FASTA and GFF3."""

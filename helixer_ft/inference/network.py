@@ -10,7 +10,7 @@ from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import MEMORY_SHARE, OutOfMemoryError
 from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.training.batch import TABLE_SIZE, Batch, even_batch_size
-from helixer_ft.training.engine import device_memory, forward_function
+from helixer_ft.training.engine import Devices, device_memory, forward_function
 
 MAX_ON_HOST, MAX_ON_DEVICE = 8, 256
 """Most windows at once where the size is chosen: on processors, more gain nothing."""
@@ -18,7 +18,9 @@ MAX_ON_HOST, MAX_ON_DEVICE = 8, 256
 Predict = Callable[[Batch], np.ndarray]
 
 
-def prediction_function(model: TrainedModel, precision: str = "float32") -> Predict:
+def prediction_function(
+    model: TrainedModel, precision: str = "float32", devices: Devices = "one"
+) -> Predict:
     """The network compiled: batch of n windows -> (n, outputs, L, 4) float32 probabilities."""
     import keras
     from keras import ops
@@ -27,7 +29,7 @@ def prediction_function(model: TrainedModel, precision: str = "float32") -> Pred
     set_weights(network, model.weights)
     # as a layer: probabilities are taken on the device
     output = ops.transpose(probabilities(network.output), (0, 2, 1, 3, 4))
-    forward = forward_function(keras.Model(network.input, output))
+    forward = forward_function(keras.Model(network.input, output), devices)
 
     def predict(batch: Batch) -> np.ndarray:
         values = forward(batch)

@@ -50,6 +50,8 @@ def command(**options: Any) -> None:
 
     printer = DemoPrinter(quiet=options["quiet"], as_json=options["as_json"])
     printer.say(f"Keras backend: {backend.name} ({backend.reason})")
+    if backend.warning:
+        printer.warning(backend.warning)
     with printer:
         outcome = demo(request, printer)
     printer.demo(outcome)

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.computing import backend_for
+from helixer_ft.cli.computing import backend_for, check_device
 from helixer_ft.cli.shared_options import (
     HYBRIDMODEL_SCORING_NOTE,
     computing_options,
@@ -86,7 +86,7 @@ def command(**options: Any) -> None:
             name: options[name]
             for name in (
                 "test_data", "overlap", "overlap_offset", "core_length", "precision",
-                "predict_phase", "csv", "force", "seed",
+                "predict_phase", "csv", "force", "seed", "skip_device_check",
             )
         },
     )  # fmt: skip
@@ -101,7 +101,8 @@ def command(**options: Any) -> None:
         printer.notice("--workers has no meaning here: data are read ahead in one thread")
     for path in request.load_model_paths:
         printer.model(path)
-    printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
+    printer.backend(backend)
+    check_device(options, printer)
     evaluation = evaluate(request, printer)
     printer.evaluation(evaluation, verbose=options["verbose"])
     if request.csv is not None:  # last: where that fails, the result is on the screen

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from helixer_ft.cli.base import PROCESS, tell_of_signal
-from helixer_ft.cli.computing import backend_for
+from helixer_ft.cli.computing import backend_for, check_device, start_together
 from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.runtime.backend import Backend
@@ -69,6 +69,8 @@ def _run(
     for notice in _hybridmodel_notices(command, options):
         printer.notice(notice)
     backend = backend_for(options, several_processes=launch is not None)
+    if backend.warning:
+        printer.warning(backend.warning)
 
     from helixer_ft.training.request import FineTuneRequest
     from helixer_ft.training.run_folder import RunFolder
@@ -92,6 +94,7 @@ def _run(
         predict_phase=options["predict_phase"],
         force=options["force"],
         resume=options["resume"],
+        skip_device_check=options["skip_device_check"],
         command_line=command_line(),
     )
 
@@ -102,6 +105,8 @@ def _run(
     folder = RunFolder(request.save_model_path)
     with started(launch, tell, lambda: folder.is_interrupted, _Waiting(printer.stop)) as processes:
         progress = printer if processes.is_first else _Silent(printer.stop)
+        if launch is not None:
+            start_together(backend, processes)
         _run_in(processes, request, options, printer, progress, backend)
 
 
@@ -122,6 +127,7 @@ def _run_in(
     from helixer_ft.training.run_lock import run_lock
 
     check_save_path(request)
+    check_device(options, progress, processes)
     dry, folder = options["dry_run"], RunFolder(request.save_model_path)
     locks = processes.is_first and not dry
     with run_lock(folder.path, printer) if locks else contextlib.nullcontext():

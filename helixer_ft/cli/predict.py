@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from helixer_ft.cli.base import Command, tell_of_signal
-from helixer_ft.cli.computing import backend_for
+from helixer_ft.cli.computing import backend_for, check_device
 from helixer_ft.cli.options import command_line
 from helixer_ft.cli.shared_options import (
     HYBRIDMODEL_SCORING_NOTE,
@@ -161,6 +161,7 @@ def command(**options: Any) -> None:
                 "load_model_path", "gff3_out", "fasta", "species", "subsequence_length",
                 "overlap", "overlap_offset", "core_length", "coverage_prefix", "coverage_norm",
                 "precision", "predict_phase", "resume", "checkpoint_minutes", "force",
+                "skip_device_check",
             )
         },
     )  # fmt: skip
@@ -179,7 +180,8 @@ def _run(request: PredictRequest, options: dict[str, Any], stop: Stop) -> None:
     printer.model(options["load_model_path"])
     if options["workers"] is not None:
         printer.notice("--workers has no meaning here: data are read ahead in one thread")
-    printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
+    printer.backend(backend)
+    check_device(options, printer)
     printer.prediction(predict(request, printer), verbose=options["verbose"])
 
 

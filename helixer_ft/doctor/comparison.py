@@ -72,9 +72,7 @@ class Comparison:
         return values | {"difference": self.difference if finite else None}
 
 
-def compare(
-    precision: str, quantities: Sequence[Quantity] = QUANTITIES
-) -> Iterator[Comparison]:
+def compare(precision: str, quantities: Sequence[Quantity] = QUANTITIES) -> Iterator[Comparison]:
     """Compute on every device, and compare; all processes of a run call this together.
 
     Parameters

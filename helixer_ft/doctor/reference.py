@@ -65,7 +65,7 @@ def reference(
     bases = batch.base_table.astype(np.float64)[batch.rows[:, 0]]
     states = bases
     for layer in architecture.body:
-        states, _ = _layer(layer, exact[layer.name] if layer.name in exact else [], states, False)
+        states, _ = _layer(layer, exact.get(layer.name, []), states, False)
     x = states
     for dense in architecture.head:
         x, _ = _layer(dense, exact[dense.name], x, False)
@@ -133,7 +133,8 @@ def _loss(logits: Array, batch: Batch, settings: TrainingSettings) -> tuple[floa
     weights = labels.valid.reshape(n, steps, pool).min(-1).astype(np.float64)
     if settings.class_weights is not None:
         weights *= sum(
-            weight * (codes[0] == code).any(-1) for code, weight in enumerate(settings.class_weights)
+            weight * (codes[0] == code).any(-1)
+            for code, weight in enumerate(settings.class_weights)
         )
     if settings.transition_weights is not None:
         marks = batch.transitions.reshape(n, steps, pool)
@@ -154,9 +155,7 @@ def _loss(logits: Array, batch: Batch, settings: TrainingSettings) -> tuple[floa
     return loss, gradient
 
 
-def _layer(
-    layer: Layer, weights: list[Array], x: Array, training: bool
-) -> tuple[Array, Gradient]:
+def _layer(layer: Layer, weights: list[Array], x: Array, training: bool) -> tuple[Array, Gradient]:
     """Output of a layer, and its gradient."""
     match layer:
         case Conv():

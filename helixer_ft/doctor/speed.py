@@ -112,7 +112,8 @@ def measure(sizes: Sequence[int] | None = None, length: int | None = None) -> Sp
     length = length or (DEFAULT_LENGTH if devices.accelerated else _SHORT)
     sizes = sizes or (_SIZES if devices.accelerated else (1,))
     model = new_model(full_size(), 0)
-    engine = engine_class()(model.architecture, model.weights, plan_whole(model), TrainingSettings())
+    plan, settings = plan_whole(model), TrainingSettings()
+    engine = engine_class()(model.architecture, model.weights, plan, settings)
     steps: list[StepTime] = []
     for size in sizes:
         try:

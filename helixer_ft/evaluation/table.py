@@ -36,6 +36,7 @@ def evaluation_dict(evaluation: Evaluation) -> dict[str, Any]:
         "overlap": request.overlap,
         "seconds": round(evaluation.seconds, 3),
         "versions": versions(),
+        **({"device_check": "skipped"} if request.skip_device_check else {}),
     }
 
 

@@ -167,8 +167,8 @@ def _with_accelerators(backend: Backend) -> Backend:
     reason = why_unseen(backend.name, answer)
     if backend.name == "jax":
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    text = f"this machine has an accelerator ({files}), but {backend.name} does not see it: {reason}"
-    return replace(backend, unseen=text)
+    there = f"this machine has an accelerator ({files})"
+    return replace(backend, unseen=f"{there}, but {backend.name} does not see it: {reason}")
 
 
 def likely_backend() -> Backend:

@@ -64,8 +64,8 @@ _SIGNS = (
 def nothing_there() -> str:
     """What to say where the machine shows no accelerator at all, and one is required."""
     return (
-        "this machine shows no accelerator (no /dev/nvidia*, /dev/kfd or /dev/dxg). In a job, ask for one "
-        "(SLURM: --gpus=1); in a container, start it with --nv (Apptainer) or --gpus all (Docker)"
+        "this machine shows no accelerator (no /dev/nvidia*, /dev/kfd or /dev/dxg). In a job, ask "
+        "for one (SLURM: --gpus=1); in a container, start it with --nv (Apptainer) or --gpus all (Docker)"
     )
 
 
@@ -239,8 +239,8 @@ def _by_signs(text: str) -> str | None:
 def _unknown(backend: str, text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     said = f" ({lines[0][:200]})" if lines else ""
-    extra = "" if _is_nvidia() else " helixer-ft's extras bring the libraries of NVIDIA GPUs alone."
-    return f"{backend} finds none it can use{said}.{extra} helixer-ft doctor shows what is installed"
+    text = f"{backend} finds none it can use{said}. helixer-ft doctor shows what is installed"
+    return text if _is_nvidia() else f"{text}; the extras bring libraries for NVIDIA GPUs alone"
 
 
 def _is_nvidia() -> bool:

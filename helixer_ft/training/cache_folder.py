@@ -146,7 +146,8 @@ class CacheFolder:
         if settings.folder is not None:
             self.path = settings.folder
         else:
-            self.path = local_folder(run_folder / "features" if settings.keep else run_folder.parent)
+            beside = run_folder / "features" if settings.keep else run_folder.parent
+            self.path = local_folder(beside)
         if self.explicit or settings.keep:
             self._make()
         self.writable = _writable(self.path)

@@ -78,9 +78,9 @@ def test_deterministic_tells_xla_beside_the_flags_of_the_user(monkeypatch, flags
 
 
 def test_levels(monkeypatch):
-    monkeypatch.setattr(backend, "_uses_gpu", lambda: False)
+    monkeypatch.setattr(backend, "uses_accelerator", lambda: False)
     assert determinism() == BIT_IDENTICAL_CPU
-    monkeypatch.setattr(backend, "_uses_gpu", lambda: True)
+    monkeypatch.setattr(backend, "uses_accelerator", lambda: True)
     monkeypatch.setattr(backend, "_backend_in_use", lambda: "jax")
     monkeypatch.setenv("XLA_FLAGS", "")
     assert determinism() == FLOAT_TOLERANCE

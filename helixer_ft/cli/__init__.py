@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "KERAS_BACKEND": "tensorflow or jax, where --backend says auto.",
     "CUDA_VISIBLE_DEVICES": "The GPUs that may be used.",
     "JAX_PLATFORMS": "cpu leaves GPUs alone.",
+    "LD_LIBRARY_PATH": "Where CUDA libraries are looked for first; best not set.",
     "JAX_COMPILATION_CACHE_DIR": "Where JAX keeps what it compiled, for the next start.",
     "XLA_FLAGS": "Read by JAX and TensorFlow; --deterministic adds one.",
     "TF_CPP_MIN_LOG_LEVEL": "What TensorFlow logs; 2 (errors), where it is not set.",

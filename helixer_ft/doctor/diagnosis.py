@@ -12,7 +12,7 @@ from helixer_ft.doctor.exchange import Exchange, exchange
 from helixer_ft.doctor.facts import Facts
 from helixer_ft.doctor.speed import Speed, measure
 from helixer_ft.errors import is_out_of_memory
-from helixer_ft.progress import Progress
+from helixer_ft.progress import Progress, size_text
 from helixer_ft.runtime.backend import Backend
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import PRECISIONS
@@ -20,6 +20,8 @@ from helixer_ft.training.cache_folder import local_folder
 
 _LEAST_ROOM = 10**9
 """Bytes of the cache folder below which it is named as too small."""
+_FREE_SHARE = 0.5
+"""Share of a GPU's memory below which it is said that so little is free."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,12 @@ class Diagnosis:
             f"{gpu.name} is divided into parts (MIG): a run uses one of them"
             for gpu in self.facts.gpus
             if gpu.mig
+        ]
+        found += [
+            f"{gpu.name} has {size_text(gpu.free)} of {size_text(gpu.memory)} free: another "
+            "program holds the rest"
+            for gpu in self.facts.gpus
+            if gpu.free < _FREE_SHARE * gpu.memory
         ]
         return found
 

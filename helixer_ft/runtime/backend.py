@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import sys
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ from helixer_ft.runtime.quiet import quiet_libraries
 from helixer_ft.runtime.unseen import nothing_there, two_plugins, why_unseen
 
 BACKENDS = ("tensorflow", "jax")
+LEAST_KERAS = (3, 13)
 BIT_IDENTICAL_CPU = "bit-identical (CPU)"
 BIT_IDENTICAL_GPU = "bit-identical (GPU, --deterministic)"
 FLOAT_TOLERANCE = "to float tolerance (GPU without --deterministic)"
@@ -107,6 +109,7 @@ def select_backend(
             f"the Keras backend '{backend.name}' ({backend.reason}) is not installed. "
             f"Install it ({extra}), or choose another with --backend."
         )
+    _check_keras()
     if "keras" in sys.modules:
         running = sys.modules["keras"].backend.backend()
         if running != backend.name:
@@ -141,6 +144,18 @@ def start_quietly(backend: Backend) -> None:
             tf.config.list_physical_devices("GPU")
 
 
+def _check_keras() -> None:
+    installed = accelerators.installed_version("keras")
+    numbers = re.match(r"(\d+)\.(\d+)", installed)
+    if numbers and tuple(map(int, numbers.groups())) < LEAST_KERAS:
+        least = ".".join(map(str, LEAST_KERAS))
+        raise InputError(
+            f"Keras {installed} is installed, expected {least} or later: older ones have other "
+            f'layers. Update it: pip install --upgrade "keras>={least}", or install helixer-ft in '
+            "an environment of its own."
+        )
+
+
 def _check_gpu_id(gpu_id: int) -> None:
     present = accelerators.nvidia_gpus()
     if present and gpu_id >= present:
@@ -157,6 +172,8 @@ def _with_accelerators(backend: Backend) -> Backend:
     JAX is kept from trying a GPU that it cannot use: that may end the process.
     """
     if not accelerators.accelerator_present():
+        if sys.platform == "linux" and accelerators.cuda_plugins():  # which would complain
+            os.environ.setdefault("JAX_PLATFORMS", "cpu")
         return backend
     if backend.name == "jax" and (text := two_plugins()):
         raise InputError(f"{text}.")

@@ -54,7 +54,8 @@ _SIGNS = (
         "(module load cuda) may also name older ones: unset it",
     ),
     (
-        ("CUDA_ERROR_NO_DEVICE", "no CUDA-capable device", "No visible GPU devices"),
+        ("CUDA_ERROR_NO_DEVICE", "no CUDA-capable device", "No visible GPU devices",
+         "no supported devices found"),
         "the driver shows no GPU to this process. In a job, ask for one (SLURM: --gpus=1); where "
         "it is divided by MIG, name a part of it in CUDA_VISIBLE_DEVICES (nvidia-smi -L)",
     ),
@@ -65,7 +66,8 @@ def nothing_there() -> str:
     """What to say where the machine shows no accelerator at all, and one is required."""
     return (
         "this machine shows no accelerator (no /dev/nvidia*, /dev/kfd or /dev/dxg). In a job, ask "
-        "for one (SLURM: --gpus=1); in a container, start it with --nv (Apptainer) or --gpus all (Docker)"
+        "for one (SLURM: --gpus=1); in a container, start it with --nv (Apptainer) or "
+        "--gpus all (Docker)"
     )
 
 

@@ -172,6 +172,38 @@ def test_two_processes_are_one(folder, group, monkeypatch):
     assert not (folder / "two.run/state").exists()
 
 
+SEES_A_GPU = """
+from helixer_ft.runtime import accelerators
+accelerators.accelerator_present = lambda: True
+accelerators.ask = lambda name: accelerators.Answer(("H100",))
+from helixer_ft.cli import main
+main(prog_name="helixer-ft")
+"""
+
+
+@pytest.mark.slow
+def test_one_process_sees_a_gpu_and_the_other_none(folder, group):
+    how = ["--coordinator", f"localhost:{free_port()}", "--num-processes", "2", "--process-id"]
+    arguments = command("whole", "-s", "two.h5")
+    group.run([*arguments, *how, "0"], SEES_A_GPU)
+    group.run([*arguments, *how, "1"])
+    assert group.wait(300) == [2, 2], group.err(0) + group.err(1)
+    assert 'differ in: what computes; process 0 has "GPU"' in group.err(0) + group.err(1)
+    assert not (folder / "two.h5").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_see_the_doctor(folder, group):
+    group.start(*[["doctor", "--backend", "jax", "--json"]] * 2)
+    assert group.wait() == [0, 0], group.err(0) + group.err(1)
+    found = json.loads(group.out(0))
+    assert found["exchange"] == found["exchange"] | {
+        "devices": 2, "processes": 2, "library": "Gloo", "correct": True,
+    }  # fmt: skip
+    assert all(one["agrees"] for one in found["comparisons"])
+    assert group.out(1) == group.err(1) == ""
+
+
 @pytest.mark.slow
 def test_one_process_is_refused_what_another_one_does_not_do(folder, group):
     """Before anything is trained; both say what differs."""

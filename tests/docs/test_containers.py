@@ -31,6 +31,7 @@ def apptainer_sections() -> dict[str, list[str]]:
 
 def commands_of_docker() -> list[str]:
     runs = [arguments for keyword, arguments in docker_instructions() if keyword == "RUN"]
+    assert runs.pop().startswith("mkdir"), "the folder of a volume, which Apptainer does not have"
     return [" ".join(command.split()) for run in runs for command in run.split("&&")]
 
 
@@ -63,6 +64,21 @@ def test_extras_and_program_are_those_of_the_package():
     assert ("ENTRYPOINT", '["helixer-ft"]') in docker_instructions()
     assert apptainer_sections()["runscript"] == ['exec helixer-ft "$@"']
     assert "helixer-ft" in PROJECT["scripts"]
+
+
+def test_both_show_the_gpus_and_keep_what_is_compiled():
+    variables = " ".join(
+        arguments for keyword, arguments in docker_instructions() if keyword == "ENV"
+    )
+    lines = apptainer_sections()["environment"]
+    for name, value in {
+        "NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+    }.items():  # fmt: skip
+        assert f"{name}={value}" in variables.split()
+        assert f'export {name}="${{{name}:-{value}}}"' in lines
+    assert "JAX_COMPILATION_CACHE_DIR=/cache/jax" in variables
+    assert ("VOLUME", "/cache") in docker_instructions()
+    assert any(line.startswith("export JAX_COMPILATION_CACHE_DIR=") for line in lines)
 
 
 def test_base_has_a_python_that_the_package_takes():

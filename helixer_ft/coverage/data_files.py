@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from helixer_ft.coverage.regions import RowTable, read_row_table
+from helixer_ft.coverage.regions import RowTable
 from helixer_ft.coverage.request import CoverageRequest
 from helixer_ft.errors import InputError
 from helixer_ft.formats.atomic import check_folder, staged_folder
 from helixer_ft.formats.coverage_h5 import members
-from helixer_ft.formats.data_h5 import SETS, WHAT
+from helixer_ft.formats.data_names import SETS, WHAT
 from helixer_ft.formats.hdf5 import find, open_hdf5
 from helixer_ft.formats.input_file import real_path
 from helixer_ft.progress import Progress
@@ -28,7 +28,7 @@ def find_data_files(request: CoverageRequest, progress: Progress) -> list[RowTab
         paths = list({real_path(path): path for path in request.data}.values())
     else:
         paths = _in_folder(request.data_dir, progress)
-    tables = [read_row_table(path) for path in paths]
+    tables = [RowTable(path) for path in paths]
     _check_present(tables, request, progress)
     return tables
 

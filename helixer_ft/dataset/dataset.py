@@ -14,6 +14,7 @@ from helixer_ft.dataset.cache_folder import CacheFolder, Room
 from helixer_ft.dataset.row_cache import RowCache
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile
+from helixer_ft.formats.input_file import file_sha256
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.progress import Progress
 
@@ -81,7 +82,7 @@ class Source:
     def _origin(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            "files": [_file_hash(file.path) for file in self.files],
+            "files": [file_sha256(file.path) for file in self.files],
             "rows": hashlib.blake2b(self.rows.tobytes(), digest_size=16).hexdigest(),
             "length": self.length,
         }
@@ -317,11 +318,6 @@ def check_lengths(files: Sequence[DataFile]) -> None:
             f"the data files have different subsequence lengths ({found}), expected one. "
             "Make them again with the same --subsequence-length."
         )
-
-
-def _file_hash(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def batches(n: int, batch_size: int, order: np.ndarray | None = None) -> Iterator[np.ndarray]:

@@ -179,6 +179,13 @@ def attribute(node: h5py.Group, name: str) -> Any:
         ) from error
 
 
+def as_text(value: object) -> str:
+    """Text as HDF5 holds it (bytes, or `str` with what is not UTF-8 as surrogates), or a number."""
+    if isinstance(value, str):
+        value = value.encode(errors="surrogateescape")
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
 def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
     """The object at `name`, or None; links that leave the file (or circle in it) are refused.
 

@@ -1,5 +1,6 @@
 """What every reader asks of a path before it opens it."""
 
+import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -89,6 +90,12 @@ def read_text_file(path: Path, what: str) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is no text, expected {what}.") from error
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def real_path(path: Path) -> Path:

@@ -13,8 +13,8 @@ from typing import Any
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats import atomic
 from helixer_ft.formats.hdf5 import open_hdf5
+from helixer_ft.formats.input_file import file_sha256
 from helixer_ft.formats.journal import Journal
-from helixer_ft.formats.model_h5 import file_sha256
 from helixer_ft.inference.request import PredictRequest
 from helixer_ft.inference.source import Source
 from helixer_ft.inference.windows import Overlap

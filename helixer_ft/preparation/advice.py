@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import POOL_SIZE
+from helixer_ft.formats.data_names import POOL_SIZE
 from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.preparation.report import Content, GeneLengths, SpeciesReport
 from helixer_ft.preparation.survey import GeneRecord

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import SETS
+from helixer_ft.formats.data_names import SETS
 from helixer_ft.formats.input_file import read_text_file, refuse_overwriting
 from helixer_ft.preparation.genome import Genome, Survey
 from helixer_ft.preparation.pieces import Piece

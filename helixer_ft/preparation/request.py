@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import DEFAULT_LENGTH, check_length, check_species
+from helixer_ft.formats.data_names import DEFAULT_LENGTH, check_length, check_species
 from helixer_ft.preparation.samples import Sample
 
 DEFAULT_UTR_FLANK = 300

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from helixer_ft.formats.data_writer import PackedRows, pack
+
 if TYPE_CHECKING:
     from helixer_ft.preparation.labels import SequenceLabels, StrandLabels
 
@@ -139,6 +141,11 @@ def to_datasets(rows: Rows) -> dict[str, np.ndarray]:
     result["err_samples"] = np.asarray(rows.valid.any(axis=1))
     result["fully_intergenic_samples"] = np.asarray(~rows.genic.any(axis=1))
     return result
+
+
+def pack_rows(rows: Rows) -> PackedRows:
+    """The rows as `DataWriter.append` takes them; any thread may."""
+    return pack(to_datasets(rows))
 
 
 def _rows(

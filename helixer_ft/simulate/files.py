@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats.atomic import PARTIAL, check_folder, staged_folder
-from helixer_ft.formats.data_h5 import check_length
+from helixer_ft.formats.data_names import check_length
 from helixer_ft.preparation.prepare import prepare
 from helixer_ft.preparation.report import SetReport
 from helixer_ft.preparation.request import PrepareRequest

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,13 @@ class ScoredBatch:
     entropy: np.ndarray
 
 
+class Accumulated(NamedTuple):
+    """The subsequences of a batch, and its gradients."""
+
+    subsequences: int
+    gradients: list[np.ndarray]
+
+
 @dataclass(frozen=True)
 class EngineState:
     """All that the next batch and the next update depend on, in host memory.
@@ -56,7 +63,7 @@ class EngineState:
     """
 
     variables: dict[str, list[np.ndarray]]
-    accumulated: list[tuple[int, list[np.ndarray]]]
+    accumulated: list[Accumulated]
 
 
 class Engine(ABC):
@@ -195,7 +202,7 @@ class Engine(ABC):
         """A copy of all that training depends on from here on; there is a plan."""
         return EngineState(
             {name: list(map(_to_host, values)) for name, values in self._values().items()},
-            [(count, list(map(_to_host, gradients))) for count, gradients in self._accumulated],
+            [Accumulated(n, list(map(_to_host, gradients))) for n, gradients in self._accumulated],
         )
 
     def restore(self, state: EngineState) -> None:

@@ -86,7 +86,7 @@ def limits(monkeypatch):
     """Set the bytes of memory and disk that a cache may take."""
 
     def limit(memory: int, disk: int) -> None:
-        monkeypatch.setattr(cache_folder, "MEMORY_SHARE", 1)
+        monkeypatch.setattr(cache_folder, "CACHE_MEMORY_SHARE", 1)
         monkeypatch.setattr(cache_folder, "DISK_SHARE", 1)
         monkeypatch.setattr(resources, "available_memory", lambda: memory)
         monkeypatch.setattr(resources, "available_disk", lambda folder: disk)

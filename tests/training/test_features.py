@@ -138,7 +138,7 @@ def evaluated(monkeypatch) -> Counter[bytes]:
 
 
 def limit_room(monkeypatch, memory: int, disk: int = 0) -> None:
-    monkeypatch.setattr(cache_folder, "MEMORY_SHARE", 1)
+    monkeypatch.setattr(cache_folder, "CACHE_MEMORY_SHARE", 1)
     monkeypatch.setattr(cache_folder, "DISK_SHARE", 1)
     monkeypatch.setattr(resources, "available_memory", lambda: memory)
     monkeypatch.setattr(resources, "available_disk", lambda folder: disk)

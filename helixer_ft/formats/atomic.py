@@ -62,25 +62,8 @@ def write_bytes(path: Path, data: bytes | memoryview, *, force: bool = False) ->
     HelixerFtError
         Writing failed (disk full, quota); what stood at `path` before stands there still.
     """
-    check_writable(path, force=force)
-    partial = partial_path(path)
-    try:
-        mode = _make_private(partial)
-        with open(partial, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        _set_mode(partial, mode)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise HelixerFtError(
-            f"{path}: could not be written ({error.strerror or error}). "
-            "Nothing was changed there; free disk space or give another path."
-        ) from error
-    except BaseException:  # Ctrl-C
-        partial.unlink(missing_ok=True)
-        raise
+    with staged_file(path, force=force) as partial, open(partial, "wb") as file:
+        file.write(data)
 
 
 def write_text(path: Path, text: str, *, force: bool = False) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.errors import HelixerFtError, InputError, first_line
 from helixer_ft.formats import hdf5_check
 from helixer_ft.formats.input_file import check_input_file
 
@@ -48,10 +48,10 @@ def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
-        raise _damaged(path, what, _first_line(error)) from error
+        raise _damaged(path, what, first_line(error)) from error
     except (TypeError, ValueError, ArithmeticError) as error:
         if _raised_by_h5py(error):
-            raise _damaged(path, what, _first_line(error)) from error
+            raise _damaged(path, what, first_line(error)) from error
         raise
 
 
@@ -175,7 +175,7 @@ def attribute(node: h5py.Group, name: str) -> Any:
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{node.file.filename}: the attribute '{name}' of '{node.name}' cannot be read "
-            f"({_first_line(error)}). The file is damaged: copy it again or make it anew."
+            f"({first_line(error)}). The file is damaged: copy it again or make it anew."
         ) from error
 
 
@@ -235,7 +235,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         raise HelixerFtError(
-            f"{path}: could not be written ({_first_line(error)}). "
+            f"{path}: could not be written ({first_line(error)}). "
             "Free disk space or give another path."
         ) from error
 
@@ -276,8 +276,3 @@ def _why_not_hdf5(path: Path) -> str:
     if path.stat().st_size == 0:
         return "is empty"
     return "is not an HDF5 file"
-
-
-def _first_line(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error.args[0] if error.args else error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

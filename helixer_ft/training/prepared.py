@@ -12,11 +12,12 @@ from helixer_ft.dataset.row_cache import RowCache
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
+from helixer_ft.formats.origin import digest
 from helixer_ft.network.architecture import Architecture
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
-from helixer_ft.runtime.processes import Processes, digest
+from helixer_ft.runtime.processes import Processes
 from helixer_ft.training.coverage import wanted_coverage
 from helixer_ft.training.data_checks import (
     DATA_PREFIXES,

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.origin import digest
 from helixer_ft.runtime import backend
 from helixer_ft.runtime.backend import select_backend
+from helixer_ft.runtime.gpu_shares import own_gpus
 from helixer_ft.runtime.launch import Launch, launch_from
-from helixer_ft.runtime.processes import Processes, digest, own_gpus, started
+from helixer_ft.runtime.processes import Processes, started
 
 SLURM = {
     "SLURM_JOB_ID": "1234",

@@ -10,10 +10,10 @@ do, and is done here:
 - Every process says why the run ended, and has the exit status of the one that failed. SLURM's
   `--kill-on-bad-exit` says nothing, is off by default, and does not exist without SLURM. The reason
   goes through JAX's key-value store, whose client has no public name.
-- JAX aborts a process that misses another one, from a thread of its own: only a C handler of SIGABRT
-  can still say what happened, and that the run can be resumed.
-- The error of a collective operation whose partner is gone has no class of its own: the words of the
-  transport tell it (`_SIGNS`).
+- JAX aborts a process that misses another one, from a thread of its own: only a C handler of
+  SIGABRT can still say what happened, and that the run can be resumed.
+- The error of a collective operation whose partner is gone has no class of its own: the words of
+  the transport tell it (`_SIGNS`).
 - Gloo prints to standard output, which is for results.
 
 Which process this is has to be known before JAX is imported: see `launch.py`.

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.coverage_names import DEFAULT_PREFIX
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.network.coverage import CoverageInput, track_list
+from helixer_ft.network.model import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -40,37 +42,48 @@ class CoverageWanted:
 
 
 def coverage_of_model(
-    own: CoverageInput,
-    model: Path,
+    model: TrainedModel,
+    path: Path,
     prefix: str | None,
     normalization: str | None,
     *,
+    unknown: str,
     why: str,
     remedy: str = "",
 ) -> CoverageWanted:
-    """The coverage that a model says it takes.
+    """The coverage that a model takes.
 
     Parameters
     ----------
-    own, model
-        What it says, and its path.
+    model, path
+        One that takes coverage, and its path.
     prefix, normalization
         What is said of it on the command line; None: nothing.
-    why, remedy
-        For the message: why it must be the same, and what to do instead of saying nothing.
+    unknown, why, remedy
+        For messages: what to do where neither the model nor the command line says how coverage was
+        normalised; why it must be as the model says, and what to do besides leaving the option out.
 
     Raises
     ------
     InputError
-        That is something else.
+        The normalisation is not known, or the command line says something else than the model.
     """
+    own = model.coverage
+    if own is None and normalization is None:
+        raise InputError(
+            f"{path}: takes coverage of {model.architecture.coverage_channels // 2} track(s), but "
+            f"does not say how it was normalised (Helixer does not write it down). {unknown}"
+        )
+    if own is None:
+        assert normalization is not None
+        return CoverageWanted(prefix or DEFAULT_PREFIX, normalization, None)
     for name, given, its in (
         ("--coverage-prefix", prefix, own.prefix),
         ("--coverage-norm", normalization, own.normalization),
     ):
         if given not in (None, its):
             raise InputError(
-                f"{name} is {given}, but {model} was trained with {its}, {why}. Leave {name} "
+                f"{name} is {given}, but {path} was trained with {its}, {why}. Leave {name} "
                 f"out{remedy}."
             )
     return CoverageWanted(own.prefix, own.normalization, own)

@@ -38,11 +38,7 @@ def check_writable(path: Path, *, force: bool = False) -> None:
         raise InputError(f"{path}: is a folder, expected a file name to write to.")
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is not a regular file, so it is never replaced by one.")
-    if path.exists() and not force:
-        raise InputError(
-            f"{path}: exists already and is not overwritten. "
-            "Give another path, or --force to overwrite it."
-        )
+    refuse_existing(path, force=force)
     folder = path.parent
     if not folder.is_dir():
         raise InputError(
@@ -50,6 +46,21 @@ def check_writable(path: Path, *, force: bool = False) -> None:
         )
     if not os.access(folder, os.W_OK):
         raise InputError(f"{path}: the folder {folder} is not writable. Give another path.")
+
+
+def refuse_existing(path: Path, *, force: bool, other: str = "path") -> None:
+    """Refuse a path that exists, unless `force`; `other` is what to give instead, for the message.
+
+    Raises
+    ------
+    InputError
+        It exists.
+    """
+    if path.exists() and not force:
+        raise InputError(
+            f"{path}: exists already and is not overwritten. "
+            f"Give another {other}, or --force to overwrite it."
+        )
 
 
 def write_bytes(path: Path, data: bytes | memoryview, *, force: bool = False) -> None:

@@ -17,9 +17,8 @@ def wanted_coverage(request: FineTuneRequest, base: TrainedModel) -> CoverageWan
     """
     _check_options(request)
     model = request.load_model_path
-    n_tracks = base.architecture.coverage_channels // 2
     prefix, normalization = request.coverage_prefix, request.coverage_norm
-    if not n_tracks:
+    if not base.architecture.coverage_channels:
         if not request.input_coverage:
             return None
         if request.keep_head:
@@ -30,21 +29,13 @@ def wanted_coverage(request: FineTuneRequest, base: TrainedModel) -> CoverageWan
         return CoverageWanted(
             prefix or DEFAULT_PREFIX, normalization or DEFAULT_NORMALIZATION, None
         )
-    own = base.coverage
-    if own is None:
-        if normalization is None:
-            raise InputError(
-                f"{model}: takes coverage of {n_tracks} track(s), but does not say how it was "
-                "normalised (Helixer does not write it down). Say so with freeze --input-coverage "
-                "--coverage-norm (and --keep-head, to train its head further), or tune the model "
-                "it was made from."
-            )
-        return CoverageWanted(prefix or DEFAULT_PREFIX, normalization, None)
     return coverage_of_model(
-        own,
+        base,
         model,
         prefix,
         normalization,
+        unknown="Say so with freeze --input-coverage --coverage-norm (and --keep-head, to train "
+        "its head further), or tune the model it was made from.",
         why="and is scored for comparison",
         remedy=", or start from the model it was made from",
     )

@@ -1,14 +1,16 @@
 """What computes, as the options of a command ask for."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.backend import Backend, select_backend, start_quietly
-from helixer_ft.runtime.processes import Processes
+
+if TYPE_CHECKING:
+    from helixer_ft.runtime.processes import Processes
 
 
 def backend_for(options: dict[str, Any], *, several_processes: bool = False) -> Backend:
@@ -31,7 +33,7 @@ def backend_for(options: dict[str, Any], *, several_processes: bool = False) -> 
     return backend
 
 
-def start_together(backend: Backend, processes: Processes) -> None:
+def start_together(backend: Backend, processes: "Processes") -> None:
     """Start the backend of several processes: all on accelerators, or all without."""
     seen = "GPU" if backend.accelerators else "CPU"
     processes.require_same({"what computes": seen})
@@ -39,7 +41,7 @@ def start_together(backend: Backend, processes: Processes) -> None:
 
 
 def check_device(
-    options: dict[str, Any], progress: Progress, processes: Processes | None = None
+    options: dict[str, Any], progress: Progress, processes: "Processes | None" = None
 ) -> None:
     """See that an accelerator computes what it should, unless that is to be left out."""
     from helixer_ft.doctor.start_check import check_at_start

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from helixer_ft.dataset.batch import BaseTable, Batch
 from helixer_ft.doctor.reference import Array, Reference, reference, updated
+from helixer_ft.engine import Engine, engine_class, forward_function
 from helixer_ft.inference.network import prediction_function
 from helixer_ft.network.architecture import BatchNorm
 from helixer_ft.network.model import TrainedModel, build_body, load_model, set_weights
@@ -15,8 +17,6 @@ from helixer_ft.network.strategies import plan_whole
 from helixer_ft.runtime.devices import local_devices
 from helixer_ft.settings import TrainingSettings
 from helixer_ft.simulate.files import SOURCE_MODEL
-from helixer_ft.training.batch import BaseTable, Batch
-from helixer_ft.training.engine import Engine, engine_class, forward_function
 
 LENGTH = 279
 """Bases of a subsequence that is compared: 31 steps of the LSTM."""

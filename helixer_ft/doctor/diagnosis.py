@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from helixer_ft.dataset.cache_folder import local_folder
 from helixer_ft.doctor.comparison import Comparison, compare
 from helixer_ft.doctor.disk import FolderSpeed, folder_speed
 from helixer_ft.doctor.exchange import Exchange, exchange
@@ -16,7 +17,6 @@ from helixer_ft.progress import Progress, size_text
 from helixer_ft.runtime.backend import Backend
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import PRECISIONS
-from helixer_ft.training.cache_folder import local_folder
 
 _LEAST_ROOM = 10**9
 """Bytes of the cache folder below which it is named as too small."""

@@ -47,7 +47,7 @@ def exchange() -> Exchange | None:
         return None
     import jax
 
-    from helixer_ft.training.engine.shards import Shards
+    from helixer_ft.engine.shards import Shards
 
     devices, processes = jax.device_count(), jax.process_count()
     if devices == 1:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from helixer_ft.dataset.batch import Batch, unpack
+from helixer_ft.engine.loss import GENIC_SHARE
 from helixer_ft.network.architecture import (
     CLASSES,
     Architecture,
@@ -22,8 +24,6 @@ from helixer_ft.network.architecture import (
 )
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.batch import Batch, unpack
-from helixer_ft.training.loss import GENIC_SHARE
 
 Array = np.ndarray
 Gradient = Callable[[Array], tuple[Array, list[Array]]]

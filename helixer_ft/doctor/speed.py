@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from helixer_ft.dataset.batch import BaseTable, Batch
+from helixer_ft.engine import Engine, engine_class
 from helixer_ft.errors import is_out_of_memory
-from helixer_ft.formats.data_h5 import DEFAULT_LENGTH
+from helixer_ft.formats.data_names import DEFAULT_LENGTH
 from helixer_ft.network.architecture import Architecture, BatchNorm, BiLSTM, Conv, Dense, Pool
 from helixer_ft.network.model import new_model
 from helixer_ft.network.strategies import plan_whole
 from helixer_ft.runtime.devices import local_devices
 from helixer_ft.runtime.memory import largest_batch
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.batch import BaseTable, Batch
-from helixer_ft.training.engine import Engine, engine_class
 
 _SHORT = 2_142
 """Bases of a window that is timed on processors: a tenth of the usual length."""

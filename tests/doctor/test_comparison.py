@@ -7,10 +7,10 @@ from conftest import tiny_model
 from helixer_ft.doctor import comparison
 from helixer_ft.doctor.comparison import QUANTITIES, compare, difference
 from helixer_ft.doctor.reference import reference
+from helixer_ft.engine import engine_class
 from helixer_ft.network.strategies import plan_whole
 from helixer_ft.runtime import devices
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.engine import engine_class
 from tests.doctor.broken import break_recurrence
 
 

@@ -6,6 +6,7 @@ import tomllib
 
 import pytest
 
+from helixer_ft.runtime.backend import LEAST_KERAS
 from tests.docs.pages import ROOT
 
 DOCKERFILE = (ROOT / "containers/Dockerfile").read_text(encoding="utf-8")
@@ -91,3 +92,9 @@ def test_base_has_a_python_that_the_package_takes():
 def test_commands_are_valid_shell(command):
     done = subprocess.run(["sh", "-n", "-c", command], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_least_keras_is_that_of_the_package():
+    (keras,) = [text for text in PROJECT["dependencies"] if text.startswith("keras")]
+    least = ".".join(map(str, LEAST_KERAS))
+    assert keras.startswith(f"keras>={least},<3.")

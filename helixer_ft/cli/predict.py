@@ -24,7 +24,7 @@ from helixer_ft.cli.shared_options import (
     resume_option,
     windows_at_once,
 )
-from helixer_ft.cli.types import FILE
+from helixer_ft.cli.types import FILE, name_list
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_names import DEFAULT_PREFIX
 from helixer_ft.formats.data_h5 import DEFAULT_LENGTH
@@ -79,6 +79,27 @@ from helixer_ft.runtime.interruption import Stop, stop_on_signals
     help="With --fasta: window length in bp, a multiple of what the model pools (9); longer than "
     "most genes. Helixer takes 21384 for fungi, 64152 for land plants, 213840 for animals.  "
     f"[default: {DEFAULT_LENGTH}]",
+)
+@click.option(
+    "--seqids",
+    multiple=True,
+    callback=name_list,
+    metavar="NAMES",
+    help="With --fasta: predict these sequences alone (comma-separated, repeatable).",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    callback=name_list,
+    metavar="NAMES",
+    help="With --fasta: leave these sequences out.",
+)
+@click.option(
+    "--min-length",
+    type=int,
+    metavar="N",
+    help="With --fasta: leave out sequences of fewer bp.  [default: none is left out, but those "
+    "shorter than --min-coding-length are not computed: their rows are 0]",
 )
 @overlap_options(
     True,
@@ -159,8 +180,9 @@ def command(**options: Any) -> None:
             name: options[name]
             for name in (
                 "load_model_path", "gff3_out", "fasta", "species", "subsequence_length",
-                "overlap", "overlap_offset", "core_length", "coverage_prefix", "coverage_norm",
-                "precision", "predict_phase", "resume", "checkpoint_minutes", "force",
+                "exclude", "seqids", "min_length", "overlap", "overlap_offset", "core_length",
+                "coverage_prefix", "coverage_norm", "precision", "predict_phase", "resume",
+                "checkpoint_minutes", "force",
             )
         },
     )  # fmt: skip

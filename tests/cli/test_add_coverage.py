@@ -442,6 +442,29 @@ def test_small_sequences_without_reads(place, length, read):
         assert (values[missing, length:] == -1).all()
 
 
+@pytest.mark.parametrize("case", ["bam_header_says_unsorted", "bam_lacks_small_contigs"])
+def test_cases(shared, tmp_path, case):
+    folder = shared / "cases" / case
+    command = ["prepare", "--fasta", folder / "in.fa", "--gff3", folder / "in.gff3", "--no-split"]
+    command += ["--missing-utr", "keep", "--out-dir", tmp_path / "out"]
+    assert CliRunner().invoke(main, list(map(str, command))).exit_code == 0
+    command = ["add-coverage", "--data", tmp_path / "out/in.h5", "--bam", folder / "in.bam"]
+    command += ["--strandedness", "unstranded", "--threads", 1]
+    result = CliRunner().invoke(main, list(map(str, command)))
+    if case == "bam_lacks_small_contigs":
+        assert result.exit_code == 2
+        assert "(helixer-ft prepare --exclude chrM,scaffold_9)" in result.stderr
+        return
+    assert result.exit_code == 0, result.output
+    plus = coverage_of(tmp_path / "out/in.h5")[0][0, :8000, 0]
+    starts = (1099, 1199, 1299)
+    expected = np.zeros(8000, np.int64)
+    for start in starts:
+        expected[start : start + 50] += 1
+        expected[start + 150 : start + 200] += 1
+    np.testing.assert_array_equal(plus, expected)
+
+
 def test_longer_sequences_are_noted(place):
     path = write_bam(place.folder / "o.bam", dutp_reads(), lengths={**LENGTHS, "chr3": 95})
     result = place.run("--bam", path)

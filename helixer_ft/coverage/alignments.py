@@ -255,7 +255,7 @@ def _reads(
 
 def _unsorted(path: Path, found: str) -> str:
     # samtools writes BAM whatever it reads; of CRAM it needs the genome
-    reference = "--reference genome.fa " if path.suffix == ".cram" else ""
+    reference = "--reference genome.fa " if path.suffix.lower() == ".cram" else ""
     return (
         f"{path}: is not sorted by coordinate ({found}), or damaged. Sort it: "
         f"samtools sort {reference}-o {_sorted_name(path)} {shlex.quote(path.name)}"

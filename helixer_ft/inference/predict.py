@@ -8,7 +8,7 @@ there to the predictions file when all are done.
 
 import hashlib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -46,7 +46,12 @@ from helixer_ft.inference.network import (
 )
 from helixer_ft.inference.overlap import average_windows, window_of_row
 from helixer_ft.inference.request import DEFAULT_OUTPUT, PredictRequest
-from helixer_ft.inference.selection import select_sequences, tell_of_padding
+from helixer_ft.inference.selection import (
+    select_sequences,
+    selection_attributes,
+    shortened,
+    tell_of_padding,
+)
 from helixer_ft.inference.source import DataFileSource, FastaSource, Source
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.coverage import track_list
@@ -55,9 +60,6 @@ from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import ahead, default_threads, read_ahead
 from helixer_ft.training.batch import Batch, even_batch_size
 from helixer_ft.training.coverage import CoverageWanted
-
-_LONGEST_TEXT = 20_000
-"""Characters of an attribute."""
 
 
 @dataclass(frozen=True)
@@ -308,13 +310,13 @@ def _attributes(
         md5 = hashlib.file_digest(file, "md5").hexdigest()
     own: dict[str, str | int] = {
         "helixer_ft_version": __version__,
-        "helixer_ft_command_line": _shortened(request.command_line),
+        "helixer_ft_command_line": shortened(request.command_line),
         "helixer_ft_overlap_offset": overlap.offset,
         "helixer_ft_core_length": overlap.core,
     }
     if request.fasta is not None:
         own["helixer_ft_species"] = request.genome_species
-        own |= _selection_attributes(request)
+        own |= selection_attributes(request)
     if model.coverage is not None:
         own["helixer_ft_coverage"] = model.coverage.to_json()
     return own | helixer_attributes(
@@ -324,22 +326,6 @@ def _attributes(
         model_path=request.load_model_path,
         model_md5sum=md5,
     )
-
-
-def _selection_attributes(request: PredictRequest) -> dict[str, str | int]:
-    """Which sequences are there or computed, where that is not all of them."""
-    names = {"exclude": request.exclude, "seqids": request.seqids}
-    values = {
-        f"helixer_ft_{name}": _shortened(",".join(given)) for name, given in names.items() if given
-    }
-    if request.min_length is not None:
-        return values | {"helixer_ft_min_length": request.min_length}
-    return values | {"helixer_ft_shortest_computed": request.shortest_computed}
-
-
-def _shortened(text: str) -> str:
-    """Text that fits into an attribute, which HDF5 limits to 64 kB."""
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
 
 
 def _predict_rows(
@@ -362,7 +348,7 @@ def _predict_rows(
     progress.start("predicting", source.n_rows, done=done)
     try:
         with closing(predicted_rows(source, overlap, run, run.batch_size, computed)) as rows:
-            every = _with_skipped(rows, source.skipped[done:].tolist())
+            every = source.with_skipped(rows, done)
             packed = ahead(
                 pool, lambda row: pack(row) if row.size else empty, every, budget=2 * threads
             )
@@ -378,13 +364,6 @@ def _predict_rows(
     finally:
         progress.finish()
         pool.shutdown(cancel_futures=True)
-
-
-def _with_skipped(rows: Iterator[np.ndarray], skipped: list[bool]) -> Iterator[np.ndarray]:
-    """The computed rows, and an array without values in the place of each that is not."""
-    nothing = np.empty(0, np.float32)
-    for not_computed in skipped:
-        yield nothing if not_computed else next(rows)
 
 
 def _write(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.data_h5 import POOL_SIZE
 from helixer_ft.inference.request import PredictRequest
 from helixer_ft.inference.source import Source
 from helixer_ft.progress import Progress
@@ -11,6 +12,8 @@ _MANY_ROWS, _MOSTLY_PADDING = 200, 0.5
 """Of so many rows, with more padding than that, it is worth a word before the work begins."""
 _SHORT = 1_000
 """In bp; an example for --min-length."""
+_LONGEST_TEXT = 16_000
+"""Characters of an attribute; at most four bytes each."""
 
 
 def select_sequences(
@@ -87,10 +90,32 @@ def tell_of_padding(source: Source, lengths: Mapping[str, int] | None, progress:
         f"sequences are short: as much work as {rows * source.length / 1e6:,.0f} Mb of both "
         f"strands, not {source.bases / 1e6:,.0f} Mb"
     )
-    short = [] if lengths is None else [n for n in lengths.values() if n < _SHORT]
-    if short and lengths is not None:
+    sizes = list(lengths.values()) if lengths is not None else []
+    if short := [n for n in sizes if n < _SHORT]:
         text += (
-            f". --min-length {_SHORT} would leave out {len(short):,} of {len(lengths):,} sequences "
-            f"with {sum(short) / sum(lengths.values()):.1%} of the bases"
+            f". --min-length {_SHORT} would leave out {len(short):,} of {len(sizes):,} sequences "
+            f"with {sum(short) / sum(sizes):.1%} of the bases"
+        )
+    enough = -(-max(sizes, default=source.length) // POOL_SIZE) * POOL_SIZE
+    if enough < source.length:
+        text += (
+            f". No sequence is longer than {max(sizes):,} bp: --subsequence-length {enough} holds "
+            "each in one row (less padding changes predictions, see docs/formats.md)"
         )
     progress.notice(text)
+
+
+def selection_attributes(request: PredictRequest) -> dict[str, str | int]:
+    """Attributes of a predictions file: which sequences of a genome are there, or computed."""
+    names = {"exclude": request.exclude, "seqids": request.seqids}
+    values: dict[str, str | int] = {
+        f"helixer_ft_{name}": shortened(",".join(given)) for name, given in names.items() if given
+    }
+    if request.min_length is not None:
+        return values | {"helixer_ft_min_length": request.min_length}
+    return values | {"helixer_ft_shortest_computed": request.shortest_computed}
+
+
+def shortened(text: str) -> str:
+    """Text that fits into an attribute, which HDF5 limits to 64 kB."""
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."

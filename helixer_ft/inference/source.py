@@ -68,6 +68,14 @@ class Source(ABC):
             Damaged data.
         """
 
+    def with_skipped(self, rows: Iterator[np.ndarray], first: int) -> Iterator[np.ndarray]:
+        """What is predicted of the computed rows, and an array without values in the place of each
+        that is not; from row `first` on.
+        """
+        nothing = np.empty(0, np.float32)
+        for skipped in self.skipped[first:].tolist():
+            yield nothing if skipped else next(rows)
+
     @abstractmethod
     def check_whole(self) -> None:
         """Refuse rows of which HelixerPost cannot make gene models.

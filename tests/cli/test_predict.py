@@ -194,7 +194,7 @@ def test_more_names_than_an_attribute_holds(work):
     assert result.exit_code == 0, result.output
     with h5py.File(work.out) as file:
         assert len(file["predictions"]) == 2
-        assert file.attrs["helixer_ft_exclude"] == f"{listed[:20_000]}..."
+        assert file.attrs["helixer_ft_exclude"] == f"{listed[:16_000]}..."
 
 
 def test_what_short_sequences_cost_is_said_beforehand(work):

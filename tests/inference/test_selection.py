@@ -87,8 +87,13 @@ def test_a_fragmented_assembly_is_announced():
     assert progress.notices == [
         "87.0% of the 200,000 rows of 10,000 bp to be computed is padding, as sequences are short: "
         "as much work as 2,000 Mb of both strands, not 260 Mb. --min-length 1000 would leave out "
-        "75,000 of 100,000 sequences with 23.1% of the bases"
+        "75,000 of 100,000 sequences with 23.1% of the bases. No sequence is longer than 4,000 bp: "
+        "--subsequence-length 4005 holds each in one row (less padding changes predictions, see "
+        "docs/formats.md)"
     ]
+    progress = Notices()
+    tell_of_padding(source, lengths | {"long": 10_000}, progress)
+    assert "--subsequence-length" not in progress.notices[0]
 
 
 @pytest.mark.parametrize(

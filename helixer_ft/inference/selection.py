@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import POOL_SIZE
+from helixer_ft.formats.data_names import POOL_SIZE
 from helixer_ft.inference.request import PredictRequest
 from helixer_ft.inference.source import Source
 from helixer_ft.progress import Progress

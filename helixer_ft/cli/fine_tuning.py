@@ -11,7 +11,7 @@ import click
 
 from helixer_ft.cli.base import PROCESS, tell_of_signal
 from helixer_ft.cli.computing import backend_for
-from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
+from helixer_ft.cli.training_options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.runtime.backend import Backend
 from helixer_ft.runtime.interruption import Stop, stop_on_signals

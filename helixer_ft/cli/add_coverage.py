@@ -7,7 +7,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.training_options import command_line
+from helixer_ft.cli.command_line import command_line
 from helixer_ft.cli.shared_options import options_file, output_options, threads_option
 from helixer_ft.cli.types import FILE
 from helixer_ft.coverage.request import (
@@ -123,7 +123,17 @@ def command(**options: Any) -> None:
       helixer-ft add-coverage -d data/ --bigwig a.bw,b.bw --coverage-prefix cage
       helixer-ft add-coverage --data genome.h5 --bam a.bam --out-dir new/
     """  # fmt: skip
-    request = CoverageRequest(
+    from helixer_ft.cli.coverage_output import show
+    from helixer_ft.cli.output import Printer
+    from helixer_ft.coverage.add import add_coverage
+
+    printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
+    show(add_coverage(request_from(options), printer), printer, verbose=options["verbose"])
+
+
+def request_from(options: dict[str, Any]) -> CoverageRequest:
+    """The addition of coverage that the options ask for."""
+    return CoverageRequest(
         data_dir=options["data_dir"],
         data=options["data"],
         bams=options["bam"],
@@ -134,10 +144,3 @@ def command(**options: Any) -> None:
             for name in ("strandedness", "prefix", "track_names", "out_dir", "threads", "force")
         },
     )
-
-    from helixer_ft.cli.coverage_output import show
-    from helixer_ft.cli.output import Printer
-    from helixer_ft.coverage.add import add_coverage
-
-    printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
-    show(add_coverage(request, printer), printer, verbose=options["verbose"])

@@ -1,11 +1,14 @@
 """`helixer-ft demo`."""
 
+import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from helixer_ft.cli.base import Command
+from helixer_ft.cli.command_line import runs_as
 from helixer_ft.cli.shared_options import backend_option, output_options
 from helixer_ft.demo.request import DemoRequest
 from helixer_ft.runtime.backend import select_backend
@@ -45,11 +48,21 @@ def command(**options: Any) -> None:
     request = DemoRequest(**{name: options[name] for name in names})
     backend = select_backend(request.backend)
 
-    from helixer_ft.cli.demo_output import DemoPrinter
+    from helixer_ft.cli.demo_output import DemoPrinter, show
     from helixer_ft.demo.demo import demo
 
     printer = DemoPrinter(quiet=options["quiet"], as_json=options["as_json"])
     printer.say(f"Keras backend: {backend.name} ({backend.reason})")
     with printer:
-        outcome = demo(request, printer)
-    printer.demo(outcome)
+        outcome = demo(request, _parse, printer)
+    show(outcome, printer)
+
+
+def _parse(words: Sequence[str]) -> Any:
+    """What a command asks of the library; the demonstration has checked what it replaces."""
+    name, *arguments = words
+    module = importlib.import_module(f"helixer_ft.cli.{name.replace('-', '_')}")
+    context = module.command.make_context(name, [*arguments, "--force"])
+    runs_as(context, words)
+    with context:
+        return module.request_from(context.params)

@@ -6,10 +6,9 @@ import click
 
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.computing import backend_for
+from helixer_ft.cli.hybridmodel import SCORING_NOTE, scoring_notices, scoring_words
 from helixer_ft.cli.shared_options import (
-    HYBRIDMODEL_SCORING_NOTE,
     computing_options,
-    hybridmodel_options,
     load_model_option,
     options_file,
     output_options,
@@ -24,7 +23,7 @@ from helixer_ft.evaluation.request import EvaluateRequest
 @click.command(
     "evaluate",
     cls=Command,
-    epilog=f"HybridModel.py's --eval, {HYBRIDMODEL_SCORING_NOTE}",
+    epilog=f"HybridModel.py's --eval, {SCORING_NOTE}",
 )
 @load_model_option(
     ", tuned or not",
@@ -65,7 +64,7 @@ from helixer_ft.evaluation.request import EvaluateRequest
     force="Overwrite the table of --csv.",
 )
 @click.option("--eval", "hybridmodels_eval", is_flag=True, hidden=True)
-@hybridmodel_options
+@scoring_words
 def command(**options: Any) -> None:
     """Score trained models on labelled data, base by base and side by side.
 
@@ -78,8 +77,31 @@ def command(**options: Any) -> None:
       helixer-ft evaluate -l land_plant.h5 -l tuned.h5 -t test_data.h5
       helixer-ft evaluate -l tuned.h5 -t a.h5 -t b.h5 --overlap --csv scores.csv
     """
+    request = request_from(options)
+    backend = backend_for(options)
+
+    from helixer_ft.cli.evaluation_output import show
+    from helixer_ft.cli.output import Printer
+    from helixer_ft.evaluation.evaluate import evaluate
+    from helixer_ft.evaluation.table import write_csv
+
+    printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
+    for text in scoring_notices(options):
+        printer.notice(text)
+    for path in request.load_model_paths:
+        printer.model(path)
+    printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
+    evaluation = evaluate(request, printer)
+    show(evaluation, printer, verbose=options["verbose"])
+    if request.csv is not None:  # last: where that fails, the result is on the screen
+        write_csv(evaluation, request.csv, force=request.force)
+        printer.notice(f"written: {request.csv}")
+
+
+def request_from(options: dict[str, Any]) -> EvaluateRequest:
+    """The evaluation that the options ask for."""
     batch_size = options["val_test_batch_size"]
-    request = EvaluateRequest(
+    return EvaluateRequest(
         load_model_paths=options["load_model_path"],
         val_test_batch_size=None if batch_size == "auto" else batch_size,
         **{
@@ -90,20 +112,3 @@ def command(**options: Any) -> None:
             )
         },
     )  # fmt: skip
-    backend = backend_for(options)
-
-    from helixer_ft.cli.evaluation_output import EvaluationPrinter
-    from helixer_ft.evaluation.evaluate import evaluate
-    from helixer_ft.evaluation.table import write_csv
-
-    printer = EvaluationPrinter(quiet=options["quiet"], as_json=options["as_json"])
-    if options["workers"] is not None:
-        printer.notice("--workers has no meaning here: data are read ahead in one thread")
-    for path in request.load_model_paths:
-        printer.model(path)
-    printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
-    evaluation = evaluate(request, printer)
-    printer.evaluation(evaluation, verbose=options["verbose"])
-    if request.csv is not None:  # last: where that fails, the result is on the screen
-        write_csv(evaluation, request.csv, force=request.force)
-        printer.notice(f"written: {request.csv}")

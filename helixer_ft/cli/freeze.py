@@ -1,17 +1,21 @@
 """`helixer-ft freeze`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.training_options import HYBRIDMODEL_NOTE, training_options
+from helixer_ft.cli.hybridmodel import TRAINING_NOTE
 from helixer_ft.cli.shared_options import coverage_norm_option, coverage_prefix_option
+from helixer_ft.cli.training_options import training_options
 from helixer_ft.formats.coverage_names import DEFAULT_NORMALIZATION, DEFAULT_PREFIX
 from helixer_ft.settings import CACHE_PRECISIONS, CacheSettings
 
+if TYPE_CHECKING:
+    from helixer_ft.training.request import FineTuneRequest
 
-@click.command("freeze", cls=Command, epilog=HYBRIDMODEL_NOTE)
+
+@click.command("freeze", cls=Command, epilog=TRAINING_NOTE)
 @training_options
 @click.option(
     "--post-coverage-hidden-layer",
@@ -66,4 +70,13 @@ def command(**options: Any) -> None:
     """
     from helixer_ft.cli.fine_tuning import run_command
 
-    run_command("freeze", options)
+    run_command(request_from(options), options)
+
+
+def request_from(options: dict[str, Any]) -> "FineTuneRequest":
+    """The run that the options ask for."""
+    from helixer_ft.cli.fine_tuning import fine_tune_request
+    from helixer_ft.network.strategies import Freeze
+
+    keep_head = options["keep_head"] or options["fine_tune_resume"]
+    return fine_tune_request(Freeze, options | {"keep_head": keep_head})

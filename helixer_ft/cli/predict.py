@@ -7,15 +7,14 @@ from typing import Any
 import click
 
 from helixer_ft.cli.base import Command, tell_of_signal
+from helixer_ft.cli.command_line import command_line
 from helixer_ft.cli.computing import backend_for
-from helixer_ft.cli.training_options import command_line
+from helixer_ft.cli.hybridmodel import SCORING_NOTE, scoring_notices, scoring_words
 from helixer_ft.cli.shared_options import (
-    HYBRIDMODEL_SCORING_NOTE,
     checkpoint_option,
     computing_options,
     coverage_norm_option,
     coverage_prefix_option,
-    hybridmodel_options,
     load_model_option,
     options_file,
     output_options,
@@ -35,7 +34,7 @@ from helixer_ft.runtime.interruption import Stop, stop_on_signals
 @click.command(
     "predict",
     cls=Command,
-    epilog=f"HybridModel.py's {HYBRIDMODEL_SCORING_NOTE}",
+    epilog=f"HybridModel.py's {SCORING_NOTE}",
 )
 @load_model_option(", tuned or not")
 @click.option(
@@ -127,7 +126,7 @@ from helixer_ft.runtime.interruption import Stop, stop_on_signals
 @output_options(
     verbose="The model and the windows too.", force="Overwrite the output of an earlier run."
 )
-@hybridmodel_options
+@scoring_words
 def command(**options: Any) -> None:
     """Predict genes base by base, on a data file or a genome.
 
@@ -140,6 +139,13 @@ def command(**options: Any) -> None:
       helixer-ft predict -l tuned.h5 -t test_data.h5 -p predictions.h5
       helixer-ft predict -l tuned.h5 --fasta genome.fa.gz --gff3-out genes.gff3
     """
+    request = request_from(options)
+    with stop_on_signals(tell_of_signal) as stop:
+        _run(request, options, stop)
+
+
+def request_from(options: dict[str, Any]) -> PredictRequest:
+    """The prediction that the options ask for."""
     if len(options["test_data"]) > 1:
         raise InputError(
             f"--test-data is given {len(options['test_data'])} times, expected one data file: "
@@ -149,7 +155,7 @@ def command(**options: Any) -> None:
     output = options["prediction_output_path"]
     if output is None and options["gff3_out"] is None:
         output = Path(DEFAULT_OUTPUT)
-    request = PredictRequest(
+    return PredictRequest(
         test_data=options["test_data"][0] if options["test_data"] else None,
         val_test_batch_size=None if batch_size == "auto" else batch_size,
         prediction_output_path=output,
@@ -164,23 +170,22 @@ def command(**options: Any) -> None:
             )
         },
     )  # fmt: skip
-    with stop_on_signals(tell_of_signal) as stop:
-        _run(request, options, stop)
 
 
 def _run(request: PredictRequest, options: dict[str, Any], stop: Stop) -> None:
     backend = backend_for(options)
 
-    from helixer_ft.cli.prediction_output import PredictionPrinter
+    from helixer_ft.cli.output import Printer
+    from helixer_ft.cli.prediction_output import show
     from helixer_ft.inference.predict import predict
 
-    printer = PredictionPrinter(quiet=options["quiet"], as_json=options["as_json"])
+    printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
     printer.stop = stop
     printer.model(options["load_model_path"])
-    if options["workers"] is not None:
-        printer.notice("--workers has no meaning here: data are read ahead in one thread")
+    for text in scoring_notices(options):
+        printer.notice(text)
     printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
-    printer.prediction(predict(request, printer), verbose=options["verbose"])
+    show(predict(request, printer), printer, verbose=options["verbose"])
 
 
 def _helixerpost_settings(options: dict[str, Any]) -> HelixerPostSettings:

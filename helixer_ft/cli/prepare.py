@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.training_options import command_line
+from helixer_ft.cli.command_line import command_line
 from helixer_ft.cli.shared_options import options_file, output_options, threads_option
 from helixer_ft.cli.types import FILE, name_list
 from helixer_ft.errors import InputError
@@ -126,7 +126,17 @@ def command(**options: Any) -> None:
       helixer-ft prepare --fasta a.fa --gff3 a.gff3 --no-split --out-dir data
       helixer-ft prepare --fasta a.fa --out-dir data
     """  # fmt: skip
-    request = PrepareRequest(
+    from helixer_ft.cli.output import Printer
+    from helixer_ft.cli.preparation_output import show
+    from helixer_ft.preparation.prepare import prepare
+
+    printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
+    show(prepare(request_from(options), printer), printer)
+
+
+def request_from(options: dict[str, Any]) -> PrepareRequest:
+    """The preparation that the options ask for."""
+    return PrepareRequest(
         samples=_samples(options),
         out_dir=options["out_dir"],
         sheet=options["samples"],
@@ -141,13 +151,6 @@ def command(**options: Any) -> None:
             )
         },
     )  # fmt: skip
-
-    from helixer_ft.cli.output import Printer
-    from helixer_ft.cli.preparation_output import show
-    from helixer_ft.preparation.prepare import prepare
-
-    printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
-    show(prepare(request, printer), printer)
 
 
 def _samples(options: dict[str, Any]) -> tuple[Sample, ...]:

@@ -12,8 +12,6 @@ from helixer_ft.settings import PRECISIONS, TrainingSettings
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-HYBRIDMODEL_SCORING_NOTE = "--predict-phase, --gpu-id and --workers are accepted too."
-
 
 def in_order(options: Sequence[Decorator]) -> Decorator:
     """One decorator that adds options in the order of the sequence."""
@@ -169,11 +167,3 @@ def output_options(
     if force is not None:
         options.append(click.option("--force", is_flag=True, help=force))
     return in_order(options)
-
-
-hybridmodel_options = in_order([
-    click.option("--predict-phase", is_flag=True, hidden=True),
-    click.option("--gpu-id", type=click.IntRange(min=0), hidden=True),
-    click.option("--workers", type=int, hidden=True),
-])  # fmt: skip
-"""HybridModel.py's own words, so that its commands can be pasted over."""

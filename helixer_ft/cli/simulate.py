@@ -1,13 +1,13 @@
-"""``python -m helixer_ft.simulate``: write a small species with known genes to a folder."""
-
-from __future__ import annotations
+"""`helixer-ft simulate`."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from helixer_ft.cli.base import Command
+from helixer_ft.cli.shared_options import output_options
 from helixer_ft.formats.data_h5 import POOL_SIZE
 from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.preparation.report import SetReport
@@ -26,16 +26,16 @@ READS_FILE = "rnaseq.bam"
 _SPECIES = {"source": SOURCE, "target": TARGET}
 
 
-@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("simulate", cls=Command)
 @click.option(
     "--out-dir",
     type=click.Path(path_type=Path),
     required=True,
+    metavar="DIR",
     help="Folder to write: genome.fa, genes.gff3, three sets of data (.h5) and a trained model.",
 )
 @click.option(
     "--species",
-    "species_name",
     type=click.Choice(sorted(_SPECIES)),
     default="target",
     show_default=True,
@@ -46,6 +46,7 @@ _SPECIES = {"source": SOURCE, "target": TARGET}
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
+    metavar="N",
     help="Everything random follows from it.",
 )
 @click.option(
@@ -53,6 +54,7 @@ _SPECIES = {"source": SOURCE, "target": TARGET}
     type=int,
     default=DEFAULT_SUBSEQUENCE_LENGTH,
     show_default=True,
+    metavar="N",
     help=f"Window length in bp; a multiple of {POOL_SIZE}, "
     f"because Helixer's networks pool {POOL_SIZE} bases into one step.",
 )
@@ -61,6 +63,7 @@ _SPECIES = {"source": SOURCE, "target": TARGET}
     type=click.IntRange(min=MINIMUM_SEQUENCES),
     default=DEFAULT_SEQUENCES,
     show_default=True,
+    metavar="N",
     help="Number of sequences; a sixth each is set aside for validation and test.",
 )
 @click.option(
@@ -68,48 +71,54 @@ _SPECIES = {"source": SOURCE, "target": TARGET}
     type=click.IntRange(min=MINIMUM_SEQUENCE_LENGTH),
     default=DEFAULT_SEQUENCE_LENGTH,
     show_default=True,
+    metavar="N",
     help="Length of a sequence in bp, give or take 10 %.",
 )
 @click.option(
     "--reads",
-    "with_reads",
     is_flag=True,
     help=f"RNA-seq reads of the genes too, aligned: {READS_FILE} and its index.",
 )
-@click.option("--force", is_flag=True, help="Overwrite the files of an earlier call.")
-def main(
-    out_dir: Path,
-    species_name: str,
-    seed: int,
-    subsequence_length: int,
-    sequences: int,
-    sequence_length: int,
-    with_reads: bool,
-    force: bool,
-) -> None:
+@output_options(
+    outcome="what is in the sets", quiet=False, force="Overwrite the files of an earlier call."
+)
+def command(**options: Any) -> None:
     """Simulate a small species with known genes, and prepare data of it.
 
     Beside them goes source_model.h5, a small trained model of the source species, to be tuned.
+
+    \b
+    Examples:
+      helixer-ft simulate --out-dir sim
+      helixer-ft simulate --species source --seed 3 --reads --out-dir home
     """
-    species = _SPECIES[species_name]
+    from helixer_ft.cli.output import Printer
+
+    printer = Printer(quiet=True, as_json=options["as_json"])
+    species, out_dir, seed = _SPECIES[options["species"]], options["out_dir"], options["seed"]
+    sequences, length = options["sequences"], options["sequence_length"]
     sets = write_species(
         out_dir,
         species,
         seed,
-        subsequence_length=subsequence_length,
+        subsequence_length=options["subsequence_length"],
         n_sequences=sequences,
-        sequence_length=sequence_length,
-        force=force,
+        sequence_length=length,
+        force=options["force"],
     )
-    if with_reads:
-        genome = simulate(species, sequences, sequence_length, seed)
-        write_reads(out_dir / READS_FILE, genome, seed, force=force)
+    if options["reads"]:
+        genome = simulate(species, sequences, length, seed)
+        write_reads(out_dir / READS_FILE, genome, seed, force=options["force"])
+    if printer.as_json:
+        what = {"species": species.name, "seed": seed, "out_dir": str(out_dir)}
+        printer.json(what | {"sets": {name: part.to_dict() for name, part in sets.items()}})
+        return
     click.echo(f"{species.name} (seed {seed}), written to {out_dir}")
     click.echo(_table(sets))
 
 
 def _table(sets: Mapping[str, SetReport]) -> str:
-    """Return one line per data set, under a line of headings."""
+    """One line per data set, under a line of headings."""
     headings = ("set", "sequences", "genes", "windows", *GENIC_CLASSES)
     lines = ["".join(f"{heading:>12}" for heading in headings)]
     for name, part in sets.items():
@@ -118,7 +127,3 @@ def _table(sets: Mapping[str, SetReport]) -> str:
         cells += [f"{100 * fraction:.1f} %" for fraction in part.content.fractions]
         lines.append("".join(f"{cell:>12}" for cell in cells))
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    main(prog_name="python -m helixer_ft.simulate")

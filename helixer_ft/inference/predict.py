@@ -11,7 +11,6 @@ import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -28,7 +27,6 @@ from helixer_ft.inference import resume
 from helixer_ft.inference.batches import window_batches
 from helixer_ft.inference.coverage import wanted_coverage
 from helixer_ft.inference.gff3 import (
-    GeneModels,
     find_helixerpost,
     scratch_folder,
     write_gene_models,
@@ -39,6 +37,7 @@ from helixer_ft.inference.network import (
     choose_batch_size,
     prediction_function,
 )
+from helixer_ft.inference.outcome import Prediction
 from helixer_ft.inference.overlap import average_windows, window_of_row
 from helixer_ft.inference.request import DEFAULT_OUTPUT, PredictRequest
 from helixer_ft.inference.source import DataFileSource, FastaSource, Source
@@ -49,48 +48,6 @@ from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import ahead, default_threads, read_ahead
 from helixer_ft.training.batch import even_batch_size
 from helixer_ft.training.coverage import CoverageWanted
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What was predicted.
-
-    Attributes
-    ----------
-    request, model
-        What was asked for, and the network; its coverage is known, where it takes any.
-    overlap
-        Of the windows; the offset is L without overlap.
-    rows, windows
-        Rows of the file, and windows that the network sees for them.
-    resumed_from
-        Rows that an interrupted run had predicted; None where nothing was resumed.
-    bases
-        Bases that were predicted, both strands, padding aside.
-    batch_size
-        Windows at once.
-    seconds
-        Of this run, gene models aside.
-    genes
-        Gene models, where they were asked for.
-    """
-
-    request: PredictRequest
-    model: TrainedModel
-    overlap: Overlap
-    rows: int
-    windows: int
-    bases: int
-    batch_size: int
-    seconds: float
-    resumed_from: int | None = None
-    genes: GeneModels | None = None
-
-    @property
-    def rate(self) -> float:
-        """Bases per second of this run, both strands counted."""
-        done = self.resumed_from or 0
-        return self.bases * (self.rows - done) / self.rows / self.seconds
 
 
 def predict(request: PredictRequest, progress: Progress | None = None) -> Prediction:
@@ -126,13 +83,7 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
             )
         if helixerpost is not None:
             source.check_whole()
-        overlap = request.windows(source.length, model.architecture.pool_size)
-        if overlap.removed:
-            progress.notice(
-                f"the last {overlap.removed} of {overlap.length} bases of a window are not "
-                f"predicted: the model pools {model.architecture.pool_size} bases (make data of a "
-                "length divisible by that)"
-            )
+        overlap = _overlap(request, model, source, progress)
         n_windows = sum(overlap.count(n_rows) for n_rows in source.ranges)
         stack.enter_context(resume.kept(journal, source.n_rows, progress))
         present = resume.origin(request, model, source, overlap)
@@ -206,11 +157,8 @@ def predicted_rows(
 
 def _check_model(request: PredictRequest, model: TrainedModel) -> None:
     architecture = model.architecture
-    if request.predict_phase and not architecture.has_phase:
-        raise InputError(
-            f"{request.load_model_path}: predicts no phase, so --predict-phase cannot be kept. "
-            "Leave it out."
-        )
+    if request.predict_phase:
+        model.require_phase(request.load_model_path)
     if request.gff3_out is not None and not architecture.has_phase:
         raise InputError(
             f"{request.load_model_path}: predicts no phase, without which HelixerPost makes no "
@@ -241,6 +189,20 @@ def _open_source(
     assert request.fasta is not None
     fasta = open_fasta(request.fasta, scratch=request.output.parent, progress=progress)
     return FastaSource(stack.enter_context(fasta), request.genome_length, request.genome_species)
+
+
+def _overlap(
+    request: PredictRequest, model: TrainedModel, source: Source, progress: Progress
+) -> Overlap:
+    """How windows overlap, and what of them is not predicted."""
+    pool = model.architecture.pool_size
+    overlap = request.windows(source.length, pool)
+    if overlap.removed:
+        progress.notice(
+            f"the last {overlap.removed} of {overlap.length} bases of a window are not predicted: "
+            f"the model pools {pool} bases (make data of a length divisible by that)"
+        )
+    return overlap
 
 
 def _batch_size(

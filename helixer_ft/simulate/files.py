@@ -27,7 +27,9 @@ MINIMUM_SEQUENCES = 3
 
 GENOME_FILE, GENES_FILE, MODEL_FILE = "genome.fa", "genes.gff3", "source_model.h5"
 SOURCE_MODEL = Path(__file__).with_name("source_model.h5")
-"""The shipped model; `helixer_ft.simulate.pretrain` makes it."""
+"""The shipped model; `scripts/shipped_model.py` of the repository makes it."""
+SOURCE_SEED = 1000
+"""Of the genome that it was trained on; far from the seeds that users simulate species with."""
 
 _FASTA_WIDTH = 80
 

@@ -9,6 +9,7 @@ from helixer_ft.formats.coverage_names import DEFAULT_NORMALIZATION, DEFAULT_PRE
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.network.coverage import CoverageInput, track_list
 from helixer_ft.network.model import TrainedModel
+from helixer_ft.network.strategies import Strategy
 from helixer_ft.training.request import FineTuneRequest
 
 
@@ -50,14 +51,14 @@ def wanted_coverage(request: FineTuneRequest, base: TrainedModel) -> CoverageWan
     InputError
         Options that contradict each other or the model.
     """
-    _check_options(request)
+    _check_options(request.strategy)
     model = request.load_model_path
     n_tracks = base.architecture.coverage_channels // 2
-    prefix, normalization = request.coverage_prefix, request.coverage_norm
+    prefix, normalization = request.strategy.coverage_prefix, request.strategy.coverage_norm
     if not n_tracks:
-        if not request.input_coverage:
+        if not request.strategy.input_coverage:
             return None
-        if request.keep_head:
+        if request.strategy.keep_head:
             raise InputError(
                 f"{model}: takes no coverage, so --keep-head has no head to train that does. Leave "
                 "--keep-head out: a new head takes it; or leave --input-coverage out."
@@ -122,13 +123,13 @@ def coverage_of_model(
     return CoverageWanted(own.prefix, own.normalization, own)
 
 
-def _check_options(request: FineTuneRequest) -> None:
-    if request.input_coverage:
+def _check_options(strategy: Strategy) -> None:
+    if strategy.input_coverage:
         return
     for name, given in (
-        ("--coverage-prefix", request.coverage_prefix is not None),
-        ("--coverage-norm", request.coverage_norm is not None),
-        ("--ablate-coverage", request.ablate_coverage),
+        ("--coverage-prefix", strategy.coverage_prefix is not None),
+        ("--coverage-norm", strategy.coverage_norm is not None),
+        ("--ablate-coverage", strategy.ablate_coverage),
     ):
         if given:
             raise InputError(

@@ -18,12 +18,12 @@ from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.config_reader import parse_config
 from helixer_ft.network.config_writer import render_config
 from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.network.strategies import plan_freeze
 from helixer_ft.simulate.files import to_fasta, to_gff3
 from helixer_ft.simulate.genome import simulate
 from helixer_ft.simulate.reads import write_reads
 from helixer_ft.simulate.species import TARGET
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze
 
 TRAINING = Path(__file__).parents[2] / "training.md"
 LEAF = CoverageInput("rnaseq", "log", (Track("leaf"),))

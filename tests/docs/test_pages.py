@@ -14,6 +14,7 @@ import pytest
 from conftest import add_coverage, random_rows, tiny_model
 
 from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.network.strategies import Freeze
 from helixer_ft.training.estimate import Estimate
 from helixer_ft.training.request import FineTuneRequest
 from tests.data_files import write_data_file
@@ -83,7 +84,7 @@ def test_configuration_is_documented(tuned):
     words = code_words(section("`config.toml`"))
     assert {"hidden_units", "check_every_nth_batch"} <= words & set(values)
     assert {"backend", "deterministic"} <= set(values)
-    default = FineTuneRequest("freeze", Path("a.h5"), Path("data"), Path("b.h5")).options()
+    default = FineTuneRequest(Freeze(), Path("a.h5"), Path("data"), Path("b.h5")).options()
     assert not {"hidden_units", "check_every_nth_batch"} & set(default)
     assert Path(values["load_model_path"]).is_absolute()
 

@@ -15,7 +15,7 @@ from helixer_ft.network.architecture import (
     Pool,
 )
 from helixer_ft.network.model import build_keras, load_model, probabilities, set_weights
-from helixer_ft.network.strategies import plan_freeze, plan_whole
+from tests.plans import plan_freeze, plan_whole
 
 
 def body_of(*layers: tuple) -> tuple[Layer, ...]:

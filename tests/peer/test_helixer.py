@@ -26,11 +26,11 @@ from helixer_ft.network.model import (
     probabilities,
     set_weights,
 )
-from helixer_ft.network.strategies import plan_freeze, plan_whole
 from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.engine import engine_class
 from helixer_ft.training.loss import pooled_weights
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze, plan_whole
 
 pytestmark = pytest.mark.peer
 ROWS = 2

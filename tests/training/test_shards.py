@@ -118,8 +118,8 @@ def compare(path: Path, recurrence: str) -> dict[str, object]:
     from conftest import tiny_model
 
     from helixer_ft.network import keras_layers
-    from helixer_ft.network.strategies import plan_whole
     from helixer_ft.training.engine.jax import JaxEngine
+    from tests.plans import plan_whole
 
     if recurrence != "ours":
         keras_layers._own_recurrence = lambda: None

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.computing import backend_for
 from helixer_ft.cli.hybridmodel import SCORING_NOTE, scoring_notices, scoring_words
@@ -16,7 +17,6 @@ from helixer_ft.cli.shared_options import (
     precision_option,
     windows_at_once,
 )
-from helixer_ft.cli.types import FILE
 from helixer_ft.evaluation.request import EvaluateRequest
 
 
@@ -30,14 +30,11 @@ from helixer_ft.evaluation.request import EvaluateRequest
     " Repeatable: the others are compared with the first.",
     multiple=True,
 )
-@click.option(
-    "-t",
-    "--test-data",
-    type=FILE,
+@kinds.path(
+    "-t --test-data",
+    "Labelled data (repeatable), all of one subsequence length; all rows are scored.",
     required=True,
     multiple=True,
-    metavar="FILE",
-    help="Labelled data (repeatable), all of one subsequence length; all rows are scored.",
 )
 @overlap_options(
     EvaluateRequest.overlap,
@@ -47,17 +44,13 @@ from helixer_ft.evaluation.request import EvaluateRequest
 @windows_at_once
 @precision_option(EvaluateRequest.precision)
 @computing_options
-@click.option(
+@kinds.integer(
     "--seed",
-    type=click.IntRange(min=0),
+    "Of the bootstrap that the intervals come from.",
     default=EvaluateRequest.seed,
-    show_default=True,
-    metavar="N",
-    help="Of the bootstrap that the intervals come from.",
+    least=0,
 )
-@click.option(
-    "--csv", type=FILE, metavar="FILE", help="Write every number to this file too, one a line."
-)
+@kinds.path("--csv", "Write every number to this file too, one a line.")
 @options_file
 @output_options(
     verbose="Calibration of each class, and distances and calibration of each species too.",
@@ -101,14 +94,9 @@ def command(**options: Any) -> None:
 def request_from(options: dict[str, Any]) -> EvaluateRequest:
     """The evaluation that the options ask for."""
     batch_size = options["val_test_batch_size"]
-    return EvaluateRequest(
+    return kinds.from_options(
+        EvaluateRequest,
+        options,
         load_model_paths=options["load_model_path"],
         val_test_batch_size=None if batch_size == "auto" else batch_size,
-        **{
-            name: options[name]
-            for name in (
-                "test_data", "overlap", "overlap_offset", "core_length", "precision",
-                "predict_phase", "csv", "force", "seed",
-            )
-        },
-    )  # fmt: skip
+    )

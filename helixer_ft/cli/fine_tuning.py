@@ -4,7 +4,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from helixer_ft.cli.base import PROCESS, tell_of_signal
 from helixer_ft.cli.command_line import command_line
 from helixer_ft.cli.computing import backend_for
 from helixer_ft.cli.hybridmodel import training_notices
+from helixer_ft.cli.option_kinds import from_options
 from helixer_ft.cli.output import Printer
 from helixer_ft.cli.run_output import show, show_dry_run, show_preparation
 from helixer_ft.errors import Interrupted
@@ -36,24 +36,14 @@ def fine_tune_request(strategy: type[Strategy], options: dict[str, Any]) -> Fine
     """The run that a command's options ask for; those of a strategy are the fields of its class."""
     features = options.get("cache_features", CacheSettings.features)
     precision = options.get("cache_precision", CacheSettings.precision)
-    return FineTuneRequest(
-        strategy=_of_fields(strategy, options),
-        load_model_path=options["load_model_path"],
-        data_dir=options["data_dir"],
-        test_data=tuple(options["test_data"]),
-        save_model_path=options["save_model_path"],
-        settings=_of_fields(TrainingSettings, options),
+    return from_options(
+        FineTuneRequest,
+        options,
+        strategy=from_options(strategy, options),
+        settings=from_options(TrainingSettings, options),
         cache=CacheSettings(features, options["cache_dir"], precision, options["keep_cache"]),
-        predict_phase=options["predict_phase"],
-        force=options["force"],
-        resume=options["resume"],
         command_line=command_line(),
     )
-
-
-def _of_fields(kind: Any, options: dict[str, Any]) -> Any:
-    """A dataclass, each field of which is an option."""
-    return kind(**{field.name: options[field.name] for field in fields(kind)})
 
 
 def run_command(request: FineTuneRequest, options: dict[str, Any]) -> None:
@@ -88,7 +78,7 @@ def _run(
     request: FineTuneRequest, options: dict[str, Any], printer: Printer, launch: Launch | None
 ) -> None:
     printer.model(request.load_model_path)
-    for notice in training_notices(request.strategy, options):
+    for notice in training_notices(options):
         printer.notice(notice)
     backend = backend_for(options, several_processes=launch is not None)
 

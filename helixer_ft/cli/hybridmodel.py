@@ -1,15 +1,12 @@
 """HybridModel.py's own words, accepted so that its commands can be pasted over."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from helixer_ft.cli.shared_options import in_order
+from helixer_ft.cli.option_kinds import in_order
 from helixer_ft.errors import InputError
 from helixer_ft.settings import option
-
-if TYPE_CHECKING:
-    from helixer_ft.network.strategies import Strategy
 
 SCORING_NOTE = "--predict-phase, --gpu-id and --workers are accepted too."
 TRAINING_NOTE = (
@@ -40,19 +37,20 @@ def scoring_notices(options: dict[str, Any]) -> list[str]:
     return ["--workers has no meaning here: data are read ahead in one thread"]
 
 
-def training_notices(strategy: "Strategy", options: dict[str, Any]) -> list[str]:
-    """What to say of them; those that contradict the command are refused."""
-    used = [
-        option(name)
-        for name in ("resume_training", "fine_tune", "fine_tune_resume", "predict_phase")
-        if options[name]
-    ]
-    contradiction = next((word for word in used if word.startswith("--fine-tune")), None)
-    if contradiction is not None and not strategy.fixes_body:
-        raise InputError(
-            f"{contradiction} keeps the body fixed, '{strategy.command}' trains every layer. "
-            f"Use 'helixer-ft freeze', or leave {contradiction} out."
-        )
+def refuse_fixed_body(options: dict[str, Any]) -> None:
+    """Refuse, for `whole`, the words that ask for a body that stays as it is."""
+    for word in ("fine_tune", "fine_tune_resume"):
+        if options[word]:
+            raise InputError(
+                f"{option(word)} keeps the body fixed, 'whole' trains every layer. "
+                f"Use 'helixer-ft freeze', or leave {option(word)} out."
+            )
+
+
+def training_notices(options: dict[str, Any]) -> list[str]:
+    """What to say of them."""
+    names = ("resume_training", "fine_tune", "fine_tune_resume", "predict_phase")
+    used = [option(name) for name in names if options[name]]
     used += [option(name) for name in ("workers", "gpu_id") if options[name] is not None]
     notices = scoring_notices(options)
     if used:

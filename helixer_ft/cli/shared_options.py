@@ -1,27 +1,15 @@
 """Options that several commands have, each with its text once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from helixer_ft.cli.config_file import load_config
+from helixer_ft.cli.option_kinds import Decorator, in_order
 from helixer_ft.cli.types import FILE, LINEAGE_HELP, BatchSize, ModelPath
 from helixer_ft.formats.coverage_names import NORMALIZATIONS
 from helixer_ft.settings import PRECISIONS, TrainingSettings
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-def in_order(options: Sequence[Decorator]) -> Decorator:
-    """One decorator that adds options in the order of the sequence."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
 
 
 def load_model_option(remark: str = "", rest: str = "", **kwargs: Any) -> Decorator:

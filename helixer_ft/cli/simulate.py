@@ -1,11 +1,11 @@
 """`helixer-ft simulate`."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
+from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.shared_options import output_options
 from helixer_ft.formats.data_h5 import POOL_SIZE
@@ -27,58 +27,38 @@ _SPECIES = {"source": SOURCE, "target": TARGET}
 
 
 @click.command("simulate", cls=Command)
-@click.option(
+@kinds.path(
     "--out-dir",
-    type=click.Path(path_type=Path),
+    "Folder to write: genome.fa, genes.gff3, three sets of data (.h5) and a trained model.",
+    "DIR",
     required=True,
-    metavar="DIR",
-    help="Folder to write: genome.fa, genes.gff3, three sets of data (.h5) and a trained model.",
 )
-@click.option(
+@kinds.choice(
     "--species",
-    type=click.Choice(sorted(_SPECIES)),
+    "Which of the two species: a model trained on one does clearly worse on the other.",
+    sorted(_SPECIES),
     default="target",
-    show_default=True,
-    help="Which of the two species: a model trained on one does clearly worse on the other.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Everything random follows from it.",
-)
-@click.option(
+@kinds.integer("--seed", "Everything random follows from it.", default=0, least=0)
+@kinds.integer(
     "--subsequence-length",
-    type=int,
-    default=DEFAULT_SUBSEQUENCE_LENGTH,
-    show_default=True,
-    metavar="N",
-    help=f"Window length in bp; a multiple of {POOL_SIZE}, "
+    f"Window length in bp; a multiple of {POOL_SIZE}, "
     f"because Helixer's networks pool {POOL_SIZE} bases into one step.",
+    default=DEFAULT_SUBSEQUENCE_LENGTH,
 )
-@click.option(
+@kinds.integer(
     "--sequences",
-    type=click.IntRange(min=MINIMUM_SEQUENCES),
+    "Number of sequences; a sixth each is set aside for validation and test.",
     default=DEFAULT_SEQUENCES,
-    show_default=True,
-    metavar="N",
-    help="Number of sequences; a sixth each is set aside for validation and test.",
+    least=MINIMUM_SEQUENCES,
 )
-@click.option(
+@kinds.integer(
     "--sequence-length",
-    type=click.IntRange(min=MINIMUM_SEQUENCE_LENGTH),
+    "Length of a sequence in bp, give or take 10 %.",
     default=DEFAULT_SEQUENCE_LENGTH,
-    show_default=True,
-    metavar="N",
-    help="Length of a sequence in bp, give or take 10 %.",
+    least=MINIMUM_SEQUENCE_LENGTH,
 )
-@click.option(
-    "--reads",
-    is_flag=True,
-    help=f"RNA-seq reads of the genes too, aligned: {READS_FILE} and its index.",
-)
+@kinds.flag("--reads", f"RNA-seq reads of the genes too, aligned: {READS_FILE} and its index.")
 @output_options(
     outcome="what is in the sets", quiet=False, force="Overwrite the files of an earlier call."
 )

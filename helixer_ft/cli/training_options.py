@@ -6,12 +6,11 @@ from typing import Any
 import click
 
 from helixer_ft.cli.hybridmodel import training_words
+from helixer_ft.cli.option_kinds import Decorator, in_order
 from helixer_ft.cli.shared_options import (
-    Decorator,
     checkpoint_option,
     computing_options,
     config_option,
-    in_order,
     load_model_option,
     output_options,
     resume_option,

@@ -90,11 +90,10 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
         resumed_from = resume.resumed_rows(journal, request, present, progress)
         before = None if resumed_from is None else resume.batch_size(journal)
         network = prediction_function(model, request.precision)
-        batch_size = _batch_size(request, model, network, overlap, n_windows, before, progress)
+        size = _batch_size(request, model, network, overlap, n_windows, before, progress)
         if resumed_from is None:
-            attributes = _attributes(request, model, source, overlap)
-            resume.begin(journal, present, attributes, batch_size)
-        run = BatchedPrediction(network, batch_size, progress)
+            resume.begin(journal, present, _attributes(request, model, source, overlap), size)
+        run = BatchedPrediction(network, size, progress)
         if journal.records < source.n_rows:
             _predict_rows(source, overlap, run, journal, request.checkpoint_minutes, progress)
         output, scratch = request.prediction_output_path, None

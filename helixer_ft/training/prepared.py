@@ -9,6 +9,7 @@ from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
 from helixer_ft.network.architecture import Architecture
+from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
@@ -157,24 +158,19 @@ def prepare_run(
     wanted = wanted_coverage(request, base)
     if request.predict_phase:
         base.require_phase(request.load_model_path)
-    if wanted is not None and architecture.coverage_channels:
+    takes_coverage = wanted is not None and architecture.coverage_channels > 0
+    if wanted is not None and takes_coverage:
         progress.notice(
             f"{request.load_model_path} takes coverage of {architecture.coverage_channels // 2} "
             f"track(s), prefix {wanted.prefix}, normalisation {wanted.normalization}: all data "
             "must have it"
         )
-    sets = _open_sets(request, architecture, wanted, *data_files)
-    coverage = None
-    if wanted is not None:
-        coverage = wanted.found_in([file for one in sets.values() for file in one.source.files])
-        sets = {name: dataset.with_coverage(coverage) for name, dataset in sets.items()}
-        if architecture.coverage_channels:
-            base = base.with_coverage(coverage, str(request.load_model_path))
+    sets, coverage = _open_sets(request, architecture, wanted, *data_files)
+    if coverage is not None and takes_coverage:
+        base = base.with_coverage(coverage, str(request.load_model_path))
     plan = request.plan(base, coverage if request.strategy.input_coverage else None)
     comparison = request.plan(base) if plan.new and plan.model.coverage else None
-    folder = None
-    if not dry:
-        folder = CacheFolder(request.cache, run_folder.path, progress, processes)
+    folder = None if dry else CacheFolder(request.cache, run_folder.path, progress, processes)
     summaries = _read_sets(sets, architecture, folder, progress)
     if resumed is not None:
         data = data_origin(summaries)
@@ -191,23 +187,26 @@ def prepare_run(
             "codes of bases": [one.source.table.vectors.tolist() for one in sets.values()],
         }
     )
-    training, validation = sets["training"], sets["validation"]
-    size = min(len(training), len(validation), MAX_SUBSET)
-    subset = training.subset(fixed_subset(len(training), size, request.settings.seed))
     return PreparedRun(
         request=request,
         base=base,
         plan=plan,
-        data=TrainingData(training, subset, validation),
+        data=_training_data(sets["training"], sets["validation"], request.settings.seed),
         test=sets.get("test"),
         summaries=summaries,
         comparison=comparison,
         resumed=resumed,
         processes=processes,
         cache_folder=folder,
-        notices=(*plan.notices, *_overhang_notices(training, architecture.pool_size)),
+        notices=(*plan.notices, *_overhang_notices(sets["training"], architecture.pool_size)),
         warnings=tuple(warnings(summaries)),
     )
+
+
+def _training_data(training: Dataset, validation: Dataset, seed: int) -> TrainingData:
+    size = min(len(training), len(validation), MAX_SUBSET)
+    subset = training.subset(fixed_subset(len(training), size, seed))
+    return TrainingData(training, subset, validation)
 
 
 def _read_sets(
@@ -246,8 +245,10 @@ def _open_sets(
     coverage: CoverageWanted | None,
     training_files: list[Path],
     validation_files: list[Path],
-) -> dict[str, Dataset]:
-    """Training, validation and, where asked for, test data, all of one subsequence length."""
+) -> tuple[dict[str, Dataset], CoverageInput | None]:
+    """Training, validation and, where asked for, test data, all of one subsequence length; and
+    their coverage.
+    """
     common: dict[str, Any] = {
         "pool_size": architecture.pool_size,
         "phase": architecture.has_phase,
@@ -260,8 +261,12 @@ def _open_sets(
     }
     if request.test_data:
         sets["test"] = open_dataset(request.test_data, transitions=False, all_rows=True, **common)
-    check_lengths([file for dataset in sets.values() for file in dataset.source.files])
-    return sets
+    files = [file for dataset in sets.values() for file in dataset.source.files]
+    check_lengths(files)
+    if coverage is None:
+        return sets, None
+    found = coverage.found_in(files)
+    return {name: dataset.with_coverage(found) for name, dataset in sets.items()}, found
 
 
 def _overhang_notices(training: Dataset, pool_size: int) -> list[str]:

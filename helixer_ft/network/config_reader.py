@@ -21,11 +21,41 @@ from helixer_ft.network.architecture import (
     Layer,
     Pool,
 )
-from helixer_ft.network.fixed_options import FIXED_OPTIONS, NEVER_LEFT_OUT
 
 _ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid", "elu", "selu", "gelu", "swish")
 _FUNCTIONS = {"TFOpLambda": ("split", "concat"), "SlicingOpLambda": ("__operators__.getitem",)}
 _MAX_WIDTH = 2**16
+
+FIXED_OPTIONS: dict[str, dict[str, Any]] = {
+    "Conv1D": {
+        "strides": [1],
+        "padding": "same",
+        "data_format": "channels_last",
+        "dilation_rate": [1],
+        "groups": 1,
+        "activation": "relu",
+        "use_bias": True,
+    },
+    "BatchNormalization": {"center": True, "scale": True},
+    "LSTM": {
+        "activation": "tanh",
+        "recurrent_activation": "sigmoid",
+        "use_bias": True,
+        "return_sequences": True,
+        "return_state": False,
+        "go_backwards": False,
+        "stateful": False,
+        "time_major": False,
+        "dropout": 0.0,
+        "recurrent_dropout": 0.0,
+    },
+    "Bidirectional": {"merge_mode": "concat"},
+    "Dropout": {"noise_shape": None},
+    "Dense": {"use_bias": True},
+}
+"""Options that change what a layer computes, and the only value Helixer gives them."""
+_NEVER_LEFT_OUT = {("Conv1D", "padding"), ("Conv1D", "activation"), ("LSTM", "return_sequences")}
+"""Those that mean another value where they are left out."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +189,7 @@ class _Parser:
                 f"layer '{name}' is a {node.class_name} where {' or '.join(classes)} was expected"
             )
         for option, value in FIXED_OPTIONS.get(node.class_name, {}).items():
-            left_out = None if (node.class_name, option) in NEVER_LEFT_OUT else value
+            left_out = None if (node.class_name, option) in _NEVER_LEFT_OUT else value
             found = node.options.get(option, left_out)
             if found != value:
                 self.fail(

@@ -99,9 +99,16 @@ def write_species(
         fasta.write_bytes(to_fasta(genome))
         gff3.write_bytes(to_gff3(genome))
         with TemporaryDirectory(dir=folder) as prepared:
-            sample = Sample(species.name, fasta, gff3)
+            validation, test = held_out(genome)
+            request = PrepareRequest(
+                (Sample(species.name, fasta, gff3),),
+                Path(prepared),
+                subsequence_length=subsequence_length,
+                validation_seqids=validation,
+                test_seqids=test,
+            )
             try:
-                sets = _prepare(sample, Path(prepared), subsequence_length, *held_out(genome))
+                sets = prepare(request).sets
             except HelixerFtError as error:  # a full disk: the staging folder is nobody's business
                 text = str(error).replace(prepared, str(out_dir))
                 raise type(error)(text) from error
@@ -110,19 +117,6 @@ def write_species(
         if with_model:
             shutil.copyfile(SOURCE_MODEL, folder / MODEL_FILE)
     return sets
-
-
-def _prepare(
-    sample: Sample, folder: Path, length: int, validation: tuple[str, ...], test: tuple[str, ...]
-) -> Mapping[str, SetReport]:
-    request = PrepareRequest(
-        (sample,),
-        folder,
-        subsequence_length=length,
-        validation_seqids=validation,
-        test_seqids=test,
-    )
-    return prepare(request).sets
 
 
 def held_out(genome: Genome) -> tuple[tuple[str, ...], tuple[str, ...]]:

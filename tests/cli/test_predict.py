@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from conftest import random_rows, tiny_model
 
 import helixer_ft
-from helixer_ft.cli import main, prediction_output, progress_display
+from helixer_ft.cli import main, output, progress_display
 from helixer_ft.formats.atomic import partial_path
 from helixer_ft.formats.journal import Journal
 from helixer_ft.formats.model_h5 import write_model_file
@@ -218,7 +218,7 @@ def test_progress_in_a_log(work, monkeypatch):
 def test_a_signal_interrupts_and_resume_goes_on(work, monkeypatch, number):
     default = work.predicted()
     work.out.unlink()
-    advance, calls = prediction_output.PredictionPrinter.advance, []
+    advance, calls = output.Printer.advance, []
 
     def signalled(self, steps=1, note=""):
         advance(self, steps, note)
@@ -228,7 +228,7 @@ def test_a_signal_interrupts_and_resume_goes_on(work, monkeypatch, number):
 
     with monkeypatch.context() as patch:
         patch.setattr(sys, "argv", ["helixer-ft", "predict", "-t", "my data.h5"])
-        patch.setattr(prediction_output.PredictionPrinter, "advance", signalled)
+        patch.setattr(output.Printer, "advance", signalled)
         result = work.run("--json")
     assert result.exit_code == 75, result.output
     assert result.stdout == ""

@@ -17,6 +17,10 @@ OUTPUTS = {"genic": GENIC_CLASSES, "phase": PHASE_CLASSES}
 """What a network predicts: output -> its classes."""
 MIN_BLOCKS = 20
 """Fewer genome blocks than this tell nothing about how far a difference can be trusted."""
+STRONG_DIFFERENCE = 0.15
+"""Difference between the intergenic shares of two sets that calls for a warning."""
+LITTLE_INTERGENIC = 0.15
+"""Intergenic share of the valid training bases below which too many genes are predicted."""
 _DRAWN_AT_ONCE = 2**22
 """Numbers of a bootstrap that are in memory at once."""
 

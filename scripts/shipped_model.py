@@ -14,8 +14,8 @@ from helixer_ft.cli.base import Command
 from helixer_ft.formats.atomic import check_writable
 from helixer_ft.runtime.backend import select_backend
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.simulate import SOURCE, write_species
-from helixer_ft.simulate.files import SOURCE_SEED
+from helixer_ft.simulate.files import SOURCE_SEED, write_species
+from helixer_ft.simulate.species import SOURCE
 
 SEED = 0
 

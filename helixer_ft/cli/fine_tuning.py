@@ -148,7 +148,7 @@ def _dry_run(
 def _show_prepared(
     prepared: "PreparedRun", printer: Printer, backend: Backend, verbose: bool
 ) -> None:
-    from helixer_ft.training.engine import device_notice
+    from helixer_ft.engine import device_notice
 
     if not prepared.processes.is_first:
         return

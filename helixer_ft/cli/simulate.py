@@ -1,29 +1,26 @@
 """`helixer-ft simulate`."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.shared_options import output_options
-from helixer_ft.formats.data_h5 import POOL_SIZE
-from helixer_ft.metrics import GENIC_CLASSES
-from helixer_ft.preparation.report import SetReport
-from helixer_ft.simulate.files import (
+from helixer_ft.formats.data_names import POOL_SIZE
+from helixer_ft.simulate.sizes import (
     DEFAULT_SEQUENCE_LENGTH,
     DEFAULT_SEQUENCES,
     DEFAULT_SUBSEQUENCE_LENGTH,
+    MINIMUM_SEQUENCE_LENGTH,
     MINIMUM_SEQUENCES,
-    write_species,
 )
-from helixer_ft.simulate.genome import MINIMUM_SEQUENCE_LENGTH, simulate
-from helixer_ft.simulate.reads import write_reads
-from helixer_ft.simulate.species import SOURCE, TARGET
+
+if TYPE_CHECKING:
+    from helixer_ft.preparation.report import SetReport
 
 READS_FILE = "rnaseq.bam"
-_SPECIES = {"source": SOURCE, "target": TARGET}
 
 
 @click.command("simulate", cls=Command)
@@ -36,7 +33,7 @@ _SPECIES = {"source": SOURCE, "target": TARGET}
 @kinds.choice(
     "--species",
     "Which of the two species: a model trained on one does clearly worse on the other.",
-    sorted(_SPECIES),
+    ["source", "target"],
     default="target",
 )
 @kinds.integer("--seed", "Everything random follows from it.", default=0, least=0)
@@ -73,9 +70,14 @@ def command(**options: Any) -> None:
       helixer-ft simulate --species source --seed 3 --reads --out-dir home
     """
     from helixer_ft.cli.output import Printer
+    from helixer_ft.simulate.files import write_species
+    from helixer_ft.simulate.genome import simulate
+    from helixer_ft.simulate.reads import write_reads
+    from helixer_ft.simulate.species import SOURCE, TARGET
 
     printer = Printer(quiet=True, as_json=options["as_json"])
-    species, out_dir, seed = _SPECIES[options["species"]], options["out_dir"], options["seed"]
+    species = SOURCE if options["species"] == "source" else TARGET
+    out_dir, seed = options["out_dir"], options["seed"]
     sequences, length = options["sequences"], options["sequence_length"]
     sets = write_species(
         out_dir,
@@ -97,8 +99,10 @@ def command(**options: Any) -> None:
     click.echo(_table(sets))
 
 
-def _table(sets: Mapping[str, SetReport]) -> str:
+def _table(sets: Mapping[str, "SetReport"]) -> str:
     """One line per data set, under a line of headings."""
+    from helixer_ft.metrics import GENIC_CLASSES
+
     headings = ("set", "sequences", "genes", "windows", *GENIC_CLASSES)
     lines = ["".join(f"{heading:>12}" for heading in headings)]
     for name, part in sets.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from helixer_ft.demo.files import COVERAGE, HEAD, HIDDEN_LAYER, WHOLE, DemoFiles
 from helixer_ft.demo.request import DemoRequest
-from helixer_ft.simulate import SOURCE, TARGET
+from helixer_ft.simulate.species import SOURCE, TARGET
 
 LEARNING_RATE = 3e-3
 """Higher than for a released model: the shipped one has some 40,000 parameters."""

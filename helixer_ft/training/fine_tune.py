@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from helixer_ft.engine import Engine, engine_class
 from helixer_ft.errors import HelixerFtError, Interrupted
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
 from helixer_ft.runtime.backend import chosen_options, versions
 from helixer_ft.runtime.processes import Processes
-from helixer_ft.training.engine import Engine, engine_class
 from helixer_ft.training.features import FeatureCaches
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.loop import train

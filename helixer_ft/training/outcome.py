@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.metrics import (
     GENIC_CLASSES,
     MIN_BLOCKS,
+    STRONG_DIFFERENCE,
     Interval,
     Score,
     differences_dict,
@@ -17,8 +19,6 @@ from helixer_ft.metrics import (
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.runtime.backend import determinism
 from helixer_ft.runtime.hardware import hardware
-from helixer_ft.training.data_checks import STRONG_DIFFERENCE
-from helixer_ft.training.dataset import Dataset
 from helixer_ft.training.history import Check, overfitting_began
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.scoring import DatasetScore

@@ -211,8 +211,9 @@ def test_options_change_what_is_simulated(first_steps):
 
 
 def test_held_out_source_sequences_are_not_those_the_model_was_trained_on(first_steps):
-    from helixer_ft.simulate import SOURCE, simulate
     from helixer_ft.simulate.files import SOURCE_SEED
+    from helixer_ft.simulate.genome import simulate
+    from helixer_ft.simulate.species import SOURCE
 
     first_steps.run("--seed", SOURCE_SEED)
     text = (first_steps.out_dir / "source/genome.fa").read_text()

@@ -25,7 +25,7 @@ sys.meta_path.insert(0, Refuse())
 """
 WORKFLOW = (
     *("prepare", "add-coverage", "whole", "freeze", "evaluate", "predict", "evaluate-genes"),
-    *("inspect", "demo", "completion"),
+    *("inspect", "simulate", "demo", "completion"),
 )
 RUN = "from helixer_ft.cli import main; main(prog_name='helixer-ft')"
 

@@ -52,9 +52,12 @@ def command(**options: Any) -> None:
 
 def _parse(words: Sequence[str]) -> Any:
     """What a command asks of the library; the demonstration has checked what it replaces."""
+    from helixer_ft.cli import main
+
     name, *arguments = words
     module = importlib.import_module(f"helixer_ft.cli.{name.replace('-', '_')}")
-    context = module.command.make_context(name, [*arguments, "--force"])
+    arguments.append("--force")
+    context = module.command.make_context(name, arguments, **main.context_settings)
     runs_as(context, words)
     with context:
         return module.request_from(context.params)

@@ -12,8 +12,8 @@ import numpy as np
 
 from helixer_ft.genes.structures import GeneStructure
 from helixer_ft.genome.annotation import UNKNOWN_PHASE, Strand
-from helixer_ft.genome.complement import COMPLEMENTS
 from helixer_ft.genome.fasta import Fasta
+from helixer_ft.genome.reading import COMPLEMENT
 from helixer_ft.progress import Progress
 
 _START = b"ATG"
@@ -107,8 +107,8 @@ def check_frame(
     coding = np.concatenate([bases[start:end] for start, end, _ in cds])
     behind = bases[last[1] : last[1] + 3]
     if strand == "-":
-        coding = COMPLEMENTS[coding][::-1]
-        behind = COMPLEMENTS[bases[max(0, first[0] - 3) : first[0]]][::-1]
+        coding = COMPLEMENT[coding][::-1]
+        behind = COMPLEMENT[bases[max(0, first[0] - 3) : first[0]]][::-1]
         first = last
     phase = 0 if first[2] == UNKNOWN_PHASE else first[2]
     frame = coding[phase:]

@@ -11,7 +11,10 @@ from functools import cached_property
 import numpy as np
 
 from helixer_ft.genome.annotation import Gene, Interval, Transcript
-from helixer_ft.genome.complement import COMPLEMENTS
+
+COMPLEMENT = np.arange(256, dtype=np.uint8)
+COMPLEMENT[list(b"ACGT")] = list(b"TGCA")
+"""(256,) uint8: ASCII of a base -> that of its partner; anything but A, C, G, T stays."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def read_strand(bases: np.ndarray, genes: Iterable[Gene], *, reverse: bool) -> S
         Whether it is the minus strand.
     """
     if reverse:
-        bases = COMPLEMENTS[bases][::-1]
+        bases = COMPLEMENT[bases][::-1]
         genes = [_mirrored(gene, len(bases)) for gene in genes]
     loci = [Locus(gene, place, _models(gene)) for place, gene in enumerate(genes)]
     if reverse:

@@ -72,6 +72,15 @@ def test_bases_beyond_the_last_pool_are_left_out_alike(path):
     assert np.array_equal(batch.coverage, whole[:, :88])
 
 
+def test_one_network_s_coverage_is_not_that_of_another(path):
+    """Two networks that normalise differently may read the same files in turn."""
+    log = opened(path)
+    as_before = log.read(np.arange(8)).coverage
+    linear = log.with_coverage(replace(TWO, normalization="linear"))
+    assert not np.array_equal(linear.read(np.arange(8)).coverage, as_before)
+    assert np.array_equal(log.read(np.arange(8)).coverage, as_before)
+
+
 def test_a_part_of_the_data_keeps_its_coverage(path):
     dataset = opened(path)
     part = dataset.subset(np.array([5, 2])).read(np.array([1, 0]))

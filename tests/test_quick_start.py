@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from helixer_ft.cli import main
-from helixer_ft.simulate.__main__ import main as simulate
+from helixer_ft.cli.simulate import main as simulate
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 

@@ -7,7 +7,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.options import command_line
+from helixer_ft.cli.training_options import command_line
 from helixer_ft.cli.shared_options import options_file, output_options, threads_option
 from helixer_ft.cli.types import FILE
 from helixer_ft.coverage.request import (

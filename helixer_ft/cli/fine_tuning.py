@@ -11,7 +11,7 @@ import click
 
 from helixer_ft.cli.base import PROCESS, tell_of_signal
 from helixer_ft.cli.computing import backend_for
-from helixer_ft.cli.options import cache_settings_from, command_line, settings_from
+from helixer_ft.cli.training_options import cache_settings_from, command_line, settings_from
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.runtime.backend import Backend
 from helixer_ft.runtime.interruption import Stop, stop_on_signals
@@ -114,7 +114,7 @@ def _run_in(
     backend: Backend,
 ) -> None:
     """The run, in one of its processes; the first one prints."""
-    from helixer_ft.training.engine import device_notice
+    from helixer_ft.engine import device_notice
     from helixer_ft.training.estimate import estimate
     from helixer_ft.training.fine_tune import run
     from helixer_ft.training.prepared import check_save_path, prepare_run

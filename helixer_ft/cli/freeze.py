@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.options import HYBRIDMODEL_NOTE, training_options
+from helixer_ft.cli.training_options import HYBRIDMODEL_NOTE, training_options
 from helixer_ft.cli.shared_options import coverage_norm_option, coverage_prefix_option
 from helixer_ft.formats.coverage_names import DEFAULT_NORMALIZATION, DEFAULT_PREFIX
 from helixer_ft.settings import CACHE_PRECISIONS, CacheSettings

@@ -8,7 +8,7 @@ import click
 
 from helixer_ft.cli.base import Command, tell_of_signal
 from helixer_ft.cli.computing import backend_for
-from helixer_ft.cli.options import command_line
+from helixer_ft.cli.training_options import command_line
 from helixer_ft.cli.shared_options import (
     HYBRIDMODEL_SCORING_NOTE,
     checkpoint_option,

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.options import command_line
+from helixer_ft.cli.training_options import command_line
 from helixer_ft.cli.shared_options import options_file, output_options, threads_option
 from helixer_ft.cli.types import FILE, name_list
 from helixer_ft.errors import InputError

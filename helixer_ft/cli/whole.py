@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.options import HYBRIDMODEL_NOTE, training_options
+from helixer_ft.cli.training_options import HYBRIDMODEL_NOTE, training_options
 
 
 @click.command("whole", cls=Command, epilog=HYBRIDMODEL_NOTE)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from helixer_ft.dataset.batch import Batch, even_batch_size
+from helixer_ft.dataset.dataset import Dataset, batches
 from helixer_ft.evaluation.request import EvaluateRequest
 from helixer_ft.evaluation.tally import Tally, empty_tally, scored_bases, tally_row
 from helixer_ft.formats.data_h5 import DataFile
@@ -21,8 +23,6 @@ from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import read_ahead
-from helixer_ft.training.batch import Batch, even_batch_size
-from helixer_ft.training.dataset import Dataset, batches
 
 _ROWS_AT_ONCE = 8
 MAX_OUTPUTS = 2

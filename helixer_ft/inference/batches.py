@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from helixer_ft.dataset.batch import BaseTable, BaseVectorError, Batch
 from helixer_ft.errors import InputError
 from helixer_ft.inference.overlap import join_windows, row_of_window
 from helixer_ft.inference.source import Source
 from helixer_ft.inference.windows import Overlap
-from helixer_ft.training.batch import BaseTable, BaseVectorError, Batch
 
 
 def window_batches(

@@ -1,10 +1,10 @@
 """Which coverage a prediction takes: what the model says, and what is said for it."""
 
+from helixer_ft.dataset.coverage import CoverageWanted, coverage_of_model
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_names import DEFAULT_PREFIX
 from helixer_ft.inference.request import PredictRequest
 from helixer_ft.network.model import TrainedModel
-from helixer_ft.training.coverage import CoverageWanted, coverage_of_model
 
 
 def wanted_coverage(request: PredictRequest, model: TrainedModel) -> CoverageWanted | None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from helixer_ft.dataset.batch import unpack
+from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import NO_CLASS
 from helixer_ft.metrics import GENIC_CLASSES, ClassBases
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import read_ahead
-from helixer_ft.training.batch import unpack
-from helixer_ft.training.dataset import Dataset
 
 STRONG_DIFFERENCE = 0.15
 """Difference between the intergenic shares of two sets that calls for a warning."""

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from helixer_ft.engine import EngineState
 from helixer_ft.errors import InputError
 from helixer_ft.formats.state_h5 import Arrays, damaged, read_state_file, write_state_file
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.runtime.backend import versions
 from helixer_ft.settings import option
 from helixer_ft.training.data_checks import SetSummary
-from helixer_ft.training.engine import EngineState
 from helixer_ft.training.history import Check
 from helixer_ft.training.loop import Position
 from helixer_ft.training.request import FineTuneRequest

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from helixer_ft.simulate.__main__ import main as simulate
+from helixer_ft.cli.simulate import main as simulate
 from tests.docs.pages import PAGES, ROOT, code_blocks, command_lines, page_name
 
 

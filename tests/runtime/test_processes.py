@@ -168,7 +168,7 @@ def test_several_processes_take_jax_without_asking_it(monkeypatch):
 def test_tensorflow_says_that_it_uses_one_gpu(monkeypatch):
     import tensorflow as tf
 
-    from helixer_ft.training.engine import device_notice
+    from helixer_ft.engine import device_notice
 
     assert device_notice() is None
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["one", "two"])

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from helixer_ft.dataset.batch import Batch
+from helixer_ft.engine.loss import cross_entropy, pooled_validity, truth_codes
 from helixer_ft.errors import InputError
 from helixer_ft.network.architecture import CLASSES, Architecture, BatchNorm
 from helixer_ft.network.model import build_head, build_keras, get_weights, set_weights
@@ -14,8 +16,6 @@ from helixer_ft.network.strategies import Plan
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.loss import cross_entropy, pooled_validity, truth_codes
 
 EPSILON = 1e-7
 

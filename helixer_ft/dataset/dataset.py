@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from helixer_ft.dataset.batch import PADDING, PLANES, BaseTable, BaseVectorError, Batch, pack
+from helixer_ft.dataset.cache_folder import CacheFolder, Room
+from helixer_ft.dataset.row_cache import RowCache
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.progress import Progress
-from helixer_ft.training.batch import PADDING, PLANES, BaseTable, BaseVectorError, Batch, pack
-from helixer_ft.training.cache_folder import CacheFolder, Room
-from helixer_ft.training.row_cache import RowCache
 
 FORMAT = 1
 KIND, COVERAGE_KIND = "decoded", "coverage"
@@ -91,7 +91,7 @@ class Source:
         return {"base_vectors": self.table.vectors.tolist()}
 
     def decode(self, indices: np.ndarray) -> np.ndarray:
-        """(n, 3, L) uint8 rows (see `training/batch.py`) of subsequences, in the order given.
+        """(n, 3, L) uint8 rows (see `dataset/batch.py`) of subsequences, in the order given.
 
         Raises
         ------

@@ -13,13 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from helixer_ft.errors import HelixerFtError, InputError
-from helixer_ft.formats import atomic
-from helixer_ft.progress import Progress
-from helixer_ft.runtime import resources
-from helixer_ft.runtime.processes import Processes
-from helixer_ft.settings import CacheSettings
-from helixer_ft.training.row_cache import (
+from helixer_ft.dataset.row_cache import (
     PARTIAL,
     PREFIX,
     DiskRows,
@@ -27,6 +21,12 @@ from helixer_ft.training.row_cache import (
     Storage,
     reason,
 )
+from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.formats import atomic
+from helixer_ft.progress import Progress
+from helixer_ft.runtime import resources
+from helixer_ft.runtime.processes import Processes
+from helixer_ft.settings import CacheSettings
 
 MEMORY_SHARE = 0.5
 """Of the memory that the job may still take, the share that a cache may have."""

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from conftest import add_coverage, random_rows, tiny_model
 
+from helixer_ft.dataset.dataset import open_dataset
+from helixer_ft.engine import engine_class
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.strategies import plan_freeze
-from helixer_ft.training.dataset import open_dataset
-from helixer_ft.training.engine import engine_class
 from helixer_ft.training.features import Body
 from tests.data_files import write_data_file
 

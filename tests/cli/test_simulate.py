@@ -10,9 +10,9 @@ import pysam
 import pytest
 from click.testing import CliRunner
 
-from helixer_ft.simulate.__main__ import main
+from helixer_ft.cli.simulate import main
 from helixer_ft.simulate.genome import simulate
-from helixer_ft.simulate.pretrain import main as pretrain
+from scripts.shipped_model import main as pretrain
 from helixer_ft.simulate.reads import write_reads
 from helixer_ft.simulate.species import TARGET
 
@@ -128,7 +128,7 @@ def test_as_a_module_without_a_traceback(tmp_path):
 
 
 def test_needs_no_keras():
-    code = "import sys, helixer_ft.simulate.__main__ as m; print('keras' in sys.modules, m.main)"
+    code = "import sys, helixer_ft.cli.simulate as m; print('keras' in sys.modules, m.main)"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -10,7 +10,6 @@ imports to it.
 import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from html import escape
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "helixer_ft"
@@ -19,8 +18,9 @@ PICTURE = Path(__file__).with_name("_static") / "architecture.svg"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
-    ("demo", "simulate", "evaluation"),
-    ("inspection", "report", "inference", "training", "preparation", "genes", "coverage"),
+    ("evaluation", "demo", "simulate"),
+    ("report", "training", "inference", "inspection", "preparation", "genes", "coverage"),
+    ("engine", "dataset"),
     ("network", "genome", "runtime"),
     ("formats",),
     ("settings", "progress", "errors", "metrics"),
@@ -130,23 +130,28 @@ def draw() -> str:
         f'width="{width}" height="{height}" font-family="sans-serif" font-size="14">',
         "<title>Rooms of helixer_ft, and which imports from which</title>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
-        'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#56708a"/></marker></defs>',
+        'markerHeight="7" orient="auto">'
+        '<path d="M0,0 L8,4 L0,8 z" fill="#56708a"/></marker></defs>',
         f'<rect width="{width}" height="{height}" rx="8" fill="#ffffff"/>',
     ]
+    labels = []
+    for room, (x, y) in corner.items():
+        fill = "#f3f3f3" if room in FLOORS[-1] else "#e3eef8"
+        lines.append(
+            f'<rect x="{x:g}" y="{y}" width="{_BOX}" height="{_HEIGHT}" rx="6" '
+            f'fill="{fill}" stroke="#56708a"/>'
+        )
+        labels.append(
+            f'<text x="{x + _BOX / 2:g}" y="{y + _HEIGHT / 2 + 5:g}" text-anchor="middle" '
+            f'fill="#1c2a38" stroke="{fill}" stroke-width="5" paint-order="stroke">{room}</text>'
+        )
     for pair in drawn_arrows():
         path = _path(*(corner[room] for room in pair))
         lines.append(
             f'<path d="{path}" fill="none" stroke="#56708a" stroke-width="1.3" '
             'marker-end="url(#tip)"/>'
         )
-    for room, (x, y) in corner.items():
-        fill = "#f3f3f3" if room in FLOORS[-1] else "#e3eef8"
-        lines += [
-            f'<rect x="{x:g}" y="{y}" width="{_BOX}" height="{_HEIGHT}" rx="6" '
-            f'fill="{fill}" stroke="#56708a"/>',
-            f'<text x="{x + _BOX / 2:g}" y="{y + _HEIGHT / 2 + 5:g}" text-anchor="middle" '
-            f'fill="#1c2a38">{escape(room)}</text>',
-        ]
+    lines += labels
     lines.append(
         f'<text x="{width / 2:g}" y="{height - _MARGIN - _HEIGHT - 12}" text-anchor="middle" '
         'fill="#56708a" font-style="italic">every room may import from these</text>'
@@ -155,7 +160,7 @@ def draw() -> str:
 
 
 def _path(source: tuple[float, float], target: tuple[float, float]) -> str:
-    """From the lower edge of a box to the upper edge of another; on one floor: an arc above them."""
+    """From lower to upper edge of a box; on one floor straight, or in an arc above the boxes."""
     (x0, y0), (x1, y1) = source, target
     middle0, middle1 = x0 + _BOX / 2, x1 + _BOX / 2
     if y0 != y1:

@@ -1,4 +1,4 @@
-"""The five rules of docs/architecture.md, and its picture and table, which are made from imports."""
+"""The five rules of docs/architecture.md, and its picture and table, made from the imports."""
 
 import ast
 import importlib.util
@@ -13,9 +13,9 @@ HOMES = {
     "rich": {"cli"},
     "jinja2": {"report"},
     "matplotlib": {"report"},
-    "keras": {"inference", "network", "runtime", "training"},
-    "jax": {"network", "runtime", "training"},
-    "tensorflow": {"network", "runtime", "training"},
+    "keras": {"engine", "inference", "network", "runtime"},
+    "jax": {"engine", "network", "runtime"},
+    "tensorflow": {"engine", "network", "runtime"},
     "pysam": {"coverage", "preparation", "simulate"},
     "pybigtools": {"coverage"},
 }
@@ -27,10 +27,6 @@ MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 80
 # Temporary: what still breaks a rule. Each entry goes with the change that mends it;
 # `test_exceptions_are_needed` fails once one is no longer needed.
 EXCEPTIONS = {
-    "simulate -> cli",
-    "click in simulate",
-    "print in simulate.__main__",
-    "print in simulate.pretrain",
     "network.config_reader",
     "inference.predict.predict",
     "network.strategies.plan_freeze",

@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from helixer_ft.cli.simulate import main as simulate
-from tests.docs.pages import PAGES, ROOT, code_blocks, command_lines, page_name
+from tests.docs.pages import PAGES, ROOT, command_lines, page_name
 
 
 def _load_generator():
@@ -43,6 +42,7 @@ def documented_commands(text: str) -> list[str]:
     """Commands in the code blocks of a page, or in a script, as `helixer-ft ...`."""
     found = [match for line in command_lines(text) if (match := _COMMAND.fullmatch(line))]
     arguments = [match["arguments"] or match["wrapped"] for match in found]
+    arguments = [line.replace("$i", "1") for line in arguments]  # in a loop over $i
     return ["helixer-ft " + re.split(r"\s(?:#|\d?>|\||&)", line)[0] for line in arguments]
 
 
@@ -53,15 +53,6 @@ EXAMPLES = [
     for line in documented_commands(path.read_text(encoding="utf-8"))
 ]
 """Every command shown to users outside the reference itself."""
-
-SIMULATIONS = [
-    pytest.param(shlex.split(line.split(";")[0]), id=f"{page_name(path)}: {line}"[:80])
-    for path in PAGES
-    for line in re.findall(
-        r"python -m helixer_ft\.simulate ([^&\n]*)", "\n".join(code_blocks(path.read_text()))
-    )
-]
-"""Arguments of every call of the simulation."""
 
 
 def parse(line: str) -> None:
@@ -125,14 +116,6 @@ def test_every_option_is_in_its_section_of_the_reference(context):
 def test_documented_command_parses(line, monkeypatch):
     monkeypatch.setattr("helixer_ft.cli.types.find_released", Path)  # as if all were downloaded
     parse(line)
-
-
-@pytest.mark.parametrize("arguments", SIMULATIONS)
-def test_documented_simulation_parses(arguments):
-    context = click.Context(simulate)
-    values = [re.sub(r"\$i$", "1", argument) for argument in arguments]
-    simulate.parse_args(context, values)
-    assert context.params["out_dir"]
 
 
 def test_training_page_shows_every_strategy():

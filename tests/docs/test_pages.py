@@ -158,5 +158,5 @@ def test_every_page_is_listed_in_the_index():
     written = {str(path.with_suffix("")) for path in pages} - {"index", "README"}
     assert sorted(listed) == sorted(written)
     links = re.findall(r"\]\(([^)#:]+)\.md\)", text)
-    included = {"../training": "training", "../CHANGELOG": "changelog"}
+    included = {f"../{name}": name.lower() for name in ("training", "CHANGELOG", "CONTRIBUTING")}
     assert {included.get(link, link) for link in links} == written

@@ -42,7 +42,6 @@ def documented_commands(text: str) -> list[str]:
     """Commands in the code blocks of a page, or in a script, as `helixer-ft ...`."""
     found = [match for line in command_lines(text) if (match := _COMMAND.fullmatch(line))]
     arguments = [match["arguments"] or match["wrapped"] for match in found]
-    arguments = [line.replace("$i", "1") for line in arguments]  # in a loop over $i
     return ["helixer-ft " + re.split(r"\s(?:#|\d?>|\||&)", line)[0] for line in arguments]
 
 
@@ -61,7 +60,7 @@ def parse(line: str) -> None:
     Raises click's own error for an unknown command or option, a value that its option does not
     take, a missing or a superfluous argument.
     """
-    _, name, *arguments = shlex.split(line)
+    _, name, *arguments = shlex.split(re.sub(r"\$i\b", "1", line))  # in a loop over numbers
     if name.startswith("-"):
         assert name in ("-h", "--help", "--version")
         return

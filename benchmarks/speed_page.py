@@ -84,7 +84,7 @@ def introduction(results: Record, figures: Figures) -> str:
         f"Measured on {results['date']} with {machine['cores']} cores of {machine['processor']}, "
         f"{machine['memory'] / GIB:.0f} GiB of memory: helixer-ft {versions['helixer-ft']} "
         f"({ours}); {peer}. {windows} windows; batches of {settings['batch_size']}, "
-        f"{settings['score_batch_size']} in scoring. The command, with paths of yours:",
+        f"{settings['score_batch_size']} in scoring. The command, with your own paths:",
         f"```bash\n{own_command(settings)}\n```",
         f"Both programs run in turns, every measurement in a new process; {taken}. **In brackets: "
         "the figure divided by Helixer's**, so that 0.50 is half the time or memory. **A figure "

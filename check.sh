@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All checks, in the active environment: pip install -e ".[jax,test]" first.
-# What is given goes to pytest: ./check.sh tests/formats
+# All checks, in the active environment: pip install -e ".[jax,test]" first; with the extra docs,
+# the site is built too. Arguments go to pytest: ./check.sh tests/formats
 set -euo pipefail
 cd "$(dirname "$0")"
 ruff check .

@@ -25,7 +25,7 @@ from helixer_ft.simulate.species import TARGET
 from tests.data_files import write_data_file
 from tests.plans import plan_freeze
 
-TRAINING = Path(__file__).parents[2] / "training.md"
+PAGE = Path(__file__).parents[2] / "docs/coverage.md"
 LEAF = CoverageInput("rnaseq", "log", (Track("leaf"),))
 
 
@@ -144,9 +144,9 @@ def test_a_model_of_helixers_own(work):
 
 
 def test_the_four_commands_of_the_page(tmp_path, monkeypatch):
-    """From FASTA, GFF3 and BAM to predictions with coverage, as training.md has it."""
+    """From FASTA, GFF3 and BAM to predictions with coverage, as docs/coverage.md has it."""
     monkeypatch.chdir(tmp_path)
-    page = TRAINING.read_text(encoding="utf-8").split("### Predicting with coverage\n")[1]
+    page = PAGE.read_text(encoding="utf-8").split("## Predicting with coverage\n")[1]
     block = re.search(r"```bash\n(.*?)```", page, re.S)
     commands = [shlex.split(line)[1:] for line in block[1].replace("\\\n", " ").splitlines()]
     assert [command[0] for command in commands] == ["prepare", "add-coverage", "freeze", "predict"]

@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate-genes": "Score predicted GFF3 against a reference, gene by gene.",
     "inspect": "Say what a model, a data file or a predictions file holds.",
     "doctor": "Say whether this machine, with its GPUs, is fit to train, and computes right.",
+    "simulate": "Make a small species with known genes, and data of it, to try things on.",
     "demo": "The whole story on a small simulated species, offline.",
     "completion": "Print the completion script of a shell (bash, zsh, fish).",
 }

@@ -60,31 +60,32 @@ def _machine(found: Diagnosis) -> list[str]:
 
 
 def _comparisons(comparisons: tuple[Comparison, ...]) -> Table:
-    table = plain_table("Small model, against NumPy", "device", "precision", *QUANTITIES)
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+    cells: dict[tuple[str, str], dict[str, str]] = {}
     for one in comparisons:
         mark = "" if one.agrees else "  WRONG"
         text = f"{one.difference:.0e} ({one.bound:.0e}){mark}"
-        rows.setdefault((one.device, one.precision), {})[one.quantity] = text
-    for (device, precision), row in rows.items():
-        table.add_row(device, precision, *(row.get(name, "") for name in QUANTITIES))
-    return table
+        cells.setdefault((one.device, one.precision), {})[one.quantity] = text
+    rows = [
+        [device, precision, *(row.get(name, "") for name in QUANTITIES)]
+        for (device, precision), row in cells.items()
+    ]
+    return plain_table("Small model, against NumPy", ("device", "precision", *QUANTITIES), rows)
 
 
 def _times(speed: Speed) -> Table:
-    title = f"Full-size network, float32, windows of {speed.length:,} bases"
-    table = plain_table(
-        title, "batch", "training step", "windows/s", "scored windows/s", "compiling"
-    )
-    for step in speed.steps:
-        table.add_row(
+    columns = ("batch", "training step", "windows/s", "scored windows/s", "compiling")
+    rows = [
+        (
             str(step.windows),
             f"{1000 * step.training:,.0f} ms",
             f"{step.windows / step.training:.2f}",
             f"{step.windows / step.scoring:.2f}",
             duration_text(step.compiling),
         )
-    return table
+        for step in speed.steps
+    ]
+    title = f"Full-size network, float32, windows of {speed.length:,} bases"
+    return plain_table(title, columns, rows)
 
 
 def _memory(speed: Speed) -> list[str]:

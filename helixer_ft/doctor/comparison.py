@@ -13,7 +13,7 @@ from helixer_ft.engine import Engine, engine_class, forward_function
 from helixer_ft.inference.network import prediction_function
 from helixer_ft.network.architecture import BatchNorm
 from helixer_ft.network.model import TrainedModel, build_body, load_model, set_weights
-from helixer_ft.network.strategies import plan_whole
+from helixer_ft.network.strategies import Whole
 from helixer_ft.runtime.devices import local_devices
 from helixer_ft.settings import TrainingSettings
 from helixer_ft.simulate.files import SOURCE_MODEL
@@ -106,7 +106,7 @@ def _training(
     model: TrainedModel, batch: Batch, settings: TrainingSettings, expected: Reference
 ) -> Iterator[tuple[Quantity, float]]:
     """Differences of the gradients, and of the weights after a step with these gradients."""
-    engine = engine_class()(model.architecture, model.weights, plan_whole(model), settings)
+    engine = engine_class()(model.architecture, model.weights, Whole().plan(model), settings)
     gradients, passes = _first_gradients(engine, batch)
     after = engine.get_weights()
     remaining = iter(gradients)

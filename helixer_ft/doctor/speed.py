@@ -13,7 +13,7 @@ from helixer_ft.errors import is_out_of_memory
 from helixer_ft.formats.data_names import DEFAULT_LENGTH
 from helixer_ft.network.architecture import Architecture, BatchNorm, BiLSTM, Conv, Dense, Pool
 from helixer_ft.network.model import new_model
-from helixer_ft.network.strategies import plan_whole
+from helixer_ft.network.strategies import Whole
 from helixer_ft.runtime.devices import local_devices
 from helixer_ft.runtime.memory import largest_batch
 from helixer_ft.settings import TrainingSettings
@@ -112,7 +112,7 @@ def measure(sizes: Sequence[int] | None = None, length: int | None = None) -> Sp
     length = length or (DEFAULT_LENGTH if devices.accelerated else _SHORT)
     sizes = sizes or (_SIZES if devices.accelerated else (1,))
     model = new_model(full_size(), 0)
-    plan, settings = plan_whole(model), TrainingSettings()
+    plan, settings = Whole().plan(model), TrainingSettings()
     engine = engine_class()(model.architecture, model.weights, plan, settings)
     steps: list[StepTime] = []
     for size in sizes:

@@ -8,7 +8,7 @@ from helixer_ft.doctor import comparison
 from helixer_ft.doctor.comparison import QUANTITIES, compare, difference
 from helixer_ft.doctor.reference import reference
 from helixer_ft.engine import engine_class
-from helixer_ft.network.strategies import plan_whole
+from helixer_ft.network.strategies import Whole
 from helixer_ft.runtime import devices
 from helixer_ft.settings import TrainingSettings
 from tests.doctor.broken import break_recurrence
@@ -81,7 +81,7 @@ def test_the_reference_on_other_networks(options, random_batch):
     model, settings = tiny_model(**options), TrainingSettings()
     batch = random_batch()
     expected = reference(model.architecture, model.weights, batch, settings)
-    engine = engine_class()(model.architecture, model.weights, plan_whole(model), settings)
+    engine = engine_class()(model.architecture, model.weights, Whole().plan(model), settings)
     loss, _ = engine.add_gradients(batch, len(batch))
     assert loss == pytest.approx(expected.loss, rel=1e-5)
     ((_, gradients),) = engine.state().accumulated

@@ -119,7 +119,7 @@ def compare(path: Path, recurrence: str) -> dict[str, object]:
 
     from helixer_ft.engine.jax import JaxEngine
     from helixer_ft.network import keras_layers
-    from helixer_ft.network.strategies import plan_whole
+    from tests.plans import plan_whole
 
     if recurrence != "ours":
         keras_layers._own_recurrence = lambda: None

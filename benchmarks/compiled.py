@@ -14,9 +14,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.compiled.h100 import PROGRAMS, Compiler, full_size, small  # noqa: E402
-
-from helixer_ft.settings import PRECISIONS  # noqa: E402
+from helixer_ft.settings import PRECISIONS
+from tests.compiled.h100 import PROGRAMS, Compiler, full_size, small
 
 TITLES = {
     "gradients": "gradients of a batch",

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from helixer_ft.errors import InputError
+from helixer_ft.runtime.loop_graphs import loop_graph_flag
 
 BACKENDS = ("tensorflow", "jax")
 BIT_IDENTICAL_CPU = "bit-identical (CPU)"
 BIT_IDENTICAL_GPU = "bit-identical (GPU, --deterministic)"
 FLOAT_TOLERANCE = "to float tolerance (GPU without --deterministic)"
 _XLA_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+_FIXED_WORKSPACE = ":4096:2"
+"""cuBLAS in cuDNN's recurrence: which of several memory blocks it takes decides what it adds up in
+which order."""
 _ACCELERATOR_DEVICES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/accel0")
 
 
@@ -59,6 +63,7 @@ def select_backend(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if deterministic:
         _add_xla_flag(_XLA_DETERMINISTIC)
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", _FIXED_WORKSPACE)
     backend = _choose(choice, several_processes)
     if several_processes and backend.name == "tensorflow":
         raise InputError(
@@ -88,6 +93,8 @@ def select_backend(
                 f"Keras runs on '{running}' in this process already, asked for '{backend.name}'."
             )
     os.environ["KERAS_BACKEND"] = backend.name
+    if backend.name == "jax" and (flag := loop_graph_flag()):
+        _add_xla_flag(flag)
     if deterministic and backend.name == "tensorflow":
         import tensorflow as tf
 

@@ -131,7 +131,7 @@ def outcome(lstms: int) -> dict[str, list[np.ndarray]]:
     return {
         "states": states,
         "gradients": gradients,
-        "loss": [np.array(total), parts],
+        "loss": [np.array(float(total)), np.asarray(parts)],
         "gradients of the loss": accumulated,
         "weights after a step": [array for name in sorted(updated) for array in updated[name]],
         "scores after a step": [scored.counts, scored.entropy],
@@ -169,9 +169,9 @@ def _states_and_gradients(model) -> tuple[list[np.ndarray], list[np.ndarray]]:
     inner = keras.Model(network.input, [network.get_layer(name).output for name in lstms])
     generator = np.random.default_rng(3)
     inputs = generator.normal(0, 1, (WINDOWS, LENGTH, 4)).astype(np.float32)
-    states = inner(inputs)
+    states = inner.predict_on_batch(inputs)
     states = [ops.convert_to_numpy(s) for s in (states if isinstance(states, list) else [states])]
-    share = generator.normal(0, 1, network(inputs).shape).astype(np.float32)
+    share = generator.normal(0, 1, network.predict_on_batch(inputs).shape).astype(np.float32)
     weights = network.trainable_variables
     if keras.backend.backend() == "jax":
         import jax
@@ -182,7 +182,7 @@ def _states_and_gradients(model) -> tuple[list[np.ndarray], list[np.ndarray]]:
             return ops.sum(logits * share)
 
         values = [variable.value for variable in weights]
-        gradients = jax.tree.leaves(jax.grad(objective, argnums=(0, 1))(inputs, values))
+        gradients = jax.tree.leaves(jax.jit(jax.grad(objective, argnums=(0, 1)))(inputs, values))
     else:
         import tensorflow as tf
 

@@ -25,7 +25,8 @@ COMMANDS = {
 ENVIRONMENT = {
     "KERAS_BACKEND": "tensorflow or jax, where --backend says auto.",
     "CUDA_VISIBLE_DEVICES": "The GPUs that may be used.",
-    "XLA_FLAGS": "Read by JAX and TensorFlow; --deterministic adds one.",
+    "XLA_FLAGS": "Read by JAX and TensorFlow; --deterministic adds one, and so does JAX on a GPU.",
+    "CUBLAS_WORKSPACE_CONFIG": "Set by --deterministic (:4096:2), where it is not set.",
     "TF_CPP_MIN_LOG_LEVEL": "What TensorFlow logs; 2 (errors), where it is not set.",
     "SLURM_TMPDIR, TMPDIR": "Where caches go without --cache-dir, and temporary files.",
     "SLURM_MEM_PER_NODE, SLURM_MEM_PER_CPU, SLURM_CPUS_ON_NODE": "Memory that this job may use.",

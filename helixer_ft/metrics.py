@@ -15,6 +15,10 @@ GENIC_CLASSES = ("intergenic", "UTR", "CDS", "intron")
 PHASE_CLASSES = ("none", "phase 0", "phase 1", "phase 2")
 MIN_BLOCKS = 20
 """Fewer genome blocks than this tell nothing about how far a difference can be trusted."""
+STRONG_DIFFERENCE = 0.15
+"""Difference between the intergenic shares of two sets that calls for a warning."""
+LITTLE_INTERGENIC = 0.15
+"""Intergenic share of the valid training bases below which too many genes are predicted."""
 _DRAWN_AT_ONCE = 2**22
 """Numbers of a bootstrap that are in memory at once."""
 

@@ -114,7 +114,7 @@ def _run_in(
     backend: Backend,
 ) -> None:
     """The run, in one of its processes; the first one prints."""
-    from helixer_ft.training.engine import device_notice
+    from helixer_ft.engine import device_notice
     from helixer_ft.training.estimate import estimate
     from helixer_ft.training.fine_tune import run
     from helixer_ft.training.prepared import check_save_path, prepare_run

@@ -9,8 +9,8 @@ from rich.table import Table
 from helixer_ft.cli.output import Printer, plain_table
 from helixer_ft.cli.printable import one_line
 from helixer_ft.formats.coverage_h5 import Track
-from helixer_ft.inspection.data import DataContent, Labels
-from helixer_ft.inspection.inspect import Content
+from helixer_ft.inspection.data import DataContent, LabelContent
+from helixer_ft.inspection.inspect import FileContent
 from helixer_ft.inspection.model import ModelContent
 from helixer_ft.inspection.predictions import PredictionsContent
 from helixer_ft.metrics import GENIC_CLASSES
@@ -18,7 +18,7 @@ from helixer_ft.metrics import GENIC_CLASSES
 _SHOWN = 10
 
 
-def show(content: Content, printer: Printer) -> None:
+def show(content: FileContent, printer: Printer) -> None:
     """The result of `inspect`."""
     if printer.as_json:
         printer.out.file.write(json.dumps(content.as_dict(), indent=2) + "\n")
@@ -117,7 +117,7 @@ def _show_data(content: DataContent, printer: Printer) -> None:
     _show_values(dict(content.attributes), printer, "")
 
 
-def _class_table(labels: Labels) -> Table:
+def _class_table(labels: LabelContent) -> Table:
     table = plain_table("Classes", "", "bases", *GENIC_CLASSES)
     for name, bases, shares in (
         ("all bases", labels.bases, labels.fractions),

@@ -27,7 +27,7 @@ from helixer_ft.cli.shared_options import (
 from helixer_ft.cli.types import FILE
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_names import DEFAULT_PREFIX
-from helixer_ft.formats.data_h5 import DEFAULT_LENGTH
+from helixer_ft.formats.data_names import DEFAULT_LENGTH
 from helixer_ft.inference.request import DEFAULT_OUTPUT, HelixerPostSettings, PredictRequest
 from helixer_ft.runtime.interruption import Stop, stop_on_signals
 

@@ -9,7 +9,7 @@ from helixer_ft.cli.options import command_line
 from helixer_ft.cli.shared_options import options_file, output_options, threads_option
 from helixer_ft.cli.types import FILE, name_list
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import DEFAULT_LENGTH, POOL_SIZE, species_of
+from helixer_ft.formats.data_names import DEFAULT_LENGTH, POOL_SIZE, species_of
 from helixer_ft.preparation.request import (
     DEFAULT_TEST_FRACTION,
     DEFAULT_UTR_FLANK,

@@ -17,7 +17,7 @@ from helixer_ft.inference.predict import predict
 from helixer_ft.preparation.prepare import prepare
 from helixer_ft.report import SummaryRow, write_report, write_summary
 from helixer_ft.runtime.backend import versions
-from helixer_ft.simulate import SOURCE, TARGET, Genome, simulate
+from helixer_ft.simulate import SOURCE, TARGET, SimulatedGenome, simulate
 from helixer_ft.simulate.files import SOURCE_MODEL, held_out, to_fasta, to_gff3
 from helixer_ft.simulate.pretrain import SPECIES_SEED
 from helixer_ft.simulate.reads import write_reads
@@ -107,7 +107,7 @@ class _Demo:
         self.done.append(StepRecord(title, command, time.monotonic() - started))
         self.progress.result(self.summary, self.done[-1].seconds)
 
-    def _simulate(self) -> Genome:
+    def _simulate(self) -> SimulatedGenome:
         """Write genomes, genes, reads and the shipped model; returns the target's genome."""
         request, size, files = self.request, self.request.size, self.files
         files.make_folders()

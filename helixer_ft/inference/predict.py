@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from helixer_ft import __version__
+from helixer_ft.dataset.batch import even_batch_size
+from helixer_ft.dataset.coverage import CoverageWanted
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats import atomic
 from helixer_ft.formats.data_h5 import DataFile
@@ -47,8 +49,6 @@ from helixer_ft.network.coverage import track_list
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import ahead, default_threads, read_ahead
-from helixer_ft.training.batch import even_batch_size
-from helixer_ft.training.coverage import CoverageWanted
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from helixer_ft.formats.model_h5 import file_sha256
+from helixer_ft.formats.input_file import file_sha256
 from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
 from helixer_ft.network.coverage import track_list
 from helixer_ft.report.figures import (

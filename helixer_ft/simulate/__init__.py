@@ -6,14 +6,14 @@ something to learn from `TARGET`. ``python -m helixer_ft.simulate --help`` write
 """
 
 from helixer_ft.simulate.files import write_species
-from helixer_ft.simulate.genome import Gene, Genome, simulate
+from helixer_ft.simulate.genome import SimulatedGene, SimulatedGenome, simulate
 from helixer_ft.simulate.species import SOURCE, TARGET, Species
 
 __all__ = [
     "SOURCE",
     "TARGET",
-    "Gene",
-    "Genome",
+    "SimulatedGene",
+    "SimulatedGenome",
     "Species",
     "simulate",
     "write_species",

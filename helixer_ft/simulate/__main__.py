@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from helixer_ft.cli.base import Command
-from helixer_ft.formats.data_h5 import POOL_SIZE
+from helixer_ft.formats.data_names import POOL_SIZE
 from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.preparation.report import SetReport
 from helixer_ft.simulate.files import (

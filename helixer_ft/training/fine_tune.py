@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from helixer_ft.engine import Engine, engine_class
 from helixer_ft.errors import HelixerFtError, Interrupted
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
 from helixer_ft.runtime.backend import chosen_options, versions
-from helixer_ft.training.engine import Engine, engine_class
 from helixer_ft.training.features import FeatureCaches
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.loop import train

@@ -5,10 +5,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from helixer_ft.metrics import GENIC_CLASSES, MIN_BLOCKS, Interval, paired_bootstrap
+from helixer_ft.dataset.dataset import Dataset
+from helixer_ft.metrics import (
+    GENIC_CLASSES,
+    MIN_BLOCKS,
+    STRONG_DIFFERENCE,
+    Interval,
+    paired_bootstrap,
+)
 from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.training.data_checks import STRONG_DIFFERENCE
-from helixer_ft.training.dataset import Dataset
 from helixer_ft.training.history import Check, overfitting_began
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.scoring import DatasetScore

@@ -5,16 +5,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from helixer_ft.dataset.cache_folder import CacheFolder
+from helixer_ft.dataset.coverage import CoverageWanted
+from helixer_ft.dataset.dataset import Dataset, check_lengths, keep_rows, open_dataset
+from helixer_ft.dataset.row_cache import RowCache
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
+from helixer_ft.formats.origin import digest
 from helixer_ft.network.architecture import Architecture
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
-from helixer_ft.runtime.processes import Processes, digest
-from helixer_ft.training.cache_folder import CacheFolder
-from helixer_ft.training.coverage import CoverageWanted, wanted_coverage
+from helixer_ft.runtime.processes import Processes
+from helixer_ft.training.coverage import wanted_coverage
 from helixer_ft.training.data_checks import (
     DATA_PREFIXES,
     SetSummary,
@@ -22,10 +26,8 @@ from helixer_ft.training.data_checks import (
     summarise,
     warnings,
 )
-from helixer_ft.training.dataset import Dataset, check_lengths, keep_rows, open_dataset
 from helixer_ft.training.loop import TrainingData, fixed_subset
 from helixer_ft.training.request import FineTuneRequest
-from helixer_ft.training.row_cache import RowCache
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_state import (
     RunState,

@@ -5,14 +5,14 @@ from functools import partial
 
 import numpy as np
 
+from helixer_ft.dataset.batch import Batch
+from helixer_ft.dataset.dataset import Dataset, batches
+from helixer_ft.engine import Engine
+from helixer_ft.engine.loss import GENIC_SHARE
 from helixer_ft.metrics import Confusion
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import scoring_in_memory
 from helixer_ft.runtime.parallel import read_ahead
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.dataset import Dataset, batches
-from helixer_ft.training.engine import Engine
-from helixer_ft.training.loss import GENIC_SHARE
 
 
 @dataclass(frozen=True)

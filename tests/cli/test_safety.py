@@ -16,11 +16,11 @@ from conftest import tiny_architecture
 from network.builders import random_model
 
 from helixer_ft.cli import main
+from helixer_ft.engine import engine_class
+from helixer_ft.engine.base import Engine
 from helixer_ft.formats.atomic import partial_path
 from helixer_ft.formats.model_h5 import ModelFile, read_model_file, write_model_file
 from helixer_ft.network.model import load_model
-from helixer_ft.training.engine import engine_class
-from helixer_ft.training.engine.base import Engine
 
 # -- killed while saving -----------------------------------------------------------------------
 

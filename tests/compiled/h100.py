@@ -20,14 +20,14 @@ import jax
 import numpy as np
 from jax.experimental import topologies
 
+from helixer_ft.dataset.batch import PLANES, TABLE_SIZE, Batch
+from helixer_ft.engine.jax import JaxEngine
+from helixer_ft.engine.shards import Shards
 from helixer_ft.inference.network import prediction_function
 from helixer_ft.network.architecture import Architecture, BatchNorm, BiLSTM, Conv, Dense, Pool
 from helixer_ft.network.model import new_model
 from helixer_ft.network.strategies import plan_whole
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.batch import PLANES, TABLE_SIZE, Batch
-from helixer_ft.training.engine.jax import JaxEngine
-from helixer_ft.training.engine.shards import Shards
 from tests.compiled.hlo import custom_calls, kernels, loop_types, product_types, sum_types
 
 TARGET = Path(__file__).with_name("h100.txtpb")

@@ -115,9 +115,9 @@ def outcome(lstms: int) -> dict[str, list[np.ndarray]]:
     """States, both gradients, one training step and predictions of a tiny network."""
     from conftest import tiny_model
 
+    from helixer_ft.engine import engine_class
     from helixer_ft.inference.network import prediction_function
     from helixer_ft.network.strategies import plan_whole
-    from helixer_ft.training.engine import engine_class
 
     model = tiny_model(seed=lstms, lstms=lstms)
     states, gradients = _states_and_gradients(model)
@@ -143,7 +143,7 @@ def _batch():
     """A step's subsequences, some of them padded."""
     from conftest import random_rows
 
-    from helixer_ft.training.dataset import open_dataset
+    from helixer_ft.dataset.dataset import open_dataset
     from tests.data_files import write_data_file
 
     with TemporaryDirectory() as folder:

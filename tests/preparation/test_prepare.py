@@ -16,7 +16,7 @@ from helixer_ft.preparation.prepare import prepare
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample
 from helixer_ft.simulate.files import to_fasta, to_gff3
-from helixer_ft.simulate.genome import Genome, simulate
+from helixer_ft.simulate.genome import SimulatedGenome, simulate
 from helixer_ft.simulate.species import SOURCE, TARGET
 from tests.simulate.reference_rows import expected_rows, expected_strand
 
@@ -58,7 +58,7 @@ def genome():
     genes = tuple(
         g for g in found.genes if g.seqid != "chr03" and g.end < len(sequences[g.seqid]) - 100
     )
-    return Genome("A", sequences, genes)
+    return SimulatedGenome("A", sequences, genes)
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +217,7 @@ def test_several_species_with_roles(tmp_path):
 def test_without_annotation_there_are_bases_in_the_order_of_the_fasta(tmp_path):
     genome = simulate(SOURCE, 3, 12_000, seed=1)
     names = sorted(genome.sequences, key=lambda name: len(genome.sequences[name]))
-    genome = Genome("A", {name: genome.sequences[name] for name in names}, ())
+    genome = SimulatedGenome("A", {name: genome.sequences[name] for name in names}, ())
     sample = Sample("A", write_genome(tmp_path, genome).fasta)
     result = prepare(request(sample, tmp_path / "data"))
     assert sorted(os.listdir(tmp_path / "data")) == ["A.h5", "prepare.json"]

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from helixer_ft.engine import Engine, engine_class
 from helixer_ft.progress import Progress
 from helixer_ft.settings import CacheSettings, TrainingSettings
 from helixer_ft.training import estimate as module
-from helixer_ft.training.engine import Engine, engine_class
 from helixer_ft.training.estimate import estimate
 from helixer_ft.training.prepared import prepare_run
 from helixer_ft.training.request import FineTuneRequest

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from conftest import batch_of, tiny_architecture, tiny_model
 
+from helixer_ft.dataset import cache_folder
+from helixer_ft.dataset.batch import even_batch_size
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import BatchNorm, Conv, Dropout
@@ -18,8 +20,7 @@ from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import plan_freeze, plan_whole
 from helixer_ft.runtime import resources
 from helixer_ft.settings import CacheSettings, TrainingSettings
-from helixer_ft.training import cache_folder, fine_tune
-from helixer_ft.training.batch import even_batch_size
+from helixer_ft.training import fine_tune
 from helixer_ft.training.features import Body, feature_dtype
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.outcome import Outcome
@@ -137,7 +138,7 @@ def evaluated(monkeypatch) -> Counter[bytes]:
 
 
 def limit_room(monkeypatch, memory: int, disk: int = 0) -> None:
-    monkeypatch.setattr(cache_folder, "MEMORY_SHARE", 1)
+    monkeypatch.setattr(cache_folder, "CACHE_MEMORY_SHARE", 1)
     monkeypatch.setattr(cache_folder, "DISK_SHARE", 1)
     monkeypatch.setattr(resources, "available_memory", lambda: memory)
     monkeypatch.setattr(resources, "available_disk", lambda folder: disk)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from conftest import add_coverage, tiny_model
 
+from helixer_ft.engine import engine_class
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.strategies import plan_whole
 from helixer_ft.settings import CacheSettings, TrainingSettings
 from helixer_ft.training import fine_tune
-from helixer_ft.training.engine import engine_class
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.outcome import Outcome
 from helixer_ft.training.prepared import prepare_run

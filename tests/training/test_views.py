@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from conftest import add_coverage, random_rows, tiny_model
 
+from helixer_ft.dataset.dataset import Dataset, open_dataset
+from helixer_ft.engine import engine_class
 from helixer_ft.errors import InputError
 from helixer_ft.metrics import Confusion
 from helixer_ft.progress import Progress
 from helixer_ft.settings import CacheSettings, TrainingSettings
 from helixer_ft.training import fine_tune
-from helixer_ft.training.dataset import Dataset, open_dataset
-from helixer_ft.training.engine import engine_class
 from helixer_ft.training.fine_tune import run
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.prepared import prepare_run

@@ -13,9 +13,9 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from helixer_ft.dataset.batch import Batch
+from helixer_ft.engine.base import Read
 from helixer_ft.network.lstm_jax import BATCH_AXIS, split_over
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.engine.base import Read
 
 
 class Shards:

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helixer_ft.dataset import cache_folder, row_cache
+from helixer_ft.dataset.cache_folder import CacheFolder, KeptFile, Room
+from helixer_ft.dataset.row_cache import DiskRows, MemoryRows, RowCache
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats import atomic
 from helixer_ft.progress import Progress
 from helixer_ft.runtime import resources
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import CacheSettings
-from helixer_ft.training import cache_folder, row_cache
-from helixer_ft.training.cache_folder import CacheFolder, KeptFile, Room
-from helixer_ft.training.row_cache import DiskRows, MemoryRows, RowCache
 
 N, SHAPE, DTYPE = 10, (2, 3), np.dtype(np.float32)
 ROWS = np.random.default_rng(0).random((N, *SHAPE)).astype(DTYPE)
@@ -86,7 +86,7 @@ def limits(monkeypatch):
     """Set the bytes of memory and disk that a cache may take."""
 
     def limit(memory: int, disk: int) -> None:
-        monkeypatch.setattr(cache_folder, "MEMORY_SHARE", 1)
+        monkeypatch.setattr(cache_folder, "CACHE_MEMORY_SHARE", 1)
         monkeypatch.setattr(cache_folder, "DISK_SHARE", 1)
         monkeypatch.setattr(resources, "available_memory", lambda: memory)
         monkeypatch.setattr(resources, "available_disk", lambda folder: disk)
@@ -393,8 +393,8 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from helixer_ft.training.cache_folder import KeptFile
-from helixer_ft.training.row_cache import DiskRows
+from helixer_ft.dataset.cache_folder import KeptFile
+from helixer_ft.dataset.row_cache import DiskRows
 
 folder = Path(sys.argv[1])
 rows = DiskRows(folder, 4, (3,), np.dtype(np.float32), KeptFile.of(folder, "features", {}).publish)

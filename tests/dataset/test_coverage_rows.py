@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from conftest import add_coverage, random_rows, tiny_model
 
+from helixer_ft.dataset.dataset import open_dataset
+from helixer_ft.engine import engine_class
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.strategies import plan_freeze
-from helixer_ft.training.dataset import open_dataset
-from helixer_ft.training.engine import engine_class
 from helixer_ft.training.features import Body
 from tests.data_files import write_data_file
 
@@ -70,6 +70,15 @@ def test_bases_beyond_the_last_pool_are_left_out_alike(path):
     assert batch.coverage.shape == (8, 88, 4)
     whole = TWO.normalize(DataFile(path, coverage_prefix="rnaseq").read_coverage(range(8)))
     assert np.array_equal(batch.coverage, whole[:, :88])
+
+
+def test_one_network_s_coverage_is_not_that_of_another(path):
+    """Two networks that normalise differently may read the same files in turn."""
+    log = opened(path)
+    as_before = log.read(np.arange(8)).coverage
+    linear = log.with_coverage(replace(TWO, normalization="linear"))
+    assert not np.array_equal(linear.read(np.arange(8)).coverage, as_before)
+    assert np.array_equal(log.read(np.arange(8)).coverage, as_before)
 
 
 def test_a_part_of_the_data_keeps_its_coverage(path):

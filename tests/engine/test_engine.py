@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from conftest import batch_of, random_rows, tiny_model
 
+from helixer_ft.dataset.batch import Batch
+from helixer_ft.dataset.dataset import open_dataset
+from helixer_ft.engine import engine_class, forward_function
 from helixer_ft.formats.data_h5 import DataFile, Windows
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import BatchNorm
@@ -15,9 +18,6 @@ from helixer_ft.network.model import build_body, build_keras, set_weights
 from helixer_ft.network.strategies import plan_freeze, plan_whole
 from helixer_ft.progress import Progress
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.dataset import open_dataset
-from helixer_ft.training.engine import engine_class, forward_function
 from helixer_ft.training.scoring import score_dataset
 from tests.data_files import write_data_file
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from conftest import batch_of, random_rows
 
+from helixer_ft.dataset.batch import BaseTable, unpack
+from helixer_ft.dataset.cache_folder import CacheFolder
+from helixer_ft.dataset.dataset import Dataset, FileRows, batches, keep_rows, open_dataset
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.progress import Progress
 from helixer_ft.runtime import resources
 from helixer_ft.runtime.parallel import read_ahead
 from helixer_ft.settings import CacheSettings
-from helixer_ft.training.batch import BaseTable, unpack
-from helixer_ft.training.cache_folder import CacheFolder
 from helixer_ft.training.data_checks import summarise
-from helixer_ft.training.dataset import Dataset, Source, batches, keep_rows, open_dataset
 from tests.data_files import write_data_file
 
 
@@ -122,13 +122,13 @@ def kept(paths, folder, *, keep=False, notices=None, **options) -> Dataset:
 def decoded(monkeypatch) -> list[int]:
     """The subsequences that were decoded, as they come."""
     seen: list[int] = []
-    decode = Source.decode
+    decode = FileRows.decode
 
     def counting(self, indices):
         seen.extend(indices.tolist())
         return decode(self, indices)
 
-    monkeypatch.setattr(Source, "decode", counting)
+    monkeypatch.setattr(FileRows, "decode", counting)
     return seen
 
 

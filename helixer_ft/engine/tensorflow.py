@@ -5,16 +5,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from helixer_ft.network.architecture import BASES
-from helixer_ft.training.batch import TABLE_SIZE, Batch
-from helixer_ft.training.engine.base import (
+from helixer_ft.dataset.batch import TABLE_SIZE, Batch
+from helixer_ft.engine.base import (
     Engine,
     Forward,
     count_and_entropy,
     genic_classes,
     network_input,
 )
-from helixer_ft.training.loss import losses, pooled_weights
+from helixer_ft.engine.loss import losses, pooled_weights
+from helixer_ft.network.architecture import BASES
 
 _CODES = tf.TensorSpec([None, None], tf.uint8)
 
@@ -89,7 +89,7 @@ class TensorFlowEngine(Engine):
 
 
 def device_notice() -> str | None:
-    """See `helixer_ft.training.engine.device_notice`."""
+    """See `helixer_ft.engine.device_notice`."""
     gpus = len(tf.config.get_visible_devices("GPU"))
     if gpus < 2:
         return None

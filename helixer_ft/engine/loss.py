@@ -1,6 +1,6 @@
 """Helixer's loss: cross-entropy from the logits, weighted per pooled step of nine bases.
 
-All of it is computed on the device, from the packed labels of `training/batch.py`.
+All of it is computed on the device, from the packed labels of `dataset/batch.py`.
 """
 
 import functools
@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from helixer_ft.dataset.batch import unpack
 from helixer_ft.formats.data_h5 import NO_CLASS
 from helixer_ft.network.architecture import CLASSES
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.batch import unpack
 
 GENIC_SHARE = 0.8
 """Share of the genic output in the loss of a network with phase; phase has the rest."""
@@ -37,7 +37,7 @@ def pooled_weights(
     Parameters
     ----------
     labels, transitions
-        (n, L) uint8; see `training/batch.py`.
+        (n, L) uint8; see `dataset/batch.py`.
     pool_size
         Bases per step.
     settings

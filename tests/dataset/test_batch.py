@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from conftest import batch_of, random_rows
 
+from helixer_ft.dataset.batch import BaseTable, BaseVectorError, Batch, pack, unpack
+from helixer_ft.dataset.dataset import Dataset, open_dataset
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import NO_CLASS, DataFile, Windows
-from helixer_ft.training.batch import BaseTable, BaseVectorError, Batch, pack, unpack
-from helixer_ft.training.dataset import Dataset, open_dataset
 from tests.data_files import write_data_file
 
 N, LENGTH = 3, 20

@@ -5,13 +5,15 @@ vectors), the labels (genic class, phase and validity in one byte), and the kind
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from helixer_ft.errors import HelixerFtError
+from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats.data_h5 import Windows
 
 PLANES = 3
@@ -188,6 +190,18 @@ class BaseVectorError(HelixerFtError):
     def __init__(self, window: int, message: str) -> None:
         super().__init__(message)
         self.window = window
+
+
+@contextmanager
+def rows_named(path: Path, rows: Sequence[int]) -> Iterator[None]:
+    """A `BaseVectorError` becomes an `InputError` that names the file and its row.
+
+    `rows` are the numbers of the subsequences that are encoded.
+    """
+    try:
+        yield
+    except BaseVectorError as error:
+        raise InputError(f"{path}: data/X row {rows[error.window]} {error}") from error
 
 
 def pack(windows: Windows, table: BaseTable) -> np.ndarray:

@@ -7,10 +7,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from helixer_ft.network.weights import LayerWeights
-from helixer_ft.runtime.resources import ProcessMemory
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.engine.base import (
+from helixer_ft.dataset.batch import Batch
+from helixer_ft.engine.base import (
     Devices,
     Engine,
     Forward,
@@ -19,8 +17,10 @@ from helixer_ft.training.engine.base import (
     genic_classes,
     network_input,
 )
-from helixer_ft.training.engine.shards import Shards
-from helixer_ft.training.loss import losses, pooled_weights
+from helixer_ft.engine.loss import losses, pooled_weights
+from helixer_ft.engine.shards import Shards
+from helixer_ft.network.weights import LayerWeights
+from helixer_ft.runtime.resources import ProcessMemory
 
 
 class JaxEngine(Engine):
@@ -164,12 +164,12 @@ class _DeviceMemory(ProcessMemory):
 
 
 def device_memory() -> ProcessMemory:
-    """See `helixer_ft.training.engine.device_memory`."""
+    """See `helixer_ft.engine.device_memory`."""
     return _DeviceMemory() if jax.local_devices()[0].memory_stats() else ProcessMemory()
 
 
 def device_notice() -> str | None:
-    """See `helixer_ft.training.engine.device_notice`."""
+    """See `helixer_ft.engine.device_notice`."""
     devices, processes = jax.device_count(), jax.process_count()
     if devices == 1:
         return None

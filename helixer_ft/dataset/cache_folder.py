@@ -13,13 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from helixer_ft.errors import HelixerFtError, InputError
-from helixer_ft.formats import atomic
-from helixer_ft.progress import Progress
-from helixer_ft.runtime import resources
-from helixer_ft.runtime.processes import Processes
-from helixer_ft.settings import CacheSettings
-from helixer_ft.training.row_cache import (
+from helixer_ft.dataset.row_cache import (
     PARTIAL,
     PREFIX,
     DiskRows,
@@ -27,8 +21,14 @@ from helixer_ft.training.row_cache import (
     Storage,
     reason,
 )
+from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.formats import atomic
+from helixer_ft.progress import Progress
+from helixer_ft.runtime import resources
+from helixer_ft.runtime.processes import Processes
+from helixer_ft.settings import CacheSettings
 
-MEMORY_SHARE = 0.5
+CACHE_MEMORY_SHARE = 0.5
 """Of the memory that the job may still take, the share that a cache may have."""
 DISK_SHARE = 0.9
 """Of the free disk space, likewise."""
@@ -215,7 +215,7 @@ class Room:
     def __init__(self, wanted: int, folder: CacheFolder) -> None:
         self.folder = folder
         self.wanted = wanted
-        self.memory = int(MEMORY_SHARE * resources.available_memory() / folder.shared_by)
+        self.memory = int(CACHE_MEMORY_SHARE * resources.available_memory() / folder.shared_by)
         self.disk = 0
         if folder.writable:
             free = resources.available_disk(folder.path)

@@ -8,27 +8,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from helixer_ft.formats.data_h5 import LAYOUT
 from helixer_ft.formats.hdf5 import GZIP_LEVEL, RowWriter, compressed_chunk
-from helixer_ft.preparation.windows import Rows, to_datasets
-
-_FEATURES = {"X": 4}
-_LABELS = {
-    "y": 4,
-    "phases": 4,
-    "transitions": 6,
-    "sample_weights": 0,
-    "gene_lengths": 0,
-}
-_DTYPES = {"X": np.float16, "gene_lengths": np.uint32}
-_ROW_DTYPES: dict[str, np.dtype] = {
-    "seqids": np.dtype("S50"),
-    "species": np.dtype("S25"),
-    "start_ends": np.dtype(np.int64),
-    "is_annotated": np.dtype(bool),
-    "err_samples": np.dtype(bool),
-    "fully_intergenic_samples": np.dtype(bool),
-}
-_UNLABELLED_ROWS = ("seqids", "species", "start_ends")
 
 
 @dataclass(frozen=True)
@@ -47,17 +28,22 @@ class PackedRows:
     values: Mapping[str, np.ndarray]
 
 
-def pack(rows: Rows) -> PackedRows:
+def pack(datasets: Mapping[str, np.ndarray]) -> PackedRows:
     """Compress rows as HDF5's shuffle and gzip filters do; any thread may.
 
     zlib and numpy let other threads run meanwhile.
+
+    Parameters
+    ----------
+    datasets
+        By name (see `data_h5.LAYOUT`) k rows each.
     """
     chunks, values = {}, {}
-    for name, array in to_datasets(rows).items():
-        if name in _ROW_DTYPES:
-            values[name] = array
-        else:
+    for name, array in datasets.items():
+        if LAYOUT[name].per_base:
             chunks[name] = [_pack_row(row) for row in array]
+        else:
+            values[name] = array
     return PackedRows(chunks, values)
 
 
@@ -89,21 +75,16 @@ class DataWriter(RowWriter):
     ) -> None:
         super().__init__(path, n_rows, Path(path.name))  # the folder is the staging one
         self.path = path
+        self._length = length
+        written = [name for name, layout in LAYOUT.items() if labels or not layout.is_label]
         self._values: dict[str, list[np.ndarray]] = {
-            name: [] for name in (_ROW_DTYPES if labels else _UNLABELLED_ROWS)
+            name: [] for name in written if not LAYOUT[name].per_base
         }
         with self._creating():
             self._file.attrs.update(provenance or {})
-            group = self._file.create_group("data")
-            shapes = {
-                name: (n_rows, length, *([width] if width else []))
-                for name, width in (_FEATURES | (_LABELS if labels else {})).items()
-            }
+            self._file.create_group("data")
             # h5py's low-level objects: asking its datasets for anything costs as much as a chunk
-            self._chunks = {
-                name: (_create(group, name, shape).id, (0,) * (len(shape) - 1))
-                for name, shape in shapes.items()
-            }
+            self._chunks = {name: self._create(name) for name in written if LAYOUT[name].per_base}
 
     def append(self, rows: PackedRows, seqid: str, species: str, is_annotated: bool) -> None:
         """Write rows of one sequence after those that are there.
@@ -129,29 +110,28 @@ class DataWriter(RowWriter):
 
     def _finish(self) -> None:
         for name, parts in self._values.items():
-            dtype = _ROW_DTYPES[name]
-            pair = (2,) if name == "start_ends" else ()
-            values = np.concatenate([np.empty((0, *pair), dtype), *parts]).astype(dtype)
-            dataset = _create(self._file["data"], name, (self.n_rows, *pair), dtype).id
+            dtype = LAYOUT[name].dtype
+            dataset, within = self._create(name)
+            values = np.empty(LAYOUT[name].shape(self.n_rows, self._length), dtype)
+            np.concatenate([values[:0], *parts], out=values, casting="unsafe")
             for i in range(self.n_rows):
-                chunk = _pack_value(values[i : i + 1].tobytes(), 8 if pair else 1)
-                dataset.write_direct_chunk((i, *[0] * len(pair)), chunk)
+                chunk = _pack_value(values[i : i + 1].tobytes(), dtype.itemsize if within else 1)
+                dataset.write_direct_chunk((i, *within), chunk)
 
-
-def _create(
-    group: h5py.Group, name: str, shape: tuple[int, ...], dtype: np.dtype | None = None
-) -> h5py.Dataset:
-    """An empty dataset of this shape, as Helixer makes them."""
-    return group.create_dataset(
-        name,
-        shape=shape,
-        maxshape=(None, *shape[1:]),
-        chunks=(1, *shape[1:]),
-        dtype=dtype or _DTYPES.get(name, np.int8),
-        compression="gzip",
-        compression_opts=GZIP_LEVEL,
-        shuffle=len(shape) > 1,
-    )
+    def _create(self, name: str) -> tuple[h5py.h5d.DatasetID, tuple[int, ...]]:
+        """An empty dataset as Helixer makes them, and where a row begins within its chunk."""
+        shape = LAYOUT[name].shape(self.n_rows, self._length)
+        dataset = self._file["data"].create_dataset(
+            name,
+            shape=shape,
+            maxshape=(None, *shape[1:]),
+            chunks=(1, *shape[1:]),
+            dtype=LAYOUT[name].dtype,
+            compression="gzip",
+            compression_opts=GZIP_LEVEL,
+            shuffle=len(shape) > 1,
+        )
+        return dataset.id, (0,) * (len(shape) - 1)
 
 
 def _pack_row(row: np.ndarray) -> bytes:

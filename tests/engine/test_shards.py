@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from conftest import random_rows
 
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.dataset import open_dataset
+from helixer_ft.dataset.batch import Batch
+from helixer_ft.dataset.dataset import open_dataset
 from tests.data_files import write_data_file
 
 jax = pytest.importorskip("jax")
 
-from helixer_ft.training.engine.shards import Shards  # noqa: E402 - needs JAX
+from helixer_ft.engine.shards import Shards  # noqa: E402 - needs JAX
 
 HERE = Path(__file__)
 ROOT = HERE.parents[2]
@@ -36,7 +36,7 @@ class Device:
 @pytest.fixture
 def shards_of(monkeypatch):
     """The devices of three processes (one, two and one), as each of them sees them."""
-    from helixer_ft.training.engine import shards as module
+    from helixer_ft.engine import shards as module
 
     monkeypatch.setattr(module, "Mesh", lambda devices, axes: None)
     monkeypatch.setattr(module, "NamedSharding", lambda mesh, spec: spec)
@@ -119,9 +119,9 @@ def compare(path: Path, platform: str) -> dict[str, object]:
     """Largest differences between one device and two, relative to the largest value."""
     from conftest import tiny_model
 
+    from helixer_ft.engine.jax import JaxEngine
     from helixer_ft.network import lstm_jax
     from helixer_ft.network.strategies import plan_whole
-    from helixer_ft.training.engine.jax import JaxEngine
 
     recurrence = lstm_jax.recurrence_for(platform)
     lstm_jax.recurrence_for = lambda _: recurrence

@@ -3,28 +3,26 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
+from helixer_ft.dataset.batch import PADDING, PLANES, BaseTable, Batch, pack, rows_named
+from helixer_ft.dataset.cache_folder import CacheFolder, Room
+from helixer_ft.dataset.row_cache import RowCache
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile
+from helixer_ft.formats.input_file import file_sha256
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.progress import Progress
-from helixer_ft.training.batch import PADDING, PLANES, BaseTable, BaseVectorError, Batch, pack
-from helixer_ft.training.cache_folder import CacheFolder, Room
-from helixer_ft.training.row_cache import RowCache
 
 FORMAT = 1
 KIND, COVERAGE_KIND = "decoded", "coverage"
-_READ_AHEAD = 2
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
-class Source:
+class FileRows:
     """Subsequences in data files.
 
     Parameters
@@ -36,33 +34,13 @@ class Source:
     length
         Bases of each subsequence that are used: the length in the files, less what is left over
         after the last full pool.
-    coverage
-        What is read of the coverage of the files; None: nothing.
     """
 
-    def __init__(
-        self,
-        files: Sequence[DataFile],
-        rows: np.ndarray,
-        length: int,
-        coverage: CoverageInput | None = None,
-    ) -> None:
+    def __init__(self, files: Sequence[DataFile], rows: np.ndarray, length: int) -> None:
         self.files = tuple(files)
         self.rows = rows
         self.length = length
-        self.coverage = coverage
         self.table = BaseTable()
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a decoded row."""
-        return PLANES * self.length
-
-    @property
-    def coverage_bytes(self) -> int:
-        """Bytes of the normalised coverage of a subsequence."""
-        channels = 0 if self.coverage is None else self.coverage.channels
-        return channels * self.length * np.dtype(np.float16).itemsize
 
     def fingerprint(self) -> dict[str, Any]:
         """What decoded rows follow from: the content of the files, and what is taken of it."""
@@ -72,16 +50,15 @@ class Source:
             "transitions": self.files[0].transitions,
         }
 
-    def coverage_fingerprint(self) -> dict[str, Any]:
+    def coverage_fingerprint(self, coverage: CoverageInput) -> dict[str, Any]:
         """What normalised coverage follows from, likewise."""
-        assert self.coverage is not None, "coverage is read"
-        return {**self._origin, "coverage": self.coverage.to_dict()}
+        return {**self._origin, "coverage": coverage.to_dict()}
 
     @cached_property
     def _origin(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            "files": [_file_hash(file.path) for file in self.files],
+            "files": [file_sha256(file.path) for file in self.files],
             "rows": hashlib.blake2b(self.rows.tobytes(), digest_size=16).hexdigest(),
             "length": self.length,
         }
@@ -91,7 +68,7 @@ class Source:
         return {"base_vectors": self.table.vectors.tolist()}
 
     def decode(self, indices: np.ndarray) -> np.ndarray:
-        """(n, 3, L) uint8 rows (see `training/batch.py`) of subsequences, in the order given.
+        """(n, 3, L) uint8 rows (see `dataset/batch.py`) of subsequences, in the order given.
 
         Raises
         ------
@@ -100,14 +77,12 @@ class Source:
         """
         decoded = np.empty((len(indices), PLANES, self.length), np.uint8)
         for file, rows, chosen in self._by_file(indices):
-            try:
+            with rows_named(file.path, rows):
                 packed = pack(file.read(rows, coverage=False), self.table)
-            except BaseVectorError as error:
-                raise InputError(f"{file.path}: data/X row {rows[error.window]} {error}") from error
             decoded[chosen] = packed[:, :, : self.length]
         return decoded
 
-    def read_coverage(self, indices: np.ndarray) -> np.ndarray:
+    def read_coverage(self, coverage: CoverageInput, indices: np.ndarray) -> np.ndarray:
         """(n, L, 2 * tracks) float16 normalised coverage of subsequences, in the order given.
 
         Raises
@@ -115,15 +90,10 @@ class Source:
         InputError
             Damaged data, values that cannot be normalised.
         """
-        assert self.coverage is not None, "coverage is read"
-        values = np.empty((len(indices), self.length, self.coverage.channels), np.float16)
+        values = np.empty((len(indices), self.length, coverage.channels), np.float16)
         for file, rows, chosen in self._by_file(indices):
             raw = file.read_coverage(rows)
-            try:
-                values[chosen] = self.coverage.normalize(raw)[:, : self.length]
-            except InputError as error:
-                name = f"'{self.coverage.prefix}' coverage"
-                raise InputError(f"{file.path}: its {name} {error}") from error
+            values[chosen] = coverage.normalize_data(raw, file.path)[:, : self.length]
         return values
 
     def _by_file(self, indices: np.ndarray) -> Iterator[tuple[DataFile, list[int], np.ndarray]]:
@@ -148,15 +118,17 @@ class Dataset:
         (n,) int: which subsequences of the source.
     features
         The body's output for all subsequences of the source, where the head alone is trained.
-    coverage
-        Normalised coverage of all subsequences of the source, where the network takes it.
+    coverage, coverage_input
+        Normalised coverage of all subsequences of the source, where the network takes it, and
+        what it is.
     """
 
-    source: Source
+    source: FileRows
     decoded: RowCache
     indices: np.ndarray
     features: RowCache | None = None
     coverage: RowCache | None = None
+    coverage_input: CoverageInput | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -197,16 +169,16 @@ class Dataset:
         """
         for file in self.source.files:
             coverage.check(file.path, file.tracks)
-        self.source.coverage = coverage
-        return replace(self, coverage=RowCache(self.decoded.n, self.source.read_coverage))
+        rows = RowCache(self.decoded.n, partial(self.source.read_coverage, coverage))
+        return replace(self, coverage=rows, coverage_input=coverage)
 
     def without_coverage(self) -> "Dataset":
         """The subsequences for a network that takes none."""
-        return replace(self, coverage=None)
+        return replace(self, coverage=None, coverage_input=None)
 
     def silenced(self) -> "Dataset":
         """The subsequences as if nothing had been sequenced: coverage 0 on every base."""
-        coverage = self.source.coverage
+        coverage = self.coverage_input
         assert coverage is not None, "coverage is read"
         silence, padding = coverage.silence
 
@@ -269,7 +241,7 @@ def open_dataset(
             "base, so there is nothing to learn from or to score on. Check that sequence names in "
             "the annotation match those of the genome, and how many bases are masked."
         )
-    source = Source(files, np.array(rows, dtype=np.int64), length)
+    source = FileRows(files, np.array(rows, dtype=np.int64), length)
     return Dataset(source, RowCache(len(rows), source.decode), np.arange(len(rows)))
 
 
@@ -293,17 +265,21 @@ def keep_rows(sets: Sequence[Dataset], folder: CacheFolder, progress: Progress) 
             source.table = BaseTable(np.array(kept.notes["base_vectors"], np.float16))
     for dataset in sets:
         source, n = dataset.source, dataset.decoded.n
-        if dataset.coverage is None or source.coverage is None:
+        coverage = dataset.coverage_input
+        if dataset.coverage is None or coverage is None:
             continue
-        kept = folder.kept_file(COVERAGE_KIND, source.coverage_fingerprint)
-        shape = (source.length, source.coverage.channels)
+        fingerprint = partial(source.coverage_fingerprint, coverage)
+        kept = folder.kept_file(COVERAGE_KIND, fingerprint)
+        shape = (source.length, coverage.channels)
         storage = room.storage(n, shape, np.dtype(np.float16), kept)
         if storage is not None:
             dataset.coverage.keep_in(storage)
 
 
 def _row_bytes(dataset: Dataset) -> int:
-    return dataset.source.row_bytes + dataset.source.coverage_bytes
+    """Bytes of a decoded row and its normalised coverage."""
+    channels = 0 if dataset.coverage_input is None else dataset.coverage_input.channels
+    return dataset.length * (PLANES + channels * np.dtype(np.float16).itemsize)
 
 
 def check_lengths(files: Sequence[DataFile]) -> None:
@@ -317,11 +293,6 @@ def check_lengths(files: Sequence[DataFile]) -> None:
             f"the data files have different subsequence lengths ({found}), expected one. "
             "Make them again with the same --subsequence-length."
         )
-
-
-def _file_hash(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def batches(n: int, batch_size: int, order: np.ndarray | None = None) -> Iterator[np.ndarray]:

@@ -3,10 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from helixer_ft.dataset.batch import Batch
+from helixer_ft.engine.loss import cross_entropy, pooled_validity, truth_codes
 from helixer_ft.errors import InputError
 from helixer_ft.network.architecture import CLASSES, Architecture, BatchNorm
 from helixer_ft.network.model import build_head, build_keras, get_weights, set_weights
@@ -14,8 +16,6 @@ from helixer_ft.network.strategies import Plan
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.loss import cross_entropy, pooled_validity, truth_codes
 
 EPSILON = 1e-7
 
@@ -41,6 +41,13 @@ class ScoredBatch:
     entropy: np.ndarray
 
 
+class Accumulated(NamedTuple):
+    """The subsequences of a batch, and its gradients."""
+
+    subsequences: int
+    gradients: list[np.ndarray]
+
+
 @dataclass(frozen=True)
 class EngineState:
     """All that the next batch and the next update depend on, in host memory.
@@ -56,7 +63,7 @@ class EngineState:
     """
 
     variables: dict[str, list[np.ndarray]]
-    accumulated: list[tuple[int, list[np.ndarray]]]
+    accumulated: list[Accumulated]
 
 
 class Engine(ABC):
@@ -195,7 +202,7 @@ class Engine(ABC):
         """A copy of all that training depends on from here on; there is a plan."""
         return EngineState(
             {name: list(map(_to_host, values)) for name, values in self._values().items()},
-            [(count, list(map(_to_host, gradients))) for count, gradients in self._accumulated],
+            [Accumulated(n, list(map(_to_host, gradients))) for n, gradients in self._accumulated],
         )
 
     def restore(self, state: EngineState) -> None:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from helixer_ft.engine.base import Devices, Engine, EngineState, Forward, Read, ScoredBatch
 from helixer_ft.runtime.resources import ProcessMemory
-from helixer_ft.training.engine.base import Devices, Engine, EngineState, Forward, Read, ScoredBatch
 
 __all__ = [
     "Devices",
@@ -24,10 +24,10 @@ def engine_class() -> type[Engine]:
     import keras
 
     if keras.backend.backend() == "jax":
-        from helixer_ft.training.engine.jax import JaxEngine
+        from helixer_ft.engine.jax import JaxEngine
 
         return JaxEngine
-    from helixer_ft.training.engine.tensorflow import TensorFlowEngine
+    from helixer_ft.engine.tensorflow import TensorFlowEngine
 
     return TensorFlowEngine
 
@@ -39,7 +39,7 @@ def device_memory() -> ProcessMemory:
     import keras
 
     if keras.backend.backend() == "jax":
-        from helixer_ft.training.engine.jax import device_memory as of_jax
+        from helixer_ft.engine.jax import device_memory as of_jax
 
         return of_jax()
     return ProcessMemory()
@@ -50,10 +50,10 @@ def device_notice() -> str | None:
     import keras
 
     if keras.backend.backend() == "jax":
-        from helixer_ft.training.engine.jax import device_notice as of_jax
+        from helixer_ft.engine.jax import device_notice as of_jax
 
         return of_jax()
-    from helixer_ft.training.engine.tensorflow import device_notice as of_tensorflow
+    from helixer_ft.engine.tensorflow import device_notice as of_tensorflow
 
     return of_tensorflow()
 
@@ -67,9 +67,9 @@ def forward_function(model: Any, devices: Devices = "one") -> Forward:
     import keras
 
     if keras.backend.backend() == "jax":
-        from helixer_ft.training.engine.jax import JaxForward
+        from helixer_ft.engine.jax import JaxForward
 
         return JaxForward(model, devices)
-    from helixer_ft.training.engine.tensorflow import TensorFlowForward
+    from helixer_ft.engine.tensorflow import TensorFlowForward
 
     return TensorFlowForward(model)

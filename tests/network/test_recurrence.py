@@ -117,7 +117,7 @@ def test_the_devices_that_compute_choose_the_form(monkeypatch):
 @needs_jax
 @pytest.mark.parametrize(
     ("batch", "steps", "width", "units"),
-    [(3, 40, 7, 5), (1, 1, 1, 1), (2, 3, 3, 1), (1, 5, 2, 2), (5, 13, 1, 4), (4, 98, 12, 9)],
+    [(1, 1, 1, 1), (2, 3, 3, 1), (5, 13, 1, 4), (4, 98, 12, 9)],
 )
 def test_all_forms_are_one_function(batch, steps, width, units, monkeypatch):
     """In float64, so that states and gradients agree to many more digits than float32 has."""
@@ -143,7 +143,8 @@ def test_all_forms_are_one_function(batch, steps, width, units, monkeypatch):
             states = form.bidirectional_lstm(*arguments)
             return (states * share).sum(), states
 
-        gradients, states = jax.grad(objective, (0, 1, 2), has_aux=True)(x, *weights)
+        program = jax.jit(jax.grad(objective, (0, 1, 2), has_aux=True))
+        gradients, states = program(x, *weights)
         return [np.asarray(array) for array in jax.tree.leaves((states, gradients))]
 
     with jax.enable_x64(True):

@@ -152,7 +152,7 @@ def run_ours(model_path: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     from helixer_ft.dataset.dataset import open_dataset
     from helixer_ft.engine import engine_class
     from helixer_ft.network.model import build_keras, load_model, probabilities, set_weights
-    from helixer_ft.network.strategies import plan_freeze, plan_whole
+    from helixer_ft.network.strategies import Freeze, Whole
     from helixer_ft.progress import Progress
     from helixer_ft.settings import TrainingSettings
     from helixer_ft.training.scoring import score_dataset
@@ -164,7 +164,7 @@ def run_ours(model_path: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     predictions = keras.ops.convert_to_numpy(probabilities(logits))
     still, moving = (
         engine_class()(trained.architecture, trained.weights, plan, settings)
-        for plan in (plan_freeze(trained, keep_head=True), plan_whole(trained))
+        for plan in (Freeze(keep_head=True).plan(trained), Whole().plan(trained))
     )
 
     def gradients(engine, i):

@@ -33,7 +33,7 @@ def our_step(options: Record) -> Record:
     """A training step of the engine that `whole` and `freeze` use, or a forward pass."""
     from helixer_ft.engine import engine_class, forward_function
     from helixer_ft.network.model import load_model
-    from helixer_ft.network.strategies import plan_freeze, plan_whole
+    from helixer_ft.network.strategies import Freeze, Whole
     from helixer_ft.settings import TrainingSettings
 
     trained = load_model(Path(options["model"]))
@@ -45,7 +45,8 @@ def our_step(options: Record) -> Record:
         return timed(lambda: forward(batch), options["steps"])
     hidden = options["task"] == "hidden"
     whole = options["task"] == "whole"
-    plan = plan_whole(trained) if whole else plan_freeze(trained, hidden_layer=hidden)
+    strategy = Whole() if whole else Freeze(post_coverage_hidden_layer=hidden)
+    plan = strategy.plan(trained)
     engine = engine_class()(plan.model.architecture, plan.model.weights, plan, TrainingSettings())
     batch = our_dataset(options, trained.architecture).read(np.arange(options["batch_size"]))
 

@@ -155,7 +155,7 @@ def _no_pages(request, monkeypatch) -> None:
     one where a test asks for `pages`.
     """
     if "pages" not in request.fixturenames:
-        monkeypatch.setattr(fine_tuning, "_report", lambda *_: None)
+        monkeypatch.setattr(fine_tuning, "write_report", lambda *_: None)
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """Prints what a file holds."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from rich.table import Table
 
-from helixer_ft.cli.output import Printer, plain_table
+from helixer_ft.cli.output import Printer, percents, plain_table
 from helixer_ft.cli.printable import one_line
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.inspection.data import DataContent, LabelContent
@@ -21,7 +20,7 @@ _SHOWN = 10
 def show(content: FileContent, printer: Printer) -> None:
     """The result of `inspect`."""
     if printer.as_json:
-        printer.out.file.write(json.dumps(content.as_dict(), indent=2) + "\n")
+        printer.json(content.to_dict())
     elif isinstance(content, ModelContent):
         _show_model(content, printer)
     elif isinstance(content, DataContent):
@@ -68,19 +67,18 @@ def _names(tracks: Iterable[Track]) -> str:
 
 
 def _layer_table(content: ModelContent) -> Table:
-    table = plain_table("Layers", "layer", "kind", "output", "parameters")
+    rows = []
     for layer in content.layers:
-        rows = "L" if layer.step == 1 else f"L/{layer.step}"
-        table.add_row(layer.name, layer.kind, f"{rows} × {layer.width}", f"{layer.parameters:,}")
-    table.add_row("all", "", "", f"{content.parameters:,}")
-    return table
+        length = "L" if layer.step == 1 else f"L/{layer.step}"
+        shape = f"{length} × {layer.width}"
+        rows.append((layer.name, layer.kind, shape, f"{layer.parameters:,}"))
+    rows.append(("all", "", "", f"{content.parameters:,}"))
+    return plain_table("Layers", ("layer", "kind", "output", "parameters"), rows)
 
 
 def _strategy_table(content: ModelContent) -> Table:
-    table = plain_table("What would train", "command", "parameters", "of")
-    for name, (trains, total) in content.trains.items():
-        table.add_row(name, f"{trains:,}", f"{total:,}")
-    return table
+    rows = [(name, f"{trains:,}", f"{total:,}") for name, (trains, total) in content.trains.items()]
+    return plain_table("What would train", ("command", "parameters", "of"), rows)
 
 
 def _show_values(values: dict[str, Any], printer: Printer, indent: str) -> None:
@@ -118,13 +116,14 @@ def _show_data(content: DataContent, printer: Printer) -> None:
 
 
 def _class_table(labels: LabelContent) -> Table:
-    table = plain_table("Classes", "", "bases", *GENIC_CLASSES)
-    for name, bases, shares in (
-        ("all bases", labels.bases, labels.fractions),
-        ("valid bases", labels.valid_bases, labels.valid_fractions),
-    ):
-        table.add_row(name, f"{bases.sum() / 1e6:.2f} Mb", *(f"{share:.1%}" for share in shares))
-    return table
+    rows = [
+        (name, f"{bases.sum() / 1e6:.2f} Mb", *percents(shares))
+        for name, bases, shares in (
+            ("all bases", labels.bases, labels.fractions),
+            ("valid bases", labels.valid_bases, labels.valid_fractions),
+        )
+    ]
+    return plain_table("Classes", ("", "bases", *GENIC_CLASSES), rows)
 
 
 def _show_predictions(content: PredictionsContent, printer: Printer) -> None:
@@ -142,5 +141,4 @@ def _show_predictions(content: PredictionsContent, printer: Printer) -> None:
 
 
 def _lines(printer: Printer, *lines: str) -> None:
-    for line in lines:
-        printer.out.print(one_line(line), markup=False)
+    printer.lines(*map(one_line, lines))

@@ -114,10 +114,8 @@ class _Comparer:
 
 def _load(path: Path, request: EvaluateRequest) -> TrainedModel:
     model = load_model(path)
-    if request.predict_phase and not model.architecture.has_phase:
-        raise InputError(
-            f"{path}: predicts no phase, so --predict-phase cannot be kept. Leave it out."
-        )
+    if request.predict_phase:
+        model.require_phase(path)
     if model.architecture.coverage_channels and model.coverage is None:
         raise InputError(
             f"{path}: takes coverage of {model.architecture.coverage_channels // 2} track(s), but "

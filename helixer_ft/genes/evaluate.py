@@ -51,7 +51,7 @@ class GeneEvaluation:
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         sides = {"reference": self.reference, "predicted": self.predicted}
         comparison = self.comparison

@@ -34,7 +34,7 @@ class LabelContent(ClassBases):
     annotated: int
     usable: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return self.class_shares() | {
             "annotated_windows": self.annotated,
@@ -73,7 +73,7 @@ class DataContent:
     datasets: tuple[str, ...]
     attributes: Mapping[str, str]
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {
             "kind": "data",
@@ -81,7 +81,7 @@ class DataContent:
             "windows": self.windows,
             "subsequence_length": self.length,
             "species": {name: dict(counts) for name, counts in self.species.items()},
-            "labels": None if self.labels is None else self.labels.as_dict(),
+            "labels": None if self.labels is None else self.labels.to_dict(),
             "coverage": {
                 prefix: [vars(track) for track in tracks]
                 for prefix, tracks in self.coverage.items()

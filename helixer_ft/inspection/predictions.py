@@ -38,7 +38,7 @@ class PredictionsContent:
     model_summary: str
     attributes: Mapping[str, str]
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {
             "kind": "predictions",

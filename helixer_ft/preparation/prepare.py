@@ -289,7 +289,7 @@ def _write(
         if splits:
             _write_text(folder / SPLIT_FILE, split_table(splits))
         names = [path.name for path in folder.iterdir()] + [REPORT_FILE]
-        report = replace(preparation, files=[Path(name) for name in sorted(names)]).as_dict()
+        report = replace(preparation, files=[Path(name) for name in sorted(names)]).to_dict()
         del report["seconds"], report["dry_run"]
         _write_text(folder / REPORT_FILE, json.dumps(report, indent=2) + "\n")
     return names

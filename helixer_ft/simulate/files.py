@@ -16,18 +16,19 @@ from helixer_ft.preparation.report import SetReport
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample
 from helixer_ft.simulate.genome import SimulatedGene, SimulatedGenome, simulate
+from helixer_ft.simulate.sizes import (
+    DEFAULT_SEQUENCE_LENGTH,
+    DEFAULT_SEQUENCES,
+    DEFAULT_SUBSEQUENCE_LENGTH,
+    MINIMUM_SEQUENCES,
+)
 from helixer_ft.simulate.species import Species
-
-DEFAULT_SUBSEQUENCE_LENGTH = 2700
-DEFAULT_SEQUENCES = 12
-DEFAULT_SEQUENCE_LENGTH = 54_000
-"""Together about 650 kb: quick to train on, with about 40 test windows per strand."""
-
-MINIMUM_SEQUENCES = 3
 
 GENOME_FILE, GENES_FILE, MODEL_FILE = "genome.fa", "genes.gff3", "source_model.h5"
 SOURCE_MODEL = Path(__file__).with_name("source_model.h5")
-"""The shipped model; `helixer_ft.simulate.pretrain` makes it."""
+"""The shipped model; `scripts/shipped_model.py` of the repository makes it."""
+SOURCE_SEED = 1000
+"""Of the genome that it was trained on; far from the seeds that users simulate species with."""
 
 _FASTA_WIDTH = 80
 

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from helixer_ft.errors import InputError
 from helixer_ft.genome.complement import COMPLEMENT
+from helixer_ft.simulate.sizes import MINIMUM_SEQUENCE_LENGTH
 from helixer_ft.simulate.species import Species
 from helixer_ft.simulate.transcript import FLANK, draw_length, draw_transcript, random_bases
 
 Interval = tuple[int, int]
 """Start and end on the plus strand of a sequence, 0-based, half-open, in bp."""
 
-MINIMUM_SEQUENCE_LENGTH = 10_000
 LENGTH_VARIATION = 0.1
 
 

@@ -4,6 +4,7 @@ from helixer_ft.dataset.coverage import CoverageWanted, coverage_of_model
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_names import DEFAULT_NORMALIZATION, DEFAULT_PREFIX
 from helixer_ft.network.model import TrainedModel
+from helixer_ft.network.strategies import Strategy
 from helixer_ft.training.request import FineTuneRequest
 
 
@@ -15,13 +16,13 @@ def wanted_coverage(request: FineTuneRequest, base: TrainedModel) -> CoverageWan
     InputError
         Options that contradict each other or the model.
     """
-    _check_options(request)
+    _check_options(request.strategy)
     model = request.load_model_path
-    prefix, normalization = request.coverage_prefix, request.coverage_norm
+    prefix, normalization = request.strategy.coverage_prefix, request.strategy.coverage_norm
     if not base.architecture.coverage_channels:
-        if not request.input_coverage:
+        if not request.strategy.input_coverage:
             return None
-        if request.keep_head:
+        if request.strategy.keep_head:
             raise InputError(
                 f"{model}: takes no coverage, so --keep-head has no head to train that does. Leave "
                 "--keep-head out: a new head takes it; or leave --input-coverage out."
@@ -41,13 +42,13 @@ def wanted_coverage(request: FineTuneRequest, base: TrainedModel) -> CoverageWan
     )
 
 
-def _check_options(request: FineTuneRequest) -> None:
-    if request.input_coverage:
+def _check_options(strategy: Strategy) -> None:
+    if strategy.input_coverage:
         return
     for name, given in (
-        ("--coverage-prefix", request.coverage_prefix is not None),
-        ("--coverage-norm", request.coverage_norm is not None),
-        ("--ablate-coverage", request.ablate_coverage),
+        ("--coverage-prefix", strategy.coverage_prefix is not None),
+        ("--coverage-norm", strategy.coverage_norm is not None),
+        ("--ablate-coverage", strategy.ablate_coverage),
     ):
         if given:
             raise InputError(

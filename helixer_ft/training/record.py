@@ -158,7 +158,7 @@ def provenance_of_training(prepared: PreparedRun) -> dict[str, str]:
             for summary in prepared.summaries
         }
     return {
-        "strategy": str(prepared.plan.strategy),
+        "strategy": prepared.plan.strategy,
         "new_layers": ", ".join(prepared.plan.new),
         "trainable_parameters": str(prepared.plan.trainable_parameters),
         "data_fingerprints": json.dumps(data),

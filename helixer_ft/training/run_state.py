@@ -209,7 +209,7 @@ def settings_origin(request: FineTuneRequest, model_sha256: str) -> dict[str, An
     options = request.options()
     used = versions()
     return {
-        "command": request.command,
+        "command": request.strategy.command,
         **{option(name): value for name, value in options.items() if name not in _FREE},
         "model": model_sha256,
         **{f"{name} version": used[name] for name in _VERSIONS},

@@ -18,9 +18,9 @@ from helixer_ft.formats.input_file import file_sha256
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inspection.inspect import inspect
 from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.network.strategies import plan_freeze
 from helixer_ft.progress import Progress
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze
 
 
 def run(*arguments: object) -> Result:

@@ -26,9 +26,9 @@ from helixer_ft.engine.shards import Shards
 from helixer_ft.inference.network import prediction_function
 from helixer_ft.network.architecture import Architecture, BatchNorm, BiLSTM, Conv, Dense, Pool
 from helixer_ft.network.model import new_model
-from helixer_ft.network.strategies import plan_whole
 from helixer_ft.settings import TrainingSettings
 from tests.compiled.hlo import custom_calls, kernels, loop_types, product_types, sum_types
+from tests.plans import plan_whole
 
 TARGET = Path(__file__).with_name("h100.txtpb")
 PROGRAMS = ("gradients", "apply", "score", "forward")

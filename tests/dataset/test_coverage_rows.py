@@ -13,9 +13,9 @@ from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.network.strategies import plan_freeze
 from helixer_ft.training.features import Body
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze
 
 TWO = CoverageInput("rnaseq", "log", (Track("leaf"), Track("root")))
 

@@ -15,11 +15,11 @@ from helixer_ft.formats.data_h5 import DataFile, Windows
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import BatchNorm
 from helixer_ft.network.model import build_body, build_keras, set_weights
-from helixer_ft.network.strategies import plan_freeze, plan_whole
 from helixer_ft.progress import Progress
 from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.scoring import score_dataset
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze, plan_whole
 
 SETTINGS = TrainingSettings(learning_rate=0.01)
 

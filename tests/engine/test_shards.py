@@ -121,7 +121,7 @@ def compare(path: Path, platform: str) -> dict[str, object]:
 
     from helixer_ft.engine.jax import JaxEngine
     from helixer_ft.network import lstm_jax
-    from helixer_ft.network.strategies import plan_whole
+    from tests.plans import plan_whole
 
     recurrence = lstm_jax.recurrence_for(platform)
     lstm_jax.recurrence_for = lambda _: recurrence

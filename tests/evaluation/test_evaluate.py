@@ -27,10 +27,10 @@ from helixer_ft.inference.request import PredictRequest
 from helixer_ft.metrics import f1_scores, paired_bootstrap
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
-from helixer_ft.network.strategies import plan_freeze
 from helixer_ft.progress import Progress
 from helixer_ft.training.scoring import score_dataset
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 

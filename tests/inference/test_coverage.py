@@ -20,9 +20,9 @@ from helixer_ft.inference.source import DataFileSource
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
-from helixer_ft.network.strategies import plan_freeze
 from helixer_ft.progress import Progress
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze
 
 LENGTH = 90
 COVERAGE = CoverageInput("cage", "log", (Track("leaf"), Track("tss", "signal")))

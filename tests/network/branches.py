@@ -117,7 +117,7 @@ def outcome(lstms: int) -> dict[str, list[np.ndarray]]:
 
     from helixer_ft.engine import engine_class
     from helixer_ft.inference.network import prediction_function
-    from helixer_ft.network.strategies import plan_whole
+    from tests.plans import plan_whole
 
     model = tiny_model(seed=lstms, lstms=lstms)
     states, gradients = _states_and_gradients(model)

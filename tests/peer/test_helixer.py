@@ -28,9 +28,9 @@ from helixer_ft.network.model import (
     probabilities,
     set_weights,
 )
-from helixer_ft.network.strategies import plan_freeze, plan_whole
 from helixer_ft.settings import TrainingSettings
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze, plan_whole
 
 pytestmark = pytest.mark.peer
 ROWS = 2

@@ -120,7 +120,7 @@ def test_split_table_and_report_say_what_the_files_hold(genome, prepared):
         own = datasets(folder / f"{row['set']}_data.h5")
         assert row["seqid"].encode() in own["seqids"]
     report = json.loads((folder / "prepare.json").read_text())
-    again = json.loads(json.dumps(result.as_dict()))
+    again = json.loads(json.dumps(result.to_dict()))
     assert report == {k: v for k, v in again.items() if k not in ("seconds", "dry_run")}
     assert report["files"] == sorted(os.listdir(folder))
     assert report["species"]["A"]["split_by"] == "sequences"
@@ -155,7 +155,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(prepared, tmp_path):
     assert os.listdir(tmp_path) == []
     left_out = ("seconds", "files", "dry_run")
     one, other = (
-        {k: v for k, v in r.as_dict().items() if k not in left_out} for r in (dry, result)
+        {k: v for k, v in r.to_dict().items() if k not in left_out} for r in (dry, result)
     )
     assert one == other
     assert (dry.dry_run, dry.files) == (True, ())
@@ -190,7 +190,7 @@ def test_blocks_of_one_sequence(tmp_path):
     gaps = [row for row in rows if row["set"] == "left out"]
     assert (
         min(int(r["end"]) - int(r["start"]) + 1 for r in gaps)
-        == (result.as_dict()["species"]["A"]["smallest_gap"])
+        == (result.to_dict()["species"]["A"]["smallest_gap"])
     )
     assert [row["genes"] for row in gaps] == ["0"] * len(gaps)
 
@@ -270,7 +270,7 @@ def test_genes_that_are_not_trusted_are_masked_and_never_intergenic(genome, prep
             trusted = gene in chosen
             assert found["sample_weights"][row, i] == trusted
             assert (found["y"][row, i].argmax() > 0) == trusted
-    report = result.as_dict()["species"]["A"]
+    report = result.to_dict()["species"]["A"]
     assert report["trusted_genes"] == report["usable_genes"] == len(chosen)
     assert report["genes"] == len(genome.genes)
 

@@ -1,8 +1,8 @@
-"""Makes the small trained model that the package ships: `python -m helixer_ft.simulate.pretrain`.
+"""Makes the small trained model that the package ships: `python scripts/shipped_model.py --out M`.
 
-A network of Helixer's shape with random weights is trained on the simulated source species with
-`helixer-ft whole`'s own code, so that fine-tuning it to the simulated target species shows what
-fine-tuning a released Helixer model to a real one does.
+A network of Helixer's shape with random weights is trained on the simulated source species, so that
+fine-tuning it to the simulated target species shows what fine-tuning a released Helixer model to a
+real one does. For maintainers: a model made anew goes to `helixer_ft.simulate.files.SOURCE_MODEL`.
 """
 
 import tempfile
@@ -14,20 +14,10 @@ from helixer_ft.cli.base import Command
 from helixer_ft.formats.atomic import check_writable
 from helixer_ft.runtime.backend import select_backend
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.history import Check, TrainingProgress
+from helixer_ft.simulate.files import SOURCE_SEED, write_species
+from helixer_ft.simulate.species import SOURCE
 
 SEED = 0
-SPECIES_SEED = 1000
-"""Of the source genome; far from the seeds that users simulate target species with."""
-
-
-class _Lines(TrainingProgress):
-    """A line per check."""
-
-    def check(self, check: Check) -> None:
-        """Tell of a check."""
-        score = f"{check.validation.genic_f1:.4f}"
-        click.echo(f"check {check.number}: genic F1 {score}, {check.seconds:.0f} s", err=True)
 
 
 @click.command(cls=Command)
@@ -37,9 +27,9 @@ def main(out: Path, epochs: int) -> None:
     """Train the small model of the simulated source species."""
     check_writable(out, force=True)
     settings = TrainingSettings(epochs=epochs, learning_rate=3e-3, patience=5, seed=SEED)
-    backend = select_backend("auto")
-    click.echo(f"Keras backend: {backend.name} ({backend.reason})", err=True)
+    select_backend("auto")
 
+    from helixer_ft.cli.output import Printer
     from helixer_ft.formats.model_h5 import write_model_file
     from helixer_ft.network.architecture import (
         Architecture,
@@ -50,9 +40,8 @@ def main(out: Path, epochs: int) -> None:
         Pool,
     )
     from helixer_ft.network.model import load_model, new_model
-    from helixer_ft.simulate import SOURCE, write_species
-    from helixer_ft.training.fine_tune import run
-    from helixer_ft.training.prepared import prepare_run
+    from helixer_ft.network.strategies import Whole
+    from helixer_ft.training.fine_tune import fine_tune
     from helixer_ft.training.request import FineTuneRequest
 
     architecture = Architecture(
@@ -66,24 +55,21 @@ def main(out: Path, epochs: int) -> None:
         head=(Dense("dense", 72),),
         pool_size=9,
     )
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, Printer(quiet=False, as_json=False) as printer:
         folder = Path(name)
-        write_species(folder / "source", SOURCE, SPECIES_SEED, n_sequences=24, with_model=False)
+        write_species(folder / "source", SOURCE, SOURCE_SEED, n_sequences=24, with_model=False)
         write_model_file(folder / "random.h5", new_model(architecture, SEED).to_file({}))
         request = FineTuneRequest(
-            command="whole",
+            strategy=Whole(),
             load_model_path=folder / "random.h5",
             data_dir=folder / "source",
             test_data=(folder / "source" / "test_data.h5",),
             save_model_path=folder / "trained.h5",
             settings=settings,
         )
-        progress = _Lines()
-        outcome = run(prepare_run(request, progress), progress)
-        score = outcome.decisive.tuned.genic_f1
+        score = fine_tune(request, printer).decisive.tuned.genic_f1
         click.echo(f"genic F1 on held-out sequences of the source species: {score:.4f}")
-        trained = load_model(request.save_model_path)
-        write_model_file(out, trained.to_file({}), force=True)
+        write_model_file(out, load_model(request.save_model_path).to_file({}), force=True)
 
 
 if __name__ == "__main__":

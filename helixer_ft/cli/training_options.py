@@ -1,32 +1,23 @@
 """Options that `whole` and `freeze` share; defaults come from the settings of the library."""
 
-import shlex
-import sys
 from dataclasses import fields
 from typing import Any
 
 import click
 
+from helixer_ft.cli.hybridmodel import training_words
+from helixer_ft.cli.option_kinds import Decorator, in_order
 from helixer_ft.cli.shared_options import (
-    Decorator,
     checkpoint_option,
     computing_options,
     config_option,
-    hybridmodel_options,
-    in_order,
     load_model_option,
     output_options,
     resume_option,
 )
 from helixer_ft.cli.types import FILE as _FILE
 from helixer_ft.cli.types import WeightList
-from helixer_ft.errors import InputError
-from helixer_ft.settings import (
-    OPTIMIZERS,
-    PRECISIONS,
-    CacheSettings,
-    TrainingSettings,
-)
+from helixer_ft.settings import OPTIMIZERS, PRECISIONS, TrainingSettings
 
 _DEFAULTS = {setting.name: setting.default for setting in fields(TrainingSettings)}
 
@@ -137,56 +128,8 @@ _OPTIONS: list[Decorator] = [
         verbose="Layer table and confusion matrices too.",
         force="Overwrite the output of an earlier run.",
     ),
-    click.option("--resume-training", is_flag=True, hidden=True),
-    click.option("--fine-tune", is_flag=True, hidden=True),
-    click.option("--fine-tune-resume", is_flag=True, hidden=True),
-    hybridmodel_options,
+    training_words,
 ]  # fmt: skip
-
-HYBRIDMODEL_NOTE = (
-    "HybridModel.py's --resume-training, --fine-tune, --fine-tune-resume (= --keep-head), "
-    "--predict-phase, --gpu-id and --workers are accepted too."
-)
 
 training_options = in_order(_OPTIONS)
 """The options of `whole` and `freeze`, in their order."""
-
-
-def settings_from(options: dict[str, Any]) -> TrainingSettings:
-    """The training settings among a command's parameters."""
-    return TrainingSettings(**{name: options[name] for name in _DEFAULTS})
-
-
-def cache_settings_from(options: dict[str, Any]) -> CacheSettings:
-    """The cache settings among a command's parameters; `whole` has no features to cache."""
-    defaults = CacheSettings()
-    return CacheSettings(
-        features=options.get("cache_features", defaults.features),
-        folder=options["cache_dir"],
-        precision=options.get("cache_precision", defaults.precision),
-        keep=options["keep_cache"],
-    )
-
-
-def command_line() -> str:
-    """The command as it was typed.
-
-    Raises
-    ------
-    InputError
-        It has bytes that are no text, which files written in UTF-8 cannot keep.
-    """
-    from helixer_ft.cli.printable import printable
-
-    command = shlex.join(["helixer-ft", *sys.argv[1:]])
-    if any("\ud800" <= letter <= "\udfff" for letter in command):
-        raise InputError(
-            f"the command has a name that is not in UTF-8 ({printable(command)}), which the files "
-            "that are written could not keep. Rename the file or folder."
-        )
-    return command
-
-
-def resume_command() -> str:
-    """The same command, to go on with what it was interrupted in."""
-    return command_line() + ("" if "--resume" in sys.argv else " --resume")

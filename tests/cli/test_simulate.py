@@ -1,4 +1,4 @@
-"""``python -m helixer_ft.simulate``."""
+"""`helixer-ft simulate`."""
 
 import os
 import re
@@ -10,17 +10,17 @@ import pysam
 import pytest
 from click.testing import CliRunner
 
-from helixer_ft.simulate.__main__ import main
+from helixer_ft.cli import main
 from helixer_ft.simulate.genome import simulate
-from helixer_ft.simulate.pretrain import main as pretrain
 from helixer_ft.simulate.reads import write_reads
 from helixer_ft.simulate.species import TARGET
+from scripts.shipped_model import main as pretrain
 
 SMALL = ["--sequences", "3", "--sequence-length", "10000", "--subsequence-length", "1008"]
 
 
 def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+    return CliRunner().invoke(main, ["simulate", *map(str, arguments)])
 
 
 def test_writes_a_species_and_sums_it_up(tmp_path):
@@ -119,7 +119,7 @@ def test_refuses_to_overwrite_unless_forced(tmp_path):
 
 def test_as_a_module_without_a_traceback(tmp_path):
     (tmp_path / "file").write_text("")
-    command = [sys.executable, "-m", "helixer_ft.simulate", "--out-dir", str(tmp_path / "file")]
+    command = [sys.executable, "-m", "helixer_ft", "simulate", "--out-dir", str(tmp_path / "file")]
     result = subprocess.run([*command, *SMALL], capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert result.stdout == ""
@@ -128,7 +128,7 @@ def test_as_a_module_without_a_traceback(tmp_path):
 
 
 def test_needs_no_keras():
-    code = "import sys, helixer_ft.simulate.__main__ as m; print('keras' in sys.modules, m.main)"
+    code = "import sys, helixer_ft.cli.simulate as m; print('keras' in sys.modules, m.command)"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -86,7 +86,7 @@ def precision_option(default: str, **kwargs: Any) -> Decorator:
     """`--precision` of a command that does not train."""
     return click.option(
         "--precision", type=click.Choice(PRECISIONS), default=default, show_default=True,
-        help="Of the computation. The mixed ones are for GPUs.", **kwargs,
+        help="Of the computation. The mixed ones are for GPUs; LSTMs stay in float32.", **kwargs,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from helixer_ft.errors import InputError
 from helixer_ft.runtime import accelerators
+from helixer_ft.runtime.loop_graphs import loop_graph_flag
 from helixer_ft.runtime.quiet import quiet_libraries
 from helixer_ft.runtime.unseen import nothing_there, two_plugins, why_unseen
 
@@ -18,6 +19,9 @@ BIT_IDENTICAL_CPU = "bit-identical (CPU)"
 BIT_IDENTICAL_GPU = "bit-identical (GPU, --deterministic)"
 FLOAT_TOLERANCE = "to float tolerance (GPU without --deterministic)"
 _XLA_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+_FIXED_WORKSPACE = ":4096:2"
+"""cuBLAS in cuDNN's recurrence: which of several memory blocks it takes decides what it adds up in
+which order."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def select_backend(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if deterministic:
         _add_xla_flag(_XLA_DETERMINISTIC)
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", _FIXED_WORKSPACE)
     backend = _choose(choice, several_processes)
     if several_processes and backend.name == "tensorflow":
         raise InputError(
@@ -120,6 +125,8 @@ def select_backend(
     if require_gpu and not backend.accelerators:
         raise InputError(f"--require-gpu: {backend.unseen or nothing_there()}.")
     os.environ["KERAS_BACKEND"] = backend.name
+    if backend.name == "jax" and (flag := loop_graph_flag()):
+        _add_xla_flag(flag)
     if deterministic and backend.name == "tensorflow":
         with quiet_libraries():
             import tensorflow as tf

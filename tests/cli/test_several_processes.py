@@ -242,14 +242,13 @@ def test_two_processes_evaluate_the_frozen_body_together(folder, group, monkeypa
     [command("whole"), command("freeze"), command("freeze", "--no-cache-features")],
     ids=["whole", "freeze", "freeze, features computed each time"],
 )
-@pytest.mark.parametrize("recurrence", ["ours", "Keras'"])
-def test_two_devices_of_one_process(folder, group, monkeypatch, arguments, recurrence):
-    """With Keras' LSTM too, which is what runs on GPUs."""
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+def test_two_devices_of_one_process(folder, group, monkeypatch, arguments, platform):
+    """With the recurrence for either kind of device."""
     arguments = [*arguments, "-t", "test_data.h5"]
-    start = "from helixer_ft.network import keras_layers as k; from helixer_ft.cli import main;"
-    if recurrence != "ours":
-        start += "k._own_recurrence = lambda: None;"
-    code = f"{start} main(prog_name='helixer-ft')"
+    start = "from helixer_ft.network import lstm_jax as l; from helixer_ft.cli import main"
+    choice = f"form = l.recurrence_for('{platform}'); l.recurrence_for = lambda _: form"
+    code = f"{start}; {choice}; main(prog_name='helixer-ft')"
     flags = "--xla_force_host_platform_device_count=2"
     environment = {"XLA_FLAGS": flags, "KERAS_BACKEND": "jax"}  # the code imports Keras
     group.run([*arguments, "-s", "two.h5", "--json"], code, **environment)

@@ -201,7 +201,7 @@ def run_float64(model_path: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarr
     keras.backend.set_floatx("float64")
     from helixer_ft.network.model import build_keras, load_model, set_weights
     from helixer_ft.settings import TrainingSettings
-    from helixer_ft.training.engine.base import make_optimizer
+    from helixer_ft.training.engine.arithmetic import make_optimizer
 
     trained = load_model(Path(model_path))
     network = build_keras(trained.architecture, precision="float64")

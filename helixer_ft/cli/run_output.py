@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -247,30 +247,44 @@ def _scores_dict(score: "DatasetScore") -> dict[str, Any]:
 
 
 def _estimate_lines(prepared: "PreparedRun", estimate: "Estimate") -> list[str]:
-    from helixer_ft.runtime.memory import MAX_SUGGESTION
-
     settings = prepared.request.settings
     whole = estimate.once_seconds + estimate.epoch_seconds * settings.epochs
     lines = [
         f"Time: about {duration_text(estimate.epoch_seconds)} per epoch with its check, and "
         f"{duration_text(estimate.once_seconds)} once; at most {duration_text(whole)} for "
         f"{settings.epochs} epochs",
-        f"Memory: about {estimate.memory / 1e9:.1f} GB of {estimate.memory_limit / 1e9:.1f} GB",
     ]
+    if estimate.memory is not None and estimate.memory_limit is not None:
+        used, limit = estimate.memory / 1e9, estimate.memory_limit / 1e9
+        lines.append(f"Memory: about {used:.1f} GB of {limit:.1f} GB")
     if estimate.feature_bytes:
         lines.append(f"Feature cache: {size_text(estimate.feature_bytes)}, in memory or on disk")
-    size, largest = settings.batch_size, estimate.batch_size
-    if largest >= size:
-        more = f"{largest} or more" if largest == MAX_SUGGESTION else f"up to {largest}"
-        lines.append(f"Batch size: {size} fits ({more} would)")
+    return [*lines, *_batch_lines(settings.batch_size, estimate)]
+
+
+def _batch_lines(size: int, estimate: "Estimate") -> Iterator[str]:
+    """Whether the batch size fits, and which one to try."""
+    from helixer_ft.runtime.memory import MAX_SUGGESTION
+
+    largest, advice = estimate.batch_size, estimate.advice
+    if largest is None:
+        yield "Batch size: TensorFlow does not tell how much memory the GPU has (JAX does)"
+    elif largest >= size:
+        more = f"{largest} or more" if largest >= MAX_SUGGESTION else f"up to {largest}"
+        yield f"Batch size: {size} fits ({more} would)"
     elif largest:
-        lines.append(
+        yield (
             f"Batch size: {size} does not fit safely. Try --batch-size {largest} --accumulate "
             f"{math.ceil(size / largest)}"
         )
     else:
-        lines.append("Batch size: not even one subsequence fits safely. Ask for more memory")
-    return lines
+        yield "Batch size: not even one subsequence fits safely. Ask for more memory"
+    if advice is not None:
+        yield (
+            f"For this GPU: --batch-size {advice.batch_size} with --learning-rate "
+            f"{advice.learning_rate:g} takes about as long per step as {size} (rules of thumb: see "
+            "docs/devices.md)"
+        )
 
 
 def _data_table(summaries: Sequence["SetSummary"]) -> Table:

@@ -75,6 +75,10 @@ class Processes:
         """Whether the flag is set in any process; all call this at the same point of their work."""
         return flag
 
+    def least(self, number: int) -> int:
+        """The least number of all processes; all call this at the same point of their work."""
+        return number
+
     def stop_together(self, flag: bool) -> bool:
         """`any`, after which all end alike where it is true: none has to be told by another."""
         return flag
@@ -113,6 +117,12 @@ class _JaxProcesses(Processes):
         from jax.experimental import multihost_utils
 
         return bool(multihost_utils.process_allgather(np.array(flag)).any())
+
+    def least(self, number: int) -> int:
+        import numpy as np
+        from jax.experimental import multihost_utils
+
+        return int(multihost_utils.process_allgather(np.array(number)).min())
 
     def stop_together(self, flag: bool) -> bool:
         self.all_stop = self.any(flag)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -13,7 +13,15 @@ from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.progress import Progress
-from helixer_ft.training.batch import PADDING, PLANES, BaseTable, BaseVectorError, Batch, pack
+from helixer_ft.training.batch import (
+    PADDING,
+    PLANES,
+    BaseTable,
+    BaseVectorError,
+    Batch,
+    RowsOnDevice,
+    pack,
+)
 from helixer_ft.training.cache_folder import CacheFolder, Room
 from helixer_ft.training.row_cache import RowCache
 
@@ -22,6 +30,24 @@ KIND, COVERAGE_KIND = "decoded", "coverage"
 _READ_AHEAD = 2
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Rows(Protocol):
+    """Rows of all subsequences of a source, wherever they are."""
+
+    def read(self, indices: np.ndarray, /) -> Any:
+        """Rows by number, in the order given."""
+
+
+class DeviceRows:
+    """Rows that lie on the devices: (all, ...)."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+
+    def read(self, indices: np.ndarray) -> RowsOnDevice:
+        """Rows by number; nothing is copied."""
+        return RowsOnDevice(self._values, indices + 1)
 
 
 class Source:
@@ -155,7 +181,7 @@ class Dataset:
     source: Source
     decoded: RowCache
     indices: np.ndarray
-    features: RowCache | None = None
+    features: Rows | None = None
     coverage: RowCache | None = None
 
     def __len__(self) -> int:

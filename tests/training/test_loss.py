@@ -8,7 +8,7 @@ from conftest import batch_of
 
 from helixer_ft.formats.data_h5 import NO_CLASS, Windows
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.engine.base import count_and_entropy
+from helixer_ft.training.engine.arithmetic import count_and_entropy
 from helixer_ft.training.loss import losses, pooled_validity, pooled_weights
 
 POOL, N, LENGTH = 9, 3, 45

@@ -121,15 +121,19 @@ def choose_batch_size(
     codes, table = np.ones((1, 1, length), np.uint8), np.zeros((TABLE_SIZE, 4), np.float32)
     one = Batch(codes, table, coverage=coverage)
     if isinstance(predict, CompiledNetwork):
-        known = predict.forward.memory if memory is None else memory
-        size = windows_at_once([n_windows], known, partial(predict.forward.step_bytes, one))
+        memory = memory or predict.forward.memory
+        bytes_of: Callable[[int], float] = partial(predict.forward.step_bytes, one)
     else:
-        known = memory or ProcessMemory()
-        taken = measured_bytes(known, partial(predict, one))
-        size = windows_at_once([n_windows], known, lambda n: n * taken)
-    if size == 0:
+        memory = memory or ProcessMemory()
+        taken = measured_bytes(memory, partial(predict, one))
+
+        def bytes_of(n: int) -> float:
+            return n * taken
+
+    size = windows_at_once([n_windows], memory, bytes_of)
+    if size == 0 and memory is not None and bytes_of(1) > memory.available():
         raise _no_memory_for_one(length)
-    return size
+    return max(1, size)
 
 
 def _no_memory_for_one(length: int) -> OutOfMemoryError:

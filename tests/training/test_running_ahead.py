@@ -4,8 +4,12 @@ late, features stay on the device. Nothing of that changes a result.
 The CPU stands in for the accelerator: what makes the difference is whose memory is used.
 """
 
+import os
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -380,3 +384,46 @@ def test_features_stay_where_they_are_on_the_host(data):
     with_features = replace(data, training=replace(data.training, features=features))
     assert keep_features_on_device(engine, with_features, SETTINGS, Stopping()) is with_features
     assert keep_features_on_device(engine, data, SETTINGS, Stopping()) is data
+
+
+TWO_DEVICES = """
+import os
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+os.environ["KERAS_BACKEND"] = "jax"
+import sys
+import numpy as np
+sys.path.insert(0, "tests")
+from conftest import tiny_model
+from helixer_ft.network.strategies import plan_freeze
+from helixer_ft.training.batch import Batch, RowsOnDevice
+from helixer_ft.training.engine import engine_class
+
+plan = plan_freeze(tiny_model())
+model = plan.model
+engine = engine_class()(model.architecture, model.weights, plan, from_features=True)
+assert engine.devices == 2
+features = np.random.default_rng(0).random((10, 10, 6), np.float32)
+values = engine.keep([features[:7], features[7:]], features.shape, features.dtype)
+assert len(values.sharding.device_set) == 2 and values.is_fully_replicated
+rows, table = np.full((3, 3, 90), 64, np.uint8), np.zeros((256, 4), np.float32)
+chosen = np.array([5, 1, 9])
+there = Batch(rows, table, features=RowsOnDevice(values, chosen + 1))
+here = Batch(rows, table, features=features[chosen])
+assert np.array_equal(engine.score(there, 4).entropy, engine.score(here, 4).entropy)
+(loss, _), (other, _) = (engine.add_gradients(batch, 4) for batch in (there, here))
+assert loss == other
+few, many = (engine.step_bytes(here, n, training=True) for n in (64, 128))
+assert few == engine.step_bytes(here, 63, training=True)  # 32 on each
+assert 1.7 < many / few <= 2
+assert engine.largest_batch(here, 8, training=True) == 512
+"""
+
+
+def test_several_devices_have_all_features_and_their_part_of_the_memory():
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES], cwd=root, env=environment, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

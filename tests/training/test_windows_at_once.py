@@ -55,7 +55,7 @@ def test_as_many_as_fit_on_a_device(sets, each, options, expected):
 
 def test_few_on_processors_and_where_nothing_is_told():
     assert windows_at_once([10_000], Memory(is_host=True), lambda n: n) == MAX_ON_HOST == 8
-    assert windows_at_once([10_000], Memory(is_host=True), lambda n: 200 * n) == 3
+    assert windows_at_once([9_999], Memory(is_host=True), lambda n: 200 * n) == 3
     assert windows_at_once([10_000], None, lambda n: n) in range(16, 33)
 
 

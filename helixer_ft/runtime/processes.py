@@ -119,10 +119,7 @@ class _JaxProcesses(Processes):
         return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
     def least(self, number: int) -> int:
-        import numpy as np
-        from jax.experimental import multihost_utils
-
-        return int(multihost_utils.process_allgather(np.array(number)).min())
+        return min(map(int, self.gather(str(number))))  # JAX would cut it to 32 bits
 
     def stop_together(self, flag: bool) -> bool:
         self.all_stop = self.any(flag)

@@ -61,7 +61,12 @@ class TrackReport:
         """Mean value per strand-base."""
         return self.total / max(1, self.bases)
 
-    def as_dict(self) -> dict[str, Any]:
+    @property
+    def spliced_share(self) -> float:
+        """Share of strand-bases that reads skip."""
+        return self.spliced / max(1, self.bases)
+
+    def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         evidence = None
         if self.evidence is not None:
@@ -84,7 +89,7 @@ class TrackReport:
             "reads": self.reads,
             "mean": self.mean,
             "covered_share": self.covered_share,
-            "spliced_share": self.spliced / max(1, self.bases),
+            "spliced_share": self.spliced_share,
             "not_finite": self.not_finite,
         }
 
@@ -113,12 +118,12 @@ class CoverageOutcome:
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "prefix": self.prefix,
             "files": [str(path) for path in self.files],
-            "tracks": [report.as_dict() for report in self.tracks],
+            "tracks": [report.to_dict() for report in self.tracks],
             "warnings": self.warnings,
             "seconds": round(self.seconds, 3),
         }

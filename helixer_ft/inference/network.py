@@ -6,14 +6,14 @@ from functools import partial
 
 import numpy as np
 
+from helixer_ft.dataset.batch import TABLE_SIZE, Batch
+from helixer_ft.engine import Forward, forward_function
+from helixer_ft.engine.windows_at_once import windows_at_once
 from helixer_ft.errors import is_out_of_memory
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import OutOfMemoryError, measured_bytes
 from helixer_ft.runtime.resources import ProcessMemory
-from helixer_ft.training.batch import TABLE_SIZE, Batch
-from helixer_ft.training.engine import Forward, forward_function
-from helixer_ft.training.windows_at_once import windows_at_once
 
 Predict = Callable[[Batch], np.ndarray]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import DEFAULT_LENGTH, check_longest, check_species, species_of
+from helixer_ft.formats.data_names import DEFAULT_LENGTH, check_longest, check_species, species_of
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
 from helixer_ft.inference.windows import Overlap, choose_windows
 from helixer_ft.settings import (

@@ -12,9 +12,10 @@ from typing import Any
 
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats import atomic
-from helixer_ft.formats.hdf5 import open_hdf5
+from helixer_ft.formats.input_file import file_sha256
 from helixer_ft.formats.journal import Journal
-from helixer_ft.formats.model_h5 import file_sha256
+from helixer_ft.formats.origin import differing
+from helixer_ft.formats.predictions_h5 import PredictionsFile
 from helixer_ft.inference.request import PredictRequest
 from helixer_ft.inference.source import Source
 from helixer_ft.inference.windows import Overlap
@@ -105,9 +106,7 @@ def resumed_rows(
     assert journal.header is not None, "there are records"
     before = journal.header.get(_ORIGIN, {})
     changed = [
-        f"{name} was {before.get(name)}, is {value}"
-        for name, value in present.items()
-        if before.get(name) != value
+        f"{name} was {then}, is {now}" for name, then, now in differing(before, present, present)
     ]
     if changed:
         raise InputError(
@@ -146,8 +145,7 @@ def is_written(journal: Journal, path: Path) -> bool:
     time of the first start, tell.
     """
     try:
-        with open_hdf5(path, "predictions") as file:
-            return dict(file.attrs) == attributes(journal)
+        return PredictionsFile(path).attributes == attributes(journal)
     except InputError:
         return False
 

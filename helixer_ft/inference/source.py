@@ -11,10 +11,10 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile, Windows, row_shifts
+from helixer_ft.formats.data_writer import DataWriter
 from helixer_ft.genome.fasta import Fasta
 from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.preparation.windows import count_rows, rows_of, to_datasets
-from helixer_ft.preparation.writer import DataWriter, pack
+from helixer_ft.preparation.windows import count_rows, pack_rows, rows_of, to_datasets
 from helixer_ft.runtime.parallel import ahead, default_threads
 
 _ROWS_AT_ONCE = 8
@@ -177,7 +177,7 @@ class FastaSource(Source):
         ):
             for name in self._fasta.lengths:
                 rows = rows_of(self._fasta.read(name), None, self.length)
-                for _, packed in ahead(pool, pack, rows, budget=2 * threads):
+                for _, packed in ahead(pool, pack_rows, rows, budget=2 * threads):
                     writer.append(packed, name, self._species, is_annotated=False)
         return path
 

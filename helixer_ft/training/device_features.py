@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from helixer_ft.dataset.dataset import Dataset, DeviceRows
+from helixer_ft.engine import Engine
 from helixer_ft.progress import size_text
 from helixer_ft.runtime.memory import room_for_batch
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.dataset import Dataset, DeviceRows
-from helixer_ft.training.engine import Engine
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.loop import TrainingData
 

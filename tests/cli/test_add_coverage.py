@@ -407,7 +407,7 @@ def test_data(place):
         (
             "start_ends",
             np.zeros((len(LENGTHS), 3), int),
-            "data/start_ends is int64 of shape (3, 3)",
+            "data/start_ends is of shape (3, 3)",
         ),
         ("seqids", None, "data/seqids is missing"),
         ("start_ends", "long", "data/start_ends has a row of 900 or 1 bp"),

@@ -5,10 +5,8 @@ import hashlib
 import json
 import os
 import re
-import resource
 import shlex
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,11 +17,11 @@ from click.testing import CliRunner, Result
 from conftest import random_rows, tiny_model
 
 import helixer_ft
-from helixer_ft.cli import main, prediction_output, progress_display
+from helixer_ft.cli import main, output, progress_display
 from helixer_ft.formats.atomic import partial_path
 from helixer_ft.formats.journal import Journal
 from helixer_ft.formats.model_h5 import write_model_file
-from tests.cli.workplace import CommandFolder
+from tests.cli.workplace import CommandFolder, no_file_above
 from tests.data_files import write_data_file
 
 DATASETS = ["predictions", "predictions_phase"]
@@ -181,23 +179,12 @@ def test_batch_size_does_not(work, size):
 
 
 def test_backend(work):
+    """tests/cli/test_startup.py compares the predictions of the two."""
     pytest.importorskip("jax")
-    found = work.predicted()
     running = os.environ["KERAS_BACKEND"]
     other = "tensorflow" if running == "jax" else "jax"
     work.refused("--backend", other, "--force", parts=[f"Keras runs on '{running}'"])
-    arguments = ["-l", work.model, "-t", work.data, "-p", work.out, "--backend", other, "--force"]
-    done = subprocess.run(
-        [sys.executable, "-m", "helixer_ft", "predict", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert f"Keras backend: {other} (--backend)" in done.stderr
-    with h5py.File(work.out) as file:
-        others = np.stack([file[name][()] for name in DATASETS]).astype(np.float64)
-    assert others == pytest.approx(found, abs=1e-3)
+    assert f"Keras backend: {running} (--backend)" in work.run("--backend", running).stderr
 
 
 def test_precision(work):
@@ -218,7 +205,7 @@ def test_progress_in_a_log(work, monkeypatch):
 def test_a_signal_interrupts_and_resume_goes_on(work, monkeypatch, number):
     default = work.predicted()
     work.out.unlink()
-    advance, calls = prediction_output.PredictionPrinter.advance, []
+    advance, calls = output.Printer.advance, []
 
     def signalled(self, steps=1, note=""):
         advance(self, steps, note)
@@ -228,7 +215,7 @@ def test_a_signal_interrupts_and_resume_goes_on(work, monkeypatch, number):
 
     with monkeypatch.context() as patch:
         patch.setattr(sys, "argv", ["helixer-ft", "predict", "-t", "my data.h5"])
-        patch.setattr(prediction_output.PredictionPrinter, "advance", signalled)
+        patch.setattr(output.Printer, "advance", signalled)
         result = work.run("--json")
     assert result.exit_code == 75, result.output
     assert result.stdout == ""
@@ -402,18 +389,11 @@ def test_outputs_that_cannot_be_written(work):
 def test_a_full_disk(work):
     """A real one: no file above 64 KiB can be written, and the predictions take more."""
     write_data_file(work.data, random_rows(60, length=900))
+    work.predicted()
     work.out.write_bytes(b"old")
-    arguments = ["-l", work.model, "-t", work.data, "-p", work.out, "--force"]
-    result = subprocess.run(
-        [sys.executable, "-m", "helixer_ft", "predict", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)),
-        timeout=300,
-        check=False,
-    )
-    assert result.returncode == 1, result.stderr
+    with no_file_above(65536):
+        result = work.run("--force")
+    assert result.exit_code == 1, result.stderr
     assert f"Error: {work.out}: could not be written" in result.stderr
     assert "ree disk space" in result.stderr
     assert "Traceback" not in result.stderr

@@ -12,7 +12,7 @@ import pytest
 from helixer_ft.coverage import alignments, regions
 from helixer_ft.coverage.add import add_coverage
 from helixer_ft.coverage.alignments import count_region, open_alignments
-from helixer_ft.coverage.regions import batches_of, read_row_table, regions_of
+from helixer_ft.coverage.regions import RowTable, batches_of, regions_of
 from helixer_ft.coverage.request import STRANDEDNESS, CoverageRequest
 from helixer_ft.formats.coverage_h5 import Track, read_tracks
 from helixer_ft.progress import Progress
@@ -59,8 +59,8 @@ def test_random_reads(tmp_path, monkeypatch, strandedness, seed):
 
 
 def test_regions_are_no_larger_than_asked_and_have_every_row_once(tmp_path):
-    tables = [read_row_table(write_data(tmp_path / "a.h5"))]
-    tables.append(read_row_table(write_data(tmp_path / "b.h5", "chr1")))
+    tables = [RowTable(write_data(tmp_path / "a.h5"))]
+    tables.append(RowTable(write_data(tmp_path / "b.h5", "chr1")))
     parts = list(regions_of(tables, 200))
     assert max(part.end - part.start for part in parts) <= 200
     rows = np.concatenate([part.rows for part in parts])

@@ -13,8 +13,8 @@ from helixer_ft.cli import main
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.network.strategies import plan_freeze
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze
 
 FORMATS = Path(__file__).parents[2] / "docs/formats.md"
 

@@ -7,9 +7,12 @@ from click.testing import CliRunner, Result
 from conftest import tiny_model
 
 from helixer_ft.cli import main
+from helixer_ft.dataset.batch import Batch
+from helixer_ft.engine import engine_class, forward_function
+from helixer_ft.engine.base import Engine
 from helixer_ft.inference import network
 from helixer_ft.network.model import build_body
-from helixer_ft.network.strategies import plan_whole
+from helixer_ft.network.strategies import Whole
 from helixer_ft.runtime.memory import (
     MAX_SUGGESTION,
     MEMORY_SHARE,
@@ -20,9 +23,6 @@ from helixer_ft.runtime.memory import (
     room_for_batch,
 )
 from helixer_ft.runtime.resources import ProcessMemory
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.engine import engine_class, forward_function
-from helixer_ft.training.engine.base import Engine
 
 ERRORS = {
     "host": MemoryError(),
@@ -261,7 +261,7 @@ def some(n: int) -> Batch:
 
 def planned(n: int, *, training: bool) -> float:
     """Bytes that the tiny network takes, by XLA's plan."""
-    plan = plan_whole(tiny_model())
+    plan = Whole().plan(tiny_model())
     engine = engine_class()(plan.model.architecture, plan.model.weights, plan)
     return engine.step_bytes(some(1), n, training=training)
 
@@ -271,7 +271,7 @@ def device(monkeypatch):
     """JAX as it is on a GPU of so many bytes: programs that would take more fail, sometimes only
     when their result is read.
     """
-    from helixer_ft.training.engine import jax as module
+    from helixer_ft.engine import jax as module
 
     class Late:
         """A result that never comes."""

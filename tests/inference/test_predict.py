@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from conftest import random_rows, tiny_model
 
+from helixer_ft.dataset.batch import TABLE_SIZE, Batch
+from helixer_ft.engine.windows_at_once import MAX_ON_HOST
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inference import predict as predict_module
@@ -26,8 +28,6 @@ from helixer_ft.network.model import TrainedModel, build_keras, probabilities, s
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import MEMORY_SHARE, OutOfMemoryError
 from helixer_ft.runtime.resources import ProcessMemory
-from helixer_ft.training.batch import TABLE_SIZE, Batch
-from helixer_ft.training.windows_at_once import MAX_ON_HOST
 from tests.data_files import write_data_file
 
 LENGTH = 90

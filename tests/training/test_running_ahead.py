@@ -16,17 +16,18 @@ import numpy as np
 import pytest
 from conftest import random_rows, tiny_model
 
+from helixer_ft.dataset.batch import Batch, RowsOnDevice
+from helixer_ft.dataset.dataset import open_dataset
+from helixer_ft.dataset.row_cache import RowCache
+from helixer_ft.engine import engine_class
 from helixer_ft.errors import Interrupted
 from helixer_ft.formats.model_h5 import write_model_file
-from helixer_ft.network.strategies import plan_freeze, plan_whole
+from helixer_ft.network.strategies import Freeze, Whole
 from helixer_ft.runtime.memory import MEMORY_SHARE
 from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.settings import TrainingSettings
 from helixer_ft.training import fine_tune
-from helixer_ft.training.batch import Batch, RowsOnDevice
-from helixer_ft.training.dataset import open_dataset
 from helixer_ft.training.device_features import keep_features_on_device
-from helixer_ft.training.engine import engine_class
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.loop import (
     LOSSES_WAITING,
@@ -36,16 +37,15 @@ from helixer_ft.training.loop import (
 )
 from helixer_ft.training.prepared import prepare_run
 from helixer_ft.training.request import FineTuneRequest
-from helixer_ft.training.row_cache import RowCache
 from helixer_ft.training.scoring import BATCHES_WAITING, score_dataset
 from tests.data_files import write_data_file
 
 if keras.backend.backend() != "jax":
     pytest.skip("TensorFlow reads its results at once", allow_module_level=True)
 
-from helixer_ft.training.engine import jax as module
-from helixer_ft.training.engine.device_rows import gather, upload
-from helixer_ft.training.engine.shards import Shards
+from helixer_ft.engine import jax as module
+from helixer_ft.engine.device_rows import gather, upload
+from helixer_ft.engine.shards import Shards
 
 SETTINGS = TrainingSettings(
     epochs=2, batch_size=2, accumulate=2, learning_rate=0.01, check_every_nth_batch=4, patience=9
@@ -109,7 +109,7 @@ def request_(data_dir, model_path, tmp_path) -> FineTuneRequest:
     """A model with batch norm and dropout."""
     write_model_file(model_path, tiny_model(dropout=0.3).to_file({}), force=True)
     return FineTuneRequest(
-        command="whole",
+        strategy=Whole(),
         load_model_path=model_path,
         data_dir=data_dir,
         save_model_path=tmp_path / "out" / "tuned.h5",
@@ -128,7 +128,7 @@ def results(request: FineTuneRequest, progress: TrainingProgress) -> dict[str, b
 @pytest.mark.parametrize("command", ["whole", "freeze"])
 def test_the_same_result_to_the_bit(request_, device, command):
     """In one go, and interrupted where losses are still to be read."""
-    request = replace(request_, command=command)
+    request = replace(request_, strategy=Whole() if command == "whole" else Freeze())
     expected = results(request, Stopping())
     assert {"tuned.h5", "history.csv"} < expected.keys()
     device()
@@ -252,7 +252,7 @@ def test_a_step_that_fails_while_it_is_computed_can_be_done_again(device, monkey
     """Its error arrives when its loss is read: nothing has changed by then."""
     if ahead:
         device()
-    plan = plan_whole(tiny_model(dropout=0.3))
+    plan = Whole().plan(tiny_model(dropout=0.3))
 
     class Failing:
         def __float__(self) -> float:
@@ -304,7 +304,7 @@ def test_batches_are_placed_in_the_thread_that_reads_ahead(data, monkeypatch):
         return place(self, batch)
 
     monkeypatch.setattr(module.JaxEngine, "_place", watched)
-    plan = plan_whole(tiny_model())
+    plan = Whole().plan(tiny_model())
     engine = engine_class()(plan.model.architecture, plan.model.weights, plan, SETTINGS)
     train(engine, data, replace(SETTINGS, epochs=1), TrainingProgress(), lambda *_: None)
     assert threads == {"read-ahead"}
@@ -342,7 +342,7 @@ def test_rows_on_the_device_are_those_of_the_host(dtype):
 @pytest.mark.parametrize("room_for", ["nothing", "training", "both"])
 def test_features_are_kept_as_far_as_they_fit_beside_the_steps(data, device, room_for):
     """80 features of 240 bytes for either set."""
-    plan = plan_freeze(tiny_model())
+    plan = Freeze().plan(tiny_model())
     features = np.random.default_rng(0).random((10, 10, 6), np.float32)
     cache = RowCache(10, lambda rows: features[rows])
     data = TrainingData(
@@ -377,7 +377,7 @@ def test_features_are_kept_as_far_as_they_fit_beside_the_steps(data, device, roo
 
 def test_features_stay_where_they_are_on_the_host(data):
     features = RowCache(10, lambda rows: np.zeros((len(rows), 10, 6), np.float32))
-    plan = plan_freeze(tiny_model())
+    plan = Freeze().plan(tiny_model())
     engine = engine_class()(
         plan.model.architecture, plan.model.weights, plan, SETTINGS, from_features=True
     )
@@ -394,11 +394,11 @@ import sys
 import numpy as np
 sys.path.insert(0, "tests")
 from conftest import tiny_model
-from helixer_ft.network.strategies import plan_freeze
-from helixer_ft.training.batch import Batch, RowsOnDevice
-from helixer_ft.training.engine import engine_class
+from helixer_ft.network.strategies import Freeze
+from helixer_ft.dataset.batch import Batch, RowsOnDevice
+from helixer_ft.engine import engine_class
 
-plan = plan_freeze(tiny_model())
+plan = Freeze().plan(tiny_model())
 model = plan.model
 engine = engine_class()(model.architecture, model.weights, plan, from_features=True)
 assert engine.devices == 2

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 from conftest import tiny_model
 
+from helixer_ft.engine import Engine, engine_class
+from helixer_ft.engine.windows_at_once import MAX_ON_HOST, windows_at_once
 from helixer_ft.errors import InputError
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.model import load_model
+from helixer_ft.network.strategies import Freeze, Whole
 from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.settings import TrainingSettings
 from helixer_ft.training import fine_tune
-from helixer_ft.training.engine import Engine, engine_class
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.prepared import prepare_run
 from helixer_ft.training.request import FineTuneRequest
-from helixer_ft.training.windows_at_once import MAX_ON_HOST, windows_at_once
 
 
 class Memory(ProcessMemory):
@@ -66,7 +67,7 @@ def test_few_on_processors_and_where_nothing_is_told():
 def request_(data_dir, model_path, test_path, tmp_path) -> FineTuneRequest:
     write_model_file(model_path, tiny_model(dropout=0.3).to_file({}), force=True)
     return FineTuneRequest(
-        command="whole",
+        strategy=Whole(),
         load_model_path=model_path,
         data_dir=data_dir,
         test_data=(test_path,),
@@ -87,13 +88,13 @@ def run(request: FineTuneRequest) -> list[dict[str, str]]:
         ]
 
 
-@pytest.mark.parametrize("command", ["whole", "freeze"])
-def test_no_result_depends_on_it(request_, command):
+@pytest.mark.parametrize("strategy", [Whole(), Freeze()], ids=["whole", "freeze"])
+def test_no_result_depends_on_it(request_, strategy):
     """On the CPU to the bit, with numbers that XLA computes alike."""
     found = []
     for size in ("auto", 32, 8):
         settings = replace(request_.settings, val_test_batch_size=size)
-        history = run(replace(request_, command=command, settings=settings))
+        history = run(replace(request_, strategy=strategy, settings=settings))
         config = tomllib.loads(
             (request_.save_model_path.with_suffix(".run") / "config.toml").read_text()
         )

@@ -62,6 +62,15 @@ from helixer_ft.runtime.interruption import Stop, stop_on_signals
     "most genes. Helixer takes 21384 for fungi, 64152 for land plants, 213840 for animals.  "
     f"[default: {DEFAULT_LENGTH}]",
 )
+@kinds.name_lists(
+    "--seqids", "With --fasta: predict these sequences alone (comma-separated, repeatable)."
+)
+@kinds.name_lists("--exclude", "With --fasta: leave these sequences out.")
+@kinds.integer(
+    "--min-length",
+    "With --fasta: leave out sequences of fewer bp.  [default: none is left out, but those "
+    "shorter than --min-coding-length are not computed: their rows are 0]",
+)
 @overlap_options(
     True,
     "Predict in overlapping windows and average: about twice the time, better near the ends of "

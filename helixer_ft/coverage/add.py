@@ -100,17 +100,17 @@ def _open_tracks(
     """The tracks, checked: all files first for their genome, then reads for their strands."""
     names = track_names(request)
     ends = sequence_ends(tables)
-    for path in request.bams:
-        check_bam(path, ends, progress)
+    missing = [check_bam(path, ends, progress) for path in request.bams]
     signals = [
         signal_source(pair, workers.headers(pair), ends, progress, warn) for pair in request.bigwigs
     ]
     tracks: list[tuple[TrackSource, TrackReport]] = []
-    for path in request.bams:
+    for path, lacking in zip(request.bams, missing, strict=True):
         index = usable_index(path, scratch, threads)
         evidence = gather_evidence(tables, path, index, progress)
         protocol = decide(path, request.strandedness, evidence, progress.notice, warn)
-        report = TrackReport(Track(names[len(tracks)], READS), path.name, protocol, evidence)
+        track = Track(names[len(tracks)], READS)
+        report = TrackReport(track, path.name, protocol, evidence, missing=lacking)
         tracks.append((AlignmentSource(path, index, protocol), report))
     for source in signals:
         files = ",".join(path.name for path in source.paths)

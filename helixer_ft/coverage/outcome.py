@@ -22,6 +22,8 @@ class TrackReport:
         "reverse", "forward" or "unstranded"; a pair of bigWigs: "stranded".
     evidence
         What its reads say of strands; None for a signal, or without labels.
+    missing
+        Sequences of the data that a file of reads does not know; their coverage is 0.
     reads
         Counted, supplementary alignments and both mates of a pair included; 0 for a signal.
     bases, covered, spliced
@@ -36,6 +38,7 @@ class TrackReport:
     files: str
     strandedness: str
     evidence: Evidence | None = None
+    missing: tuple[str, ...] = ()
     reads: int = 0
     bases: int = 0
     covered: int = 0
@@ -86,6 +89,7 @@ class TrackReport:
             "files": self.files,
             "strandedness": self.strandedness,
             "evidence": evidence,
+            "missing_sequences": list(self.missing),
             "reads": self.reads,
             "mean": self.mean,
             "covered_share": self.covered_share,

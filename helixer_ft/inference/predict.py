@@ -17,13 +17,18 @@ from pathlib import Path
 import numpy as np
 
 from helixer_ft import __version__
-from helixer_ft.dataset.batch import even_batch_size
+from helixer_ft.dataset.batch import Batch, even_batch_size
 from helixer_ft.dataset.coverage import CoverageWanted
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats import atomic
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.journal import Journal
-from helixer_ft.formats.predictions_h5 import PredictionsWriter, helixer_attributes, pack
+from helixer_ft.formats.predictions_h5 import (
+    CLASSES,
+    PredictionsWriter,
+    helixer_attributes,
+    pack,
+)
 from helixer_ft.genome.fasta import open_fasta
 from helixer_ft.inference import resume
 from helixer_ft.inference.batches import window_batches
@@ -42,6 +47,12 @@ from helixer_ft.inference.network import (
 from helixer_ft.inference.outcome import Prediction
 from helixer_ft.inference.overlap import average_windows, window_of_row
 from helixer_ft.inference.request import DEFAULT_OUTPUT, PredictRequest
+from helixer_ft.inference.selection import (
+    select_sequences,
+    selection_attributes,
+    shortened,
+    tell_of_padding,
+)
 from helixer_ft.inference.source import DataFileSource, FastaSource, Source
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.coverage import track_list
@@ -89,13 +100,16 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
         present = resume.origin(request, model, source, overlap)
         resumed_from = resume.resumed_rows(journal, request, present, progress)
         before = None if resumed_from is None else resume.batch_size(journal)
-        network = prediction_function(model, request.precision)
+        # nothing to compute: building a network takes seconds
+        network = prediction_function(model, request.precision) if n_windows else _no_network
         size = _batch_size(request, model, network, overlap, n_windows, before, progress)
         if resumed_from is None:
             resume.begin(journal, present, _attributes(request, model, source, overlap), size)
         run = BatchedPrediction(network, size, progress)
         if journal.records < source.n_rows:
-            _predict_rows(source, overlap, run, journal, request.checkpoint_minutes, progress)
+            outputs = len(model.architecture.outputs)
+            minutes = request.checkpoint_minutes
+            _predict_rows(source, overlap, run, outputs, journal, minutes, progress)
         output, scratch = request.prediction_output_path, None
         if request.gff3_out is not None:
             scratch = stack.enter_context(scratch_folder(request.gff3_out))
@@ -135,11 +149,11 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
 def predicted_rows(
     source: Source, overlap: Overlap, predict_batch: Predict, batch_size: int, skip: int = 0
 ) -> Generator[np.ndarray, None, None]:
-    """(outputs, L, 4) float32 probabilities of each row, as `data/X` has its bases.
+    """(outputs, L, 4) float32 probabilities of each computed row, as `data/X` has its bases.
 
-    The first `skip` rows are left out; the others are what they are without that, to the bit: the
-    network sees their windows in the same batches. Reading, the network and the caller work at the
-    same time.
+    The first `skip` of them are left out; the others are what they are without that, to the bit:
+    the network sees their windows in the same batches. Reading, the network and the caller work at
+    the same time.
     """
     first = window_of_row(source.ranges, overlap, skip)
     before = first % batch_size
@@ -150,7 +164,8 @@ def predicted_rows(
     ):
         windows = (window for batch in predictions for window in batch)
         rows = average_windows(islice(windows, before, None), source.ranges, overlap, skip)
-        for row, shift in zip(rows, source.shifts[skip:].tolist(), strict=True):
+        shifts = source.shifts[~source.skipped][skip:]
+        for row, shift in zip(rows, shifts.tolist(), strict=True):
             yield np.roll(row, -shift, axis=1) if shift else row
 
 
@@ -184,10 +199,23 @@ def _open_source(
             request.test_data, labels=False, coverage_prefix=wanted.prefix if wanted else None
         )
         coverage = wanted.found_in([file]) if wanted else None
-        return DataFileSource(file, single_rows=not request.overlap, coverage=coverage)
+        data = DataFileSource(file, single_rows=not request.overlap, coverage=coverage)
+        tell_of_padding(data, None, progress)
+        return data
     assert request.fasta is not None
-    fasta = open_fasta(request.fasta, scratch=request.output.parent, progress=progress)
-    return FastaSource(stack.enter_context(fasta), request.genome_length, request.genome_species)
+    fasta = stack.enter_context(
+        open_fasta(request.fasta, scratch=request.output.parent, progress=progress)
+    )
+    lengths = select_sequences(fasta.lengths, request, progress)
+    genome = FastaSource(
+        fasta, request.genome_length, request.genome_species, lengths, request.shortest_computed
+    )
+    tell_of_padding(genome, lengths, progress)
+    return genome
+
+
+def _no_network(_batch: Batch) -> np.ndarray:
+    raise AssertionError("there is nothing to compute")
 
 
 def _overlap(
@@ -214,6 +242,8 @@ def _batch_size(
     progress: Progress,
 ) -> int:
     """Windows at once; an interrupted run's, where nothing else is asked for."""
+    if not n_windows:
+        return 1
     if request.val_test_batch_size is not None:
         size = even_batch_size([n_windows], request.val_test_batch_size)
         if before not in (None, size):
@@ -241,12 +271,13 @@ def _attributes(
         md5 = hashlib.file_digest(file, "md5").hexdigest()
     own: dict[str, str | int] = {
         "helixer_ft_version": __version__,
-        "helixer_ft_command_line": request.command_line,
+        "helixer_ft_command_line": shortened(request.command_line),
         "helixer_ft_overlap_offset": overlap.offset,
         "helixer_ft_core_length": overlap.core,
     }
     if request.fasta is not None:
         own["helixer_ft_species"] = request.genome_species
+        own |= selection_attributes(request)
     if model.coverage is not None:
         own["helixer_ft_coverage"] = model.coverage.to_json()
     return own | helixer_attributes(
@@ -262,6 +293,7 @@ def _predict_rows(
     source: Source,
     overlap: Overlap,
     run: BatchedPrediction,
+    outputs: int,
     journal: Journal,
     checkpoint_minutes: float,
     progress: Progress,
@@ -269,13 +301,18 @@ def _predict_rows(
     """Predict the rows that the journal lacks; compress them in threads, write them in order."""
     threads = default_threads()
     done = journal.records
+    computed = done - int(source.skipped[:done].sum())
+    empty = pack(np.zeros((outputs, source.length, CLASSES), np.float32))
     per_row = source.bases / source.n_rows
     pool = ThreadPoolExecutor(threads, "compress")
     started = synced = time.perf_counter()
     progress.start("predicting", source.n_rows, done=done)
     try:
-        with closing(predicted_rows(source, overlap, run, run.batch_size, done)) as rows:
-            packed = ahead(pool, pack, rows, budget=2 * threads)
+        with closing(predicted_rows(source, overlap, run, run.batch_size, computed)) as rows:
+            every = source.with_skipped(rows, done)
+            packed = ahead(
+                pool, lambda row: pack(row) if row.size else empty, every, budget=2 * threads
+            )
             for number, (_, chunks) in enumerate(packed, start=1):
                 journal.append(chunks)
                 _stop_if_interrupted(progress, journal, source)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from helixer_ft import __version__
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats import atomic
 from helixer_ft.formats.input_file import file_sha256
@@ -60,7 +61,8 @@ def origin(
     request: PredictRequest, model: TrainedModel, source: Source, overlap: Overlap
 ) -> dict[str, Any]:
     """What predictions follow from, to the bit; keys are for messages."""
-    used = versions()
+    # asking imports the backend, which takes seconds
+    used = versions() if source.ranges else {"helixer_ft": __version__}
     return {
         "model (SHA-256)": model.file.sha256,
         "data (SHA-256)": file_sha256(source.path),
@@ -69,11 +71,15 @@ def origin(
         "overlap offset": overlap.offset,
         "core length": overlap.core,
         "species": request.genome_species if request.fasta is not None else None,
+        "--exclude": ",".join(sorted(request.exclude)) or None,
+        "--seqids": ",".join(sorted(request.seqids)) or None,
+        "--min-length": request.min_length,
+        "rows not computed": int(source.skipped.sum()),
         "coverage": None if model.coverage is None else model.coverage.to_json(),
         "--precision": request.precision,
         "helixer-ft": used["helixer_ft"],
-        "Keras": used["keras"],
-        "backend": used["backend"],
+        "Keras": used.get("keras"),
+        "backend": used.get("backend"),
     }
 
 

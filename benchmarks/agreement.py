@@ -199,7 +199,7 @@ def run_float64(model_path: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarr
     import tensorflow as tf
 
     keras.backend.set_floatx("float64")
-    from helixer_ft.engine.base import make_optimizer
+    from helixer_ft.engine.arithmetic import make_optimizer
     from helixer_ft.network.model import build_keras, load_model, set_weights
     from helixer_ft.settings import TrainingSettings
 

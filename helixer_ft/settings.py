@@ -10,6 +10,7 @@ from helixer_ft.errors import InputError
 OPTIMIZERS = ("adamw", "adam")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 CACHE_PRECISIONS = ("float32", "float16")
+AUTO: Literal["auto"] = "auto"
 RECOMMENDED_CLASS_WEIGHTS = (0.7, 1.6, 1.2, 1.2)
 RECOMMENDED_TRANSITION_WEIGHTS = (1.0, 12.0, 3.0, 1.0, 12.0, 3.0)
 
@@ -27,7 +28,8 @@ class TrainingSettings:
     epochs
         Upper bound; patience ends a run earlier.
     batch_size, val_test_batch_size
-        Subsequences per step in training and in scoring; the second never changes a result.
+        Subsequences per step in training and in scoring; the second never changes a result. "auto":
+        as many as fit, on processors at most 8, which is as fast as more.
     accumulate
         Gradients of this many batches make one update.
     learning_rate
@@ -57,7 +59,7 @@ class TrainingSettings:
 
     epochs: int = 100
     batch_size: int = 8
-    val_test_batch_size: int = 32
+    val_test_batch_size: int | Literal["auto"] = AUTO
     accumulate: int = 1
     learning_rate: float = 3e-4
     check_every_nth_batch: int | None = None
@@ -73,8 +75,10 @@ class TrainingSettings:
     checkpoint_minutes: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "val_test_batch_size", "accumulate", "patience"):
+        for name in ("epochs", "batch_size", "accumulate", "patience"):
             require(name, getattr(self, name), 1)
+        if self.val_test_batch_size != AUTO:
+            require("val_test_batch_size", self.val_test_batch_size, 1)
         require("check_every_nth_batch", self.check_every_nth_batch, 1)
         require("seed", self.seed, 0)
         for name in ("learning_rate", "clip_norm"):

@@ -36,7 +36,6 @@ srun helixer-ft whole \
     --test-data "$TEST" \
     --save-model-path "$OUT" \
     --batch-size 32 \
-    --val-test-batch-size 128 \
     --learning-rate 1e-4 \
     --patience 6 \
     --resume

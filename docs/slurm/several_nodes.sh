@@ -42,7 +42,6 @@ srun helixer-ft whole \
     --test-data "$TEST" \
     --save-model-path "$OUT" \
     --batch-size 64 \
-    --val-test-batch-size 256 \
     --learning-rate 1e-4 \
     --patience 6 \
     --resume

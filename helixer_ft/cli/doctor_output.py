@@ -95,11 +95,16 @@ def _memory(speed: Speed) -> list[str]:
             f"Windows of {speed.usual_length:,} bases at that rate: "
             f"{speed.windows_per_second:.2g} trained per second"
         )
-    if speed.memory_per_window is not None:
+    if speed.memory_per_window is not None and speed.memory is not None:
         lines.append(
             f"Memory of a training step: {size_text(speed.memory_per_window)} for each window of "
             f"{speed.usual_length:,} bases; of {size_text(speed.memory)} about {speed.batch_size} "
             "fit (--batch-size)"
+        )
+    if speed.advice is not None:
+        lines.append(
+            f"To keep it busy: --batch-size {speed.advice.batch_size} with --learning-rate "
+            f"{speed.advice.learning_rate:g} (rules of thumb: see docs/devices.md)"
         )
     if speed.to_device is not None:
         lines.append(f"Host to device: {size_text(speed.to_device)}/s")

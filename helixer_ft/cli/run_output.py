@@ -121,8 +121,6 @@ def coverage_line(outcome: "Outcome") -> str:
 
 
 def _estimate_lines(prepared: "PreparedRun", estimate: "Estimate") -> Iterator[str]:
-    from helixer_ft.runtime.memory import MAX_SUGGESTION
-
     settings = prepared.request.settings
     whole = estimate.once_seconds + estimate.epoch_seconds * settings.epochs
     yield (
@@ -130,12 +128,23 @@ def _estimate_lines(prepared: "PreparedRun", estimate: "Estimate") -> Iterator[s
         f"{duration_text(estimate.once_seconds)} once; at most {duration_text(whole)} for "
         f"{settings.epochs} epochs"
     )
-    yield (f"Memory: about {estimate.memory / 1e9:.1f} GB of {estimate.memory_limit / 1e9:.1f} GB")
+    if estimate.memory is not None and estimate.memory_limit is not None:
+        used, limit = estimate.memory / 1e9, estimate.memory_limit / 1e9
+        yield f"Memory: about {used:.1f} GB of {limit:.1f} GB"
     if estimate.feature_bytes:
         yield f"Feature cache: {size_text(estimate.feature_bytes)}, in memory or on disk"
-    size, largest = settings.batch_size, estimate.batch_size
-    if largest >= size:
-        more = f"{largest} or more" if largest == MAX_SUGGESTION else f"up to {largest}"
+    yield from _batch_lines(settings.batch_size, estimate)
+
+
+def _batch_lines(size: int, estimate: "Estimate") -> Iterator[str]:
+    """Whether the batch size fits, and which one to try."""
+    from helixer_ft.runtime.memory import MAX_SUGGESTION
+
+    largest, advice = estimate.batch_size, estimate.advice
+    if largest is None:
+        yield "Batch size: TensorFlow does not tell how much memory the GPU has (JAX does)"
+    elif largest >= size:
+        more = f"{largest} or more" if largest >= MAX_SUGGESTION else f"up to {largest}"
         yield f"Batch size: {size} fits ({more} would)"
     elif largest:
         yield (
@@ -144,6 +153,12 @@ def _estimate_lines(prepared: "PreparedRun", estimate: "Estimate") -> Iterator[s
         )
     else:
         yield "Batch size: not even one subsequence fits safely. Ask for more memory"
+    if advice is not None:
+        yield (
+            f"For this GPU: --batch-size {advice.batch_size} with --learning-rate "
+            f"{advice.learning_rate:g} takes about as long per step as {size} (rules of thumb: see "
+            "docs/devices.md)"
+        )
 
 
 def _data_table(prepared: "PreparedRun") -> Table:

@@ -17,8 +17,12 @@ from helixer_ft.cli.shared_options import (
     resume_option,
 )
 from helixer_ft.cli.types import FILE as _FILE
-from helixer_ft.cli.types import WeightList
-from helixer_ft.settings import OPTIMIZERS, PRECISIONS, TrainingSettings
+from helixer_ft.cli.types import BatchSize, WeightList
+from helixer_ft.settings import (
+    OPTIMIZERS,
+    PRECISIONS,
+    TrainingSettings,
+)
 
 _DEFAULTS = {setting.name: setting.default for setting in fields(TrainingSettings)}
 
@@ -56,8 +60,10 @@ _OPTIONS: list[Decorator] = [
         metavar="N",
     ),
     _setting(
-        "val_test_batch_size", "Subsequences per scoring step; never changes a result.",
-        type=int, metavar="N",
+        "val_test_batch_size",
+        "Subsequences per scoring step; never changes a result. auto: as many as fit into the "
+        "memory of the device, on processors at most 8.",
+        type=BatchSize(),
     ),
     _setting(
         "accumulate", "Gradients of N batches per update, for small GPUs.", type=int, metavar="N"

@@ -29,6 +29,32 @@ _STANDARD = ((0, 0, 0, 0), _C, _A, _T, _G, (0.25, 0.25, 0.25, 0.25))
 
 
 @dataclass(frozen=True)
+class RowsOnDevice:
+    """Some of the rows of an array that lies on the devices.
+
+    Attributes
+    ----------
+    values
+        (all, ...) the array.
+    numbers
+        (n,) which of its rows, counted from 1; 0 is a row of zeros.
+    """
+
+    values: Any
+    numbers: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the rows, as an array."""
+        return len(self.numbers), *self.values.shape[1:]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the array."""
+        return np.dtype(self.values.dtype)
+
+
+@dataclass(frozen=True)
 class Batch:
     """Subsequences of one step.
 
@@ -39,18 +65,23 @@ class Batch:
     base_table
         (256, 4) float32: the vector of each base code.
     features
-        (n, L / pool, width) float32 or float16 output of the body where it is at hand, or None.
+        (n, L / pool, width) float32 or float16 output of the body where it is at hand, in memory or
+        on the devices, or None.
     coverage
         (n, L, 2 * tracks) float16, normalised, where the network takes coverage, or None.
     whole
         Subsequences of the batch where these are one process's part of it; None: these are all.
+    placed
+        What an engine placed on its devices of exactly these subsequences, ahead of the step; None:
+        nothing.
     """
 
     rows: np.ndarray
     base_table: np.ndarray
-    features: np.ndarray | None = None
+    features: np.ndarray | RowsOnDevice | None = None
     coverage: np.ndarray | None = None
     whole: int | None = None
+    placed: Any = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -61,8 +92,9 @@ class Batch:
         return len(self.rows) if self.whole is None else self.whole
 
     @property
-    def input(self) -> dict[str, np.ndarray]:
+    def input(self) -> dict[str, Any]:
         """What the network is fed: `features`, or base `codes` and their `table`; `coverage`."""
+        given: dict[str, Any]
         if self.features is not None:
             given = {"features": self.features}
         else:
@@ -100,11 +132,17 @@ class Batch:
 
     def _with(self, change: Callable[[np.ndarray], np.ndarray]) -> "Batch":
         """The batch with every array over its subsequences changed."""
+        features = self.features
+        if isinstance(features, RowsOnDevice):
+            features = replace(features, numbers=change(features.numbers))
+        elif features is not None:
+            features = change(features)
         return replace(
             self,
             rows=change(self.rows),
-            features=None if self.features is None else change(self.features),
+            features=features,
             coverage=None if self.coverage is None else change(self.coverage),
+            placed=None,
         )
 
 

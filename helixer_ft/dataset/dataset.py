@@ -5,11 +5,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from helixer_ft.dataset.batch import PADDING, PLANES, BaseTable, Batch, pack, rows_named
+from helixer_ft.dataset.batch import (
+    PADDING,
+    PLANES,
+    BaseTable,
+    Batch,
+    RowsOnDevice,
+    pack,
+    rows_named,
+)
 from helixer_ft.dataset.cache_folder import CacheFolder, Room
 from helixer_ft.dataset.row_cache import RowCache
 from helixer_ft.errors import InputError
@@ -20,6 +28,24 @@ from helixer_ft.progress import Progress
 
 FORMAT = 1
 KIND, COVERAGE_KIND = "decoded", "coverage"
+
+
+class Rows(Protocol):
+    """Rows of all subsequences of a source, wherever they are."""
+
+    def read(self, indices: np.ndarray, /) -> Any:
+        """Rows by number, in the order given."""
+
+
+class DeviceRows:
+    """Rows that lie on the devices: (all, ...)."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+
+    def read(self, indices: np.ndarray) -> RowsOnDevice:
+        """Rows by number; nothing is copied."""
+        return RowsOnDevice(self._values, indices + 1)
 
 
 class FileRows:
@@ -126,7 +152,7 @@ class Dataset:
     source: FileRows
     decoded: RowCache
     indices: np.ndarray
-    features: RowCache | None = None
+    features: Rows | None = None
     coverage: RowCache | None = None
     coverage_input: CoverageInput | None = None
 

@@ -14,8 +14,9 @@ from helixer_ft.formats.data_names import DEFAULT_LENGTH
 from helixer_ft.network.architecture import Architecture, BatchNorm, BiLSTM, Conv, Dense, Pool
 from helixer_ft.network.model import new_model
 from helixer_ft.network.strategies import Whole
+from helixer_ft.runtime.batch_size import BatchAdvice, batch_advice
 from helixer_ft.runtime.devices import local_devices
-from helixer_ft.runtime.memory import largest_batch
+from helixer_ft.runtime.memory import MAX_SUGGESTION, largest_batch, room_for_batch
 from helixer_ft.settings import TrainingSettings
 
 _SHORT = 2_142
@@ -60,10 +61,12 @@ class Speed:
     memory_per_window
         Bytes that a training step takes for one window of the usual length; None: unknown.
     memory
-        Bytes of the device (of the job, on processors) that may be used.
+        Bytes of the device (of the job, on processors) that may be used; None: unknown.
     batch_size
         Subsequences of the usual length for which there is memory, on all devices together, at most
-        256; None: unknown.
+        256 on each; None: unknown.
+    advice
+        The batch size to try on an accelerator, and its learning rate; None: the default.
     to_device
         Bytes per second from the host's memory to an accelerator; None: there is none.
     """
@@ -72,8 +75,9 @@ class Speed:
     usual_length: int
     steps: tuple[StepTime, ...]
     memory_per_window: int | None
-    memory: int
+    memory: int | None
     batch_size: int | None
+    advice: BatchAdvice | None
     to_device: float | None
 
     @property
@@ -122,45 +126,47 @@ def measure(sizes: Sequence[int] | None = None, length: int | None = None) -> Sp
             if not is_out_of_memory(error):
                 raise
             break
-    idle = engine.memory.in_use()
-    limit = idle + engine.memory.available()
-    fixed, each = memory_of_steps(engine, length)
-    scale = DEFAULT_LENGTH / length
+    room, each, fits = _memory(engine, length)
     return Speed(
         length=length,
         usual_length=DEFAULT_LENGTH,
         steps=tuple(steps),
-        memory_per_window=None if each is None else int(each * scale),
-        memory=limit,
-        batch_size=None
-        if each is None
-        else largest_batch(limit, idle + fixed, each * scale, devices.all),
+        memory_per_window=each,
+        memory=room,
+        batch_size=fits,
+        advice=_advice(fits, devices.all) if fits and devices.accelerated else None,
         to_device=_transfer_rate() if devices.accelerated else None,
     )
 
 
-def memory_of_steps(engine: Engine, length: int) -> tuple[int, float | None]:
-    """Bytes that a training step takes on a device whatever its batch, and for each window.
+def _memory(engine: Engine, length: int) -> tuple[int | None, int | None, int | None]:
+    """Bytes that may be used on a device, those that a training step takes there for each window
+    of the usual length, and windows that fit on all devices together; None: unknown.
 
-    From the compiler's plan for one and for two windows on each device; nothing is computed. None
-    where the backend makes no such plan.
+    What windows of another length take is scaled, so that nothing large has to run.
     """
-    compiled = getattr(engine, "_compiled_gradients", None)
-    if not hasattr(compiled, "lower"):
-        return 0, None
-    one, two = (_planned(engine, n * engine.devices, length) for n in (1, 2))
-    return max(0, 2 * one - two), float(two - one)
+    if engine.memory is None:
+        return None, None, None
+    batch, devices = _batch(1, length), engine.devices
+    one, two = (engine.step_bytes(batch, n * devices, training=True) for n in (1, 2))
+    each = (two - one) * DEFAULT_LENGTH / length
+    fits = largest_batch(
+        lambda n: max(0.0, 2 * one - two) + each * n / devices,
+        room_for_batch(engine.memory),
+        MAX_SUGGESTION * devices,
+        MAX_SUGGESTION * devices,
+    )
+    return engine.memory.in_use() + engine.memory.available(), int(each), fits
 
 
-def _planned(engine: Any, n: int, length: int) -> int:
-    """Bytes of the compiled step for a batch, results and temporaries."""
-    batch, shards = _batch(n, length), engine._shards
-    arguments = (
-        engine._trainable, engine._fixed, engine._state, shards.place_input(batch.input),
-        shards.place(batch.labels), shards.place(batch.transitions), shards.copy(np.float32(n)),
-    )  # fmt: skip
-    plan = engine._compiled_gradients.lower(*arguments).compile().memory_analysis()
-    return int(plan.temp_size_in_bytes + plan.output_size_in_bytes)
+def _advice(fits: int, devices: int) -> BatchAdvice | None:
+    settings = TrainingSettings()
+    return batch_advice(
+        fits,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        devices=devices,
+    )
 
 
 def _time(engine: Engine, n: int, length: int) -> StepTime:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from helixer_ft.engine.base import Devices, Engine, EngineState, Forward, Read, ScoredBatch
-from helixer_ft.runtime.resources import ProcessMemory
+from helixer_ft.engine.base import Devices, Engine, EngineState, Read, ScoredBatch
+from helixer_ft.engine.forward import Forward
 
 __all__ = [
     "Devices",
@@ -12,7 +12,6 @@ __all__ = [
     "Forward",
     "Read",
     "ScoredBatch",
-    "device_memory",
     "device_notice",
     "engine_class",
     "forward_function",
@@ -30,19 +29,6 @@ def engine_class() -> type[Engine]:
     from helixer_ft.engine.tensorflow import TensorFlowEngine
 
     return TensorFlowEngine
-
-
-def device_memory() -> ProcessMemory:
-    """Memory of the device that computes: of the accelerator where the backend tells, else the
-    process's.
-    """
-    import keras
-
-    if keras.backend.backend() == "jax":
-        from helixer_ft.engine.jax import device_memory as of_jax
-
-        return of_jax()
-    return ProcessMemory()
 
 
 def device_notice() -> str | None:

@@ -1,23 +1,30 @@
 """What the training loop asks of a backend."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, SupportsFloat
 
 import numpy as np
 
 from helixer_ft.dataset.batch import Batch
-from helixer_ft.engine.loss import cross_entropy, pooled_validity, truth_codes
+from helixer_ft.engine.arithmetic import make_optimizer
+from helixer_ft.engine.windows_at_once import UNTOLD
 from helixer_ft.errors import InputError
-from helixer_ft.network.architecture import CLASSES, Architecture, BatchNorm
+from helixer_ft.network.architecture import Architecture, BatchNorm
 from helixer_ft.network.model import build_head, build_keras, get_weights, set_weights
 from helixer_ft.network.strategies import Plan
 from helixer_ft.network.weights import LayerWeights
+from helixer_ft.runtime.memory import (
+    MAX_SUGGESTION,
+    largest_batch,
+    measured_bytes,
+    room_for_batch,
+)
 from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.settings import TrainingSettings
-
-EPSILON = 1e-7
 
 Devices = Literal["one", "own", "all"]
 """One device, all of this process, or those of all processes of the run (JAX alone has several)."""
@@ -25,20 +32,35 @@ Read = Callable[[np.ndarray], Batch]
 """Indices of subsequences -> a batch."""
 
 
-@dataclass(frozen=True)
 class ScoredBatch:
-    """Scores of a batch, window by window.
+    """Scores of a batch, window by window; an accelerator may still be computing them: the first
+    look at them waits.
 
-    Attributes
+    Parameters
     ----------
-    counts
-        (n, outputs, 4, 4) bases per reference class (rows) and predicted class.
-    entropy
-        (n, outputs) summed cross-entropy of the valid bases, unweighted.
+    counts, entropy
+        As they were computed, perhaps of windows too that fill up the batch.
+    n
+        Windows of the batch; None: all.
     """
 
-    counts: np.ndarray
-    entropy: np.ndarray
+    def __init__(self, counts: Any, entropy: Any, n: int | None = None) -> None:
+        self._counts, self._entropy, self._n = counts, entropy, n
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether they are computed."""
+        return isinstance(self._counts, np.ndarray)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """(n, outputs, 4, 4) bases per reference class (rows) and predicted class."""
+        return np.rint(np.asarray(self._counts)).astype(np.int64)[: self._n]
+
+    @cached_property
+    def entropy(self) -> np.ndarray:
+        """(n, outputs) summed cross-entropy of the valid bases, unweighted."""
+        return np.asarray(self._entropy, np.float64)[: self._n]
 
 
 class Accumulated(NamedTuple):
@@ -89,6 +111,10 @@ class Engine(ABC):
     """Whether this process does all steps by itself."""
     devices: int = 1
     """Number of those that share the work on a batch."""
+    memory: ProcessMemory | None
+    """Of each device that computes; None where the backend does not tell."""
+    windows_at_once: int = UNTOLD
+    """Subsequences that are scored at once where no number is asked for."""
 
     def __init__(
         self,
@@ -111,7 +137,8 @@ class Engine(ABC):
             and any(isinstance(layer, BatchNorm) for layer in architecture.body)
         )
         self.memory = ProcessMemory()
-        """Of the device that computes."""
+        self._taken_by_one: dict[bool, float] = {}
+        self._read_before: set[int] = set()
         self._given = weights
         precision = self.settings.precision
         if from_features:
@@ -135,7 +162,12 @@ class Engine(ABC):
         self._accumulated: list[tuple[int, Any]] = []
         self._prepare()
 
-    def add_gradients(self, batch: Batch, batch_size: int) -> tuple[float, np.ndarray]:
+    @property
+    def runs_ahead(self) -> bool:
+        """Whether the next step may be handed over before the last one is computed."""
+        return False
+
+    def add_gradients(self, batch: Batch, batch_size: int) -> tuple[SupportsFloat, Any]:
         """Compute the gradients of a batch and keep them for the next `update`.
 
         Parameters
@@ -148,11 +180,18 @@ class Engine(ABC):
         Returns
         -------
         tuple
-            Total loss, and the loss of each output, before the update.
+            Total loss, and the loss of each output, before the update; numbers, or what an
+            accelerator is still computing (`runs_ahead`): `float` waits for it.
         """
         total, parts, gradients = self._gradients(self._fill(batch, batch_size), batch.n)
+        if not self.runs_ahead or batch_size not in self._read_before:
+            # what fails while it is computed fails here, before anything has changed; the first
+            # step of a size tells whether there is memory, as all of them take the same
+            total, parts = float(total), np.asarray(parts)
+            self._read_before.add(batch_size)
+        self._take_up()
         self._accumulated.append((batch.n, gradients))
-        return float(total), np.asarray(parts)
+        return total, parts
 
     def update(self) -> None:
         """One optimiser step with the mean gradient over all subsequences since the last one."""
@@ -170,11 +209,10 @@ class Engine(ABC):
 
     def score(self, batch: Batch, batch_size: int) -> ScoredBatch:
         """Confusion counts and cross-entropy per window, in inference mode."""
-        n = batch.n
         counts, entropy, _ = self._score(self._fill(batch, batch_size))
-        return ScoredBatch(
-            np.rint(np.asarray(counts)).astype(np.int64)[:n], np.asarray(entropy, np.float64)[:n]
-        )
+        if not self.runs_ahead:
+            counts, entropy = np.asarray(counts), np.asarray(entropy)
+        return ScoredBatch(counts, entropy, batch.n)
 
     def predict_classes(self, batch: Batch, batch_size: int) -> np.ndarray:
         """(n, L) uint8 predicted genic classes, in inference mode; compiles nothing after `score`
@@ -194,9 +232,77 @@ class Engine(ABC):
 
     def reading(self, read: Read, batch_size: int) -> Read:
         """`read` for batches of one size; where this process computes only a part of each batch,
-        of that part alone.
+        of that part alone. What is read may be placed on the devices at once.
         """
         return read
+
+    def step_bytes(self, batch: Batch, batch_size: int, *, training: bool) -> float:
+        """Bytes that a step of `batch_size` subsequences like those of a batch takes on each
+        device, beside what is in use between steps: of training, or of scoring.
+
+        Here: what one takes by the peak of the process, times their number. Infinity where that
+        cannot be found out for want of memory.
+        """
+        assert self.memory is not None, "the backend tells of its memory"
+        if training not in self._taken_by_one:
+            one = batch.first(1)
+            self._taken_by_one[training] = measured_bytes(
+                self.memory,
+                (lambda: self._gradients(one, 1)) if training else (lambda: self._score(one)),
+            )
+        return batch_size * self._taken_by_one[training]
+
+    def largest_batch(
+        self,
+        batch: Batch,
+        start: int,
+        *,
+        training: bool,
+        agree: Callable[[int], int] = lambda n: n,
+    ) -> int | None:
+        """The most subsequences like those of a batch that a step has memory for.
+
+        Parameters
+        ----------
+        batch
+            Any.
+        start
+            A number to begin with.
+        training
+            A step of training, or of scoring.
+        agree
+            This process's number of bytes -> the least of all processes of the run.
+
+        Returns
+        -------
+        int or None
+            At most `MAX_SUGGESTION` on each device; 0 where not even one fits; None where the
+            backend does not tell.
+        """
+        if self.memory is None:
+            return None
+
+        def bytes_of(n: int) -> float:
+            return self.step_bytes(batch, n, training=training)
+
+        most = MAX_SUGGESTION * self.devices
+        fits = largest_batch(bytes_of, agree(room_for_batch(self.memory)), start, most)
+        return min(most, math.ceil(fits / self.devices) * self.devices)  # the same on each device
+
+    def fitting(self, batch: Batch, size: int, *, training: bool) -> int | None:
+        """`largest_batch` where `size` did not fit; None too where other processes would have to
+        take part.
+        """
+        return self.largest_batch(batch, size, training=training) if self.alone else None
+
+    def keep(self, rows: Iterable[np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> Any:
+        """Put rows, which come in parts, on the devices as one array `(all, ...)`: each device has
+        all of them. Only where the memory is not the host's, and the work of one process.
+        """
+        raise NotImplementedError
+
+    def wait(self) -> None:  # noqa: B027 - nothing to do where nothing runs ahead
+        """Wait for all that was handed over to be computed."""
 
     def state(self) -> EngineState:
         """A copy of all that training depends on from here on; there is a plan."""
@@ -232,6 +338,9 @@ class Engine(ABC):
     def _fill(self, batch: Batch, batch_size: int) -> Batch:
         return batch
 
+    def _take_up(self) -> None:  # noqa: B027 - where the backend does so itself
+        """Take up the batch-norm statistics of the last `_gradients`."""
+
     @abstractmethod
     def _prepare(self) -> None:
         """Compile."""
@@ -251,7 +360,7 @@ class Engine(ABC):
     @abstractmethod
     def _gradients(self, batch: Batch, n: int) -> tuple[Any, Any, list[Any]]:
         """Total loss, loss per output, gradients, from the first `n` subsequences of a batch;
-        batch-norm statistics are updated.
+        batch-norm statistics are updated, by the backend or in `_take_up`.
         """
 
     @abstractmethod
@@ -263,46 +372,6 @@ class Engine(ABC):
         """Counts `(n, outputs, 4, 4)`, entropy `(n, outputs)` and genic classes `(n, L)`."""
 
 
-class Forward(ABC):
-    """A Keras model compiled for inference; see `forward_function`."""
-
-    @abstractmethod
-    def __call__(self, batch: Batch, size: int | None = None) -> np.ndarray:
-        """The model's output for a batch: its bases, and coverage where the model takes it.
-
-        Parameters
-        ----------
-        batch
-            All subsequences, or what `reading` leaves of them.
-        size
-            At least as many as there are in all; None: as many.
-        """
-
-    def reading(self, read: Read, batch_size: int) -> Read:
-        """See `Engine.reading`."""
-        return read
-
-
-def network_input(given: dict[str, Any], pool_size: int) -> Any:
-    """What the Keras model takes, from `Batch.input` on the device, float32: `(n, L, 4)` bases by
-    table, with coverage `(n, L, 4 + 2 * tracks)`; or `(n, L / pool, width)` features, with coverage
-    pooled base by base and put beside them.
-    """
-    from keras import ops
-
-    coverage = given.get("coverage")
-    if "features" in given:
-        x = ops.cast(given["features"], "float32")
-        if coverage is not None:
-            n, steps, _ = ops.shape(x)
-            coverage = ops.reshape(coverage, (n, steps, pool_size * coverage.shape[2]))
-    else:
-        x = ops.take(given["table"], ops.cast(given["codes"], "int32"), axis=0)
-    if coverage is None:
-        return x
-    return ops.concatenate([x, ops.cast(coverage, "float32")], axis=-1)
-
-
 def _to_host(array: Any) -> np.ndarray:
     from keras import ops
 
@@ -311,83 +380,3 @@ def _to_host(array: Any) -> np.ndarray:
 
 def _forms(arrays: list[np.ndarray]) -> list[tuple[tuple[int, ...], np.dtype]]:
     return [(array.shape, array.dtype) for array in arrays]
-
-
-def make_optimizer(settings: TrainingSettings) -> Any:
-    """The Keras optimiser that does what Helixer's does.
-
-    TensorFlow Addons' AdamW subtracts `decay * weight` per update; Keras 3 subtracts
-    `learning_rate * decay * weight`, so the decay is divided by the learning rate here.
-    """
-    import keras
-
-    common = {
-        "learning_rate": settings.learning_rate,
-        "clipnorm": settings.clip_norm,  # per variable
-        "epsilon": EPSILON,
-    }
-    if settings.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(**common)
-    else:
-        decay = settings.weight_decay / settings.learning_rate
-        optimizer = keras.optimizers.AdamW(weight_decay=decay, **common)
-    if settings.precision == "mixed_float16":  # small gradients would become 0
-        return keras.optimizers.LossScaleOptimizer(optimizer)
-    return optimizer
-
-
-def count_and_entropy(logits: Any, labels: Any) -> tuple[Any, Any]:
-    """Confusion counts and summed cross-entropy per window, on the device.
-
-    Parameters
-    ----------
-    logits
-        (n, steps, 4, outputs, pool).
-    labels
-        (n, L) packed labels; a valid base without label counts as class 0, as in Helixer.
-
-    Returns
-    -------
-    tuple
-        (n, outputs, 4, 4) float32 counts, (n, outputs) float32 sums, over the steps of which every
-        base is valid.
-    """
-    from keras import ops
-
-    _, steps, _, outputs, pool = ops.shape(logits)
-    truth = truth_codes(logits, labels)
-    valid = pooled_validity(labels, logits.shape[4])[:, :, None, None]
-    predicted = _predicted(logits)
-
-    def one_hot(codes: Any, weight: Any) -> Any:
-        columns = [ops.cast(codes == code, "float32") * weight for code in range(CLASSES)]
-        return ops.reshape(ops.stack(columns, axis=2), (-1, steps, CLASSES * outputs * pool))
-
-    # one matrix product of everything with everything, of which the blocks of a base with itself
-    # are taken: several times faster than a product per base
-    pairs = ops.einsum("nsa,nsb->nab", one_hot(truth % CLASSES, valid), one_hot(predicted, 1.0))
-    pairs = ops.reshape(pairs, (-1, CLASSES, outputs * pool, CLASSES, outputs * pool))
-    pairs = ops.diagonal(pairs, axis1=2, axis2=4)
-    counts = ops.sum(ops.reshape(pairs, (-1, CLASSES, CLASSES, outputs, pool)), axis=4)
-    entropy = ops.sum(ops.sum(cross_entropy(logits, labels) * valid, axis=3), axis=1)
-    return ops.transpose(counts, (0, 3, 1, 2)), entropy
-
-
-def genic_classes(logits: Any) -> Any:
-    """(n, L) uint8 predicted genic classes of logits `(n, steps, 4, outputs, pool)`."""
-    from keras import ops
-
-    _, steps, _, _, pool = ops.shape(logits)
-    return ops.reshape(_predicted(logits)[:, :, 0], (-1, steps * pool))
-
-
-def _predicted(logits: Any) -> Any:
-    """(n, steps, outputs, pool) uint8 most likely classes; a tie goes to the lower class."""
-    from keras import ops
-
-    classes = [logits[:, :, code] for code in range(CLASSES)]
-    best, predicted = classes[0], ops.zeros_like(classes[0], dtype="uint8")
-    for code, values in enumerate(classes[1:], start=1):
-        predicted = ops.where(values > best, ops.cast(code, "uint8"), predicted)
-        best = ops.maximum(best, values)
-    return predicted

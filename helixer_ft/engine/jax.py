@@ -1,26 +1,39 @@
 """The engine on JAX: pure functions over lists of arrays, compiled once per batch shape."""
 
-from typing import Any
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
 
-from helixer_ft.dataset.batch import Batch
-from helixer_ft.engine.base import (
-    Devices,
-    Engine,
-    Forward,
-    Read,
-    count_and_entropy,
-    genic_classes,
-    network_input,
-)
+from helixer_ft.dataset.batch import Batch, RowsOnDevice
+from helixer_ft.engine.arithmetic import count_and_entropy, genic_classes, network_input
+from helixer_ft.engine.base import Devices, Engine, Read
+from helixer_ft.engine.device_memory import device_memory, planned_bytes
+from helixer_ft.engine.device_rows import gather, upload
+from helixer_ft.engine.forward import Forward
 from helixer_ft.engine.loss import losses, pooled_weights
 from helixer_ft.engine.shards import Shards
+from helixer_ft.errors import is_out_of_memory
 from helixer_ft.network.weights import LayerWeights
-from helixer_ft.runtime.resources import ProcessMemory
+from helixer_ft.runtime.parallel import READ_AHEAD
+
+
+class Placed(NamedTuple):
+    """A batch on the devices: what the network is fed, and the other planes of its rows."""
+
+    given: dict[str, Any]
+    labels: Any
+    transitions: Any
+
+
+_PLACED_AHEAD = READ_AHEAD + 1
+"""Batches on the devices beside that of the step: in the queue, and about to come into it."""
 
 
 class JaxEngine(Engine):
@@ -33,6 +46,7 @@ class JaxEngine(Engine):
     _trainable: list[Any]
     _fixed: list[Any]
     _state: list[Any]
+    _updated: list[Any]
 
     def _prepare(self) -> None:
         model, optimizer, training = self.model, self.optimizer, self.training_mode
@@ -40,6 +54,7 @@ class JaxEngine(Engine):
         self._shards = Shards(jax.devices())
         self.devices = self._shards.count
         self.alone = jax.process_count() == 1
+        self._state = []
         self._take_state()
         self.memory = device_memory()
 
@@ -79,30 +94,80 @@ class JaxEngine(Engine):
         self._compiled_apply = self._shards.compile(apply, donate_argnums=(0, 1))
         self._compiled_score = self._shards.compile(score)
 
+    @property
+    def runs_ahead(self) -> bool:
+        return self.memory is not None and not self.memory.is_host
+
     def _gradients(self, batch: Batch, n: int) -> tuple[Any, Any, list[Any]]:
-        total, parts, self._fixed, grads = self._compiled_gradients(
-            self._trainable,
-            self._fixed,
-            self._state,
-            self._shards.place_input(batch.input),
-            self._shards.place(batch.labels),
-            self._shards.place(batch.transitions),
-            self._shards.copy(np.float32(n)),
-        )
+        arguments = self._gradient_arguments(batch.placed or self._place(batch), n)
+        total, parts, self._updated, grads = self._compiled_gradients(*arguments)
         return total, parts, grads
+
+    def _take_up(self) -> None:
+        self._fixed = self._updated
 
     def _apply(self, gradients: list[Any]) -> None:
         self._trainable, self._state = self._compiled_apply(self._trainable, self._state, gradients)
 
     def _score(self, batch: Batch) -> tuple[Any, Any, Any]:
-        given, labels = self._shards.place_input(batch.input), self._shards.place(batch.labels)
-        return self._compiled_score(self._trainable, self._fixed, given, labels)
+        return self._compiled_score(*self._score_arguments(batch.placed or self._place(batch)))
+
+    def _gradient_arguments(self, placed: Placed, n: int) -> tuple[Any, ...]:
+        size = self._shards.copy(np.float32(n))
+        return self._trainable, self._fixed, self._state, *placed, size
+
+    def _score_arguments(self, placed: Placed) -> tuple[Any, ...]:
+        return self._trainable, self._fixed, placed.given, placed.labels
 
     def reading(self, read: Read, batch_size: int) -> Read:
-        return self._shards.reading(read, batch_size)
+        """In the thread that reads ahead, what is read is placed on the devices at once."""
+        read_part = self._shards.reading(read, batch_size)
+
+        def read_and_place(indices: np.ndarray) -> Batch:
+            batch = self._fill(read_part(indices), batch_size)
+            try:
+                return replace(batch, placed=self._place(batch))
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                return batch  # the step will find out, and say what fits
+
+        return read_and_place
 
     def _fill(self, batch: Batch, batch_size: int) -> Batch:
-        return self._shards.part(batch, batch_size)
+        return batch if batch.placed else self._shards.part(batch, batch_size)
+
+    def _place(self, batch: Batch) -> Placed:
+        """A batch of which this process has its part, filled up, on the devices."""
+        place, given = self._shards.place, batch.input
+        on_device = {}
+        if isinstance(batch.features, RowsOnDevice):
+            on_device["features"] = gather(self._shards, batch.features)
+            del given["features"]
+        given = self._shards.place_input(given) | on_device
+        return Placed(given, place(batch.labels), place(batch.transitions))
+
+    def step_bytes(self, batch: Batch, batch_size: int, *, training: bool) -> float:
+        """See `Engine.step_bytes`; by the plan of the very program."""
+        shaped = partial(_shaped, self._shards, batch_size)
+        given = {name: shaped(array, name) for name, array in batch.input.items()}
+        placed = Placed(given, shaped(batch.labels), shaped(batch.transitions))
+        resident = self._trainable + self._fixed
+        if training:
+            resident = resident + self._state
+            program = self._compiled_gradients
+            arguments = self._gradient_arguments(placed, batch_size)
+            waiting = (self.settings.accumulate - 1) * _bytes(self._trainable)
+        else:
+            program, arguments, waiting = self._compiled_score, self._score_arguments(placed), 0
+        ahead = _PLACED_AHEAD * _bytes(jax.tree.leaves(placed)) // self.devices
+        return planned_bytes(program, arguments, _bytes(resident)) + waiting + ahead
+
+    def keep(self, rows: Iterable[np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> Any:
+        return upload(self._shards, rows, shape, dtype)
+
+    def wait(self) -> None:
+        jax.block_until_ready((self._trainable, self._state, self._fixed, self._accumulated))
 
     def _scaled(self, loss: Any, state: Any) -> Any:
         """The loss times what the optimiser divides the gradients by again."""
@@ -143,31 +208,6 @@ class JaxEngine(Engine):
             self._state = [copy(v.value) for v in self.optimizer.variables]
 
 
-class _DeviceMemory(ProcessMemory):
-    """Memory of the first accelerator; its peak cannot be reset."""
-
-    def in_use(self) -> int:
-        return self._statistic("bytes_in_use")
-
-    def available(self) -> int:
-        return self._statistic("bytes_limit") - self.in_use()
-
-    def peak(self) -> int:
-        return self._statistic("peak_bytes_in_use")
-
-    def reset_peak(self) -> None:
-        pass
-
-    @staticmethod
-    def _statistic(name: str) -> int:
-        return int(jax.local_devices()[0].memory_stats().get(name, 0))
-
-
-def device_memory() -> ProcessMemory:
-    """See `helixer_ft.engine.device_memory`."""
-    return _DeviceMemory() if jax.local_devices()[0].memory_stats() else ProcessMemory()
-
-
 def device_notice() -> str | None:
     """See `helixer_ft.engine.device_notice`."""
     devices, processes = jax.device_count(), jax.process_count()
@@ -184,6 +224,7 @@ class JaxForward(Forward):
     def __init__(self, model: Any, devices: Devices) -> None:
         found = jax.devices() if devices == "all" else jax.local_devices()
         self._shards = Shards(found[:1] if devices == "one" else found)
+        self.memory = device_memory()
         self._trainable = [self._shards.copy(v.value) for v in model.trainable_variables]
         self._fixed = [self._shards.copy(v.value) for v in model.non_trainable_variables]
 
@@ -201,5 +242,27 @@ class JaxForward(Forward):
         given = self._shards.place_input(part.input)
         return np.asarray(self._compiled(self._trainable, self._fixed, given))[: batch.n]
 
+    def step_bytes(self, batch: Batch, size: int) -> float:
+        """See `Engine.step_bytes`; by the plan of the very program."""
+        shaped = partial(_shaped, self._shards, size)
+        given = {name: shaped(array, name) for name, array in batch.input.items()}
+        arguments = self._trainable, self._fixed, given
+        return planned_bytes(self._compiled, arguments, _bytes(self._trainable + self._fixed))
+
     def reading(self, read: Read, batch_size: int) -> Read:
         return self._shards.reading(read, batch_size)
+
+
+def _shaped(shards: Shards, size: int, array: Any, name: str = "") -> Any:
+    """What stands for an array over a batch of `size`, where only shapes count; see
+    `Shards.place_input`.
+    """
+    if name == "table":
+        return shards.copy(array)
+    shape = (-(-size // shards.count) * shards.count, *array.shape[1:])
+    return jax.ShapeDtypeStruct(shape, array.dtype, sharding=shards.split)
+
+
+def _bytes(arrays: Iterable[Any]) -> int:
+    """Of arrays, or of what has their shapes."""
+    return sum(math.prod(array.shape) * array.dtype.itemsize for array in arrays)

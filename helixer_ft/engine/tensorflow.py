@@ -6,15 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from helixer_ft.dataset.batch import TABLE_SIZE, Batch
-from helixer_ft.engine.base import (
-    Engine,
-    Forward,
-    count_and_entropy,
-    genic_classes,
-    network_input,
-)
+from helixer_ft.engine.arithmetic import count_and_entropy, genic_classes, network_input
+from helixer_ft.engine.base import Engine
+from helixer_ft.engine.forward import Forward
 from helixer_ft.engine.loss import losses, pooled_weights
 from helixer_ft.network.architecture import BASES
+from helixer_ft.runtime.resources import ProcessMemory
 
 _CODES = tf.TensorSpec([None, None], tf.uint8)
 
@@ -33,6 +30,7 @@ class TensorFlowEngine(Engine):
     fills_batches = False
 
     def _prepare(self) -> None:
+        self.memory = _memory()
         model, optimizer, training = self.model, self.optimizer, self.training_mode
         pool_size, settings = self.architecture.pool_size, self.settings
 
@@ -88,6 +86,11 @@ class TensorFlowEngine(Engine):
         return tf.constant(array)
 
 
+def _memory() -> ProcessMemory | None:
+    """Memory of what computes: of a GPU, TensorFlow does not tell how much there is."""
+    return None if tf.config.get_visible_devices("GPU") else ProcessMemory()
+
+
 def device_notice() -> str | None:
     """See `helixer_ft.engine.device_notice`."""
     gpus = len(tf.config.get_visible_devices("GPU"))
@@ -108,6 +111,7 @@ class TensorFlowForward(Forward):
             return model(network_input(given, 1), training=False)
 
         self._compiled = compiled
+        self.memory = _memory()
 
     def __call__(self, batch: Batch, size: int | None = None) -> np.ndarray:
         return np.asarray(self._compiled(batch.input).numpy())

@@ -1,27 +1,38 @@
 """A trained network that turns batches of windows into probabilities."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from helixer_ft.dataset.batch import TABLE_SIZE, Batch, even_batch_size
-from helixer_ft.engine import Devices, device_memory, forward_function
+from helixer_ft.dataset.batch import TABLE_SIZE, Batch
+from helixer_ft.engine import Devices, Forward, forward_function
+from helixer_ft.engine.windows_at_once import windows_at_once
 from helixer_ft.errors import is_out_of_memory
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
 from helixer_ft.progress import Progress
-from helixer_ft.runtime.memory import MEMORY_SHARE, OutOfMemoryError
+from helixer_ft.runtime.memory import OutOfMemoryError, measured_bytes
 from helixer_ft.runtime.resources import ProcessMemory
-
-MAX_ON_HOST, MAX_ON_DEVICE = 8, 256
-"""Most windows at once where the size is chosen: on processors, more gain nothing."""
 
 Predict = Callable[[Batch], np.ndarray]
 
 
+@dataclass(frozen=True)
+class CompiledNetwork:
+    """A network compiled: batch of n windows -> (n, outputs, L, 4) float32 probabilities."""
+
+    forward: Forward
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        values = self.forward(batch)
+        return values.reshape(len(values), values.shape[1], -1, values.shape[-1])
+
+
 def prediction_function(
     model: TrainedModel, precision: str = "float32", devices: Devices = "one"
-) -> Predict:
-    """The network compiled: batch of n windows -> (n, outputs, L, 4) float32 probabilities."""
+) -> CompiledNetwork:
+    """The network compiled for prediction."""
     import keras
     from keras import ops
 
@@ -29,13 +40,7 @@ def prediction_function(
     set_weights(network, model.weights)
     # as a layer: probabilities are taken on the device
     output = ops.transpose(probabilities(network.output), (0, 2, 1, 3, 4))
-    forward = forward_function(keras.Model(network.input, output), devices)
-
-    def predict(batch: Batch) -> np.ndarray:
-        values = forward(batch)
-        return values.reshape(len(values), values.shape[1], -1, values.shape[-1])
-
-    return predict
+    return CompiledNetwork(forward_function(keras.Model(network.input, output), devices))
 
 
 class BatchedPrediction:
@@ -94,12 +99,12 @@ def choose_batch_size(
     *,
     coverage_channels: int = 0,
 ) -> int:
-    """The most windows that fit into the memory left, by what one takes.
+    """The most windows that fit into the memory left.
 
     Parameters
     ----------
     predict
-        See `prediction_function`.
+        See `prediction_function`. Of any other function, what one window takes is measured.
     length
         Bases of a window that the network takes.
     n_windows
@@ -114,24 +119,23 @@ def choose_batch_size(
     OutOfMemoryError
         There is no memory for one window.
     """
-    memory = memory or device_memory()
-    largest = MAX_ON_HOST if type(memory) is ProcessMemory else MAX_ON_DEVICE
     coverage = np.zeros((1, length, coverage_channels), np.float16) if coverage_channels else None
     codes, table = np.ones((1, 1, length), np.uint8), np.zeros((TABLE_SIZE, 4), np.float32)
     one = Batch(codes, table, coverage=coverage)
-    before, room = memory.in_use(), memory.available()
-    try:
-        predict(one)  # compiles
-        memory.reset_peak()
-        predict(one)
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise _no_memory_for_one(length) from error
-        raise
-    taken = memory.peak() - before
-    if taken > 0:
-        largest = max(1, min(largest, int(MEMORY_SHARE * room / taken)))
-    return even_batch_size([n_windows], largest)
+    if isinstance(predict, CompiledNetwork):
+        memory = memory or predict.forward.memory
+        bytes_of: Callable[[int], float] = partial(predict.forward.step_bytes, one)
+    else:
+        memory = memory or ProcessMemory()
+        taken = measured_bytes(memory, partial(predict, one))
+
+        def bytes_of(n: int) -> float:
+            return n * taken
+
+    size = windows_at_once([n_windows], memory, bytes_of)
+    if size == 0 and memory is not None and bytes_of(1) > memory.available():
+        raise _no_memory_for_one(length)
+    return max(1, size)
 
 
 def _no_memory_for_one(length: int) -> OutOfMemoryError:

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_READ_AHEAD = 2
+READ_AHEAD = 2
+"""Items that `read_ahead` has waiting, beside the one it is about to add."""
 
 
 def default_threads() -> int:
@@ -65,7 +66,7 @@ def read_ahead(
     load: Callable[[Item], Result], items: Iterable[Item]
 ) -> Generator[Result, None, None]:
     """`map(load, items)`, a few items ahead in a background thread; errors arrive in their turn."""
-    results: queue.Queue[Result | BaseException | None] = queue.Queue(_READ_AHEAD)
+    results: queue.Queue[Result | BaseException | None] = queue.Queue(READ_AHEAD)
     stop = threading.Event()
 
     def put(result: Result | BaseException | None) -> None:

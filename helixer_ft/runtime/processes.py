@@ -88,6 +88,10 @@ class Processes:
         """Whether the flag is set in any process; all call this at the same point of their work."""
         return flag
 
+    def least(self, number: int) -> int:
+        """The least number of all processes; all call this at the same point of their work."""
+        return number
+
     def stop_together(self, flag: bool) -> bool:
         """`any`, after which all end alike where it is true: none has to be told by another."""
         return flag
@@ -126,6 +130,9 @@ class _JaxProcesses(Processes):
         from jax.experimental import multihost_utils
 
         return bool(multihost_utils.process_allgather(np.array(flag)).any())
+
+    def least(self, number: int) -> int:
+        return min(map(int, self.gather(str(number))))  # JAX would cut it to 32 bits
 
     def stop_together(self, flag: bool) -> bool:
         self.all_stop = self.any(flag)

@@ -26,6 +26,9 @@ def available_memory() -> int:
 class ProcessMemory:
     """Memory of this process; an accelerator's has the same methods (see the engines)."""
 
+    is_host = True
+    """Whether programs compute in the memory of the process itself."""
+
     def in_use(self) -> int:
         """Bytes in use now."""
         return memory_in_use()

@@ -1,6 +1,5 @@
 """What a run would take, from a timed batch."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,9 +9,11 @@ import numpy as np
 from helixer_ft.dataset.batch import Batch
 from helixer_ft.engine import Engine, engine_class
 from helixer_ft.progress import Progress
-from helixer_ft.runtime.memory import largest_batch
+from helixer_ft.runtime.batch_size import BatchAdvice, batch_advice
+from helixer_ft.settings import AUTO, TrainingSettings
 from helixer_ft.training.features import Body, feature_dtype
 from helixer_ft.training.prepared import PreparedRun
+from helixer_ft.training.scoring import choose_windows_at_once
 
 
 @dataclass(frozen=True)
@@ -32,82 +33,139 @@ class Estimate:
         Of the feature cache and of the coverage that goes with it; 0 without one.
     memory
         Bytes in use in a step: of the accelerator where there is one (of each, where there are
-        several), else of the process.
+        several), else of the process. None: the backend does not tell.
     memory_limit
-        Bytes that may be used there.
+        Bytes that may be used there; None likewise.
     batch_size
-        Largest one that fits, at most 256; 0 where not even one subsequence does.
+        Largest one that fits, at most 256 on each device; 0 where not even one subsequence does;
+        None likewise.
+    val_test_batch_size
+        Subsequences that are scored at once.
+    advice
+        On an accelerator: a larger batch that takes about as long per step.
     """
 
     step_seconds: float
     epoch_seconds: float
     once_seconds: float
     feature_bytes: int
-    memory: int
-    memory_limit: int
-    batch_size: int
+    memory: int | None
+    memory_limit: int | None
+    batch_size: int | None
+    val_test_batch_size: int
+    advice: BatchAdvice | None
 
 
 def estimate(prepared: PreparedRun) -> Estimate:
     """Time a training and a scoring step; nothing is written, and nothing is kept of them.
 
-    A batch that would not fit by the memory that one subsequence takes is not run; its time is
-    that of one subsequence, times their number.
+    A batch for which there is no memory is not run; its time is that of one subsequence, times
+    their number.
     """
-    request, data, plan = prepared.request, prepared.data, prepared.plan
-    settings = request.settings
-    cached = prepared.caches_features
-    n_test = len(prepared.test) if prepared.test else 0
-    n_check = len(data.validation) + len(data.subset)
+    data, plan, settings = prepared.data, prepared.plan, prepared.request.settings
     n = min(settings.batch_size, len(data.training))
     training = data.training
     if plan.model.coverage is None:
         training = training.without_coverage()
     batch = training.read(np.arange(n))
     once, feature_bytes = 0.0, 0
-    if cached:
-        body = Body(plan.model, settings.precision, n)
-        features = body.features(batch)
-        n_all = len(data.training) + len(data.validation) + n_test
-        once = _seconds(lambda: body.features(batch)) / n * n_all / prepared.processes.count
-        dtype = feature_dtype(plan.model.architecture, request.cache, Progress())
-        coverage_bytes = 0 if batch.coverage is None else batch.coverage[0].nbytes
-        feature_bytes = n_all * (features[0].size * dtype.itemsize + coverage_bytes)
-        batch = replace(batch, features=features)
+    if prepared.caches_features:
+        once, feature_bytes, batch = _evaluate_body(prepared, batch)
     engine = engine_class()(
-        plan.model.architecture, plan.model.weights, plan, settings, from_features=cached
+        plan.model.architecture,
+        plan.model.weights,
+        plan,
+        settings,
+        from_features=prepared.caches_features,
     )
-    idle = engine.memory.in_use()
-    limit = idle + engine.memory.available()
-    seconds, peak = _step(engine, batch.first(1))
-    taken: float = peak - idle
-    rounds = math.ceil(n / engine.devices)  # subsequences on the device that has most
-    no_room = prepared.processes.any
-    if rounds > 1 and no_room(idle + rounds * taken >= limit):
-        seconds, peak = seconds * rounds, int(idle + rounds * taken)
-    elif n > 1:
-        seconds, peak = _step(engine, batch)
-        taken = (peak - idle) / rounds
-    n_scored = min(settings.val_test_batch_size, max(len(data.validation), len(data.subset)))
-    if no_room(idle + math.ceil(n_scored / engine.devices) * taken >= limit):
-        n_scored = n
+    memory = _Memory(engine, batch, prepared)
+    n_run = n if memory.is_enough(n, training=True) else 1
+    seconds = _step(engine, batch.first(n_run)) * n / n_run
+    n_scored = _scored_at_once(engine, batch, prepared)
+    if not memory.is_enough(n_scored, training=False):
+        n_scored = 1
     scored = batch.first(n_scored).filled(n_scored)
-    per_score, scoring_peak = _measure(engine, lambda: engine.score(scored, n_scored))
-    per_score /= n_scored
+    per_score = _measure(engine, lambda: engine.score(scored, n_scored).counts) / n_scored
     trainings = 1 if prepared.comparison is None else 2
+    n_test = len(prepared.test) if prepared.test else 0
+    n_check = len(data.validation) + len(data.subset)
     return Estimate(
         step_seconds=seconds,
         epoch_seconds=trainings * (seconds * len(data.training) / n + per_score * n_check),
         once_seconds=once + per_score * (n_check + (1 + trainings) * n_test),
         feature_bytes=feature_bytes,
-        memory=max(peak, scoring_peak),
-        memory_limit=limit,
-        batch_size=largest_batch(limit, idle, taken, engine.devices),
+        memory=memory.used,
+        memory_limit=memory.limit,
+        batch_size=(fits := memory.largest_batch(n)),
+        val_test_batch_size=n_scored,
+        advice=_advice(engine, fits, settings, len(data.training)),
     )
 
 
-def _step(engine: Engine, batch: Batch) -> tuple[float, int]:
-    """Seconds of a training step, and the most memory in use meanwhile."""
+def _evaluate_body(prepared: PreparedRun, batch: Batch) -> tuple[float, int, Batch]:
+    """Seconds of the frozen body for all data, bytes of its output, and the batch with its own."""
+    request, data, plan = prepared.request, prepared.data, prepared.plan
+    body = Body(plan.model, request.settings.precision, len(batch))
+    features = body.features(batch)
+    n_all = len(data.training) + len(data.validation) + (len(prepared.test) if prepared.test else 0)
+    seconds = _seconds(lambda: body.features(batch)) / len(batch) * n_all
+    dtype = feature_dtype(plan.model.architecture, request.cache, Progress())
+    coverage_bytes = 0 if batch.coverage is None else batch.coverage[0].nbytes
+    size = n_all * (features[0].size * dtype.itemsize + coverage_bytes)
+    return seconds / prepared.processes.count, size, replace(batch, features=features)
+
+
+class _Memory:
+    """What steps of a network take of the memory, asked by all processes of a run alike."""
+
+    def __init__(self, engine: Engine, batch: Batch, prepared: PreparedRun) -> None:
+        self._engine, self._batch, self._processes = engine, batch, prepared.processes
+        self.used = self.limit = None
+        if engine.memory is not None:
+            self.used = self._idle = engine.memory.in_use()
+            self.limit = self._idle + engine.memory.available()
+
+    def is_enough(self, n: int, *, training: bool) -> bool:
+        """Whether there is enough for a step of `n` subsequences."""
+        if self.used is None or self.limit is None:
+            return True
+        taken = self._engine.step_bytes(self._batch, n, training=training)
+        if taken < float("inf"):
+            self.used = max(self.used, self._idle + int(taken))
+        return not self._processes.any(self._idle + taken >= self.limit)
+
+    def largest_batch(self, start: int) -> int | None:
+        """See `Engine.largest_batch`."""
+        return self._engine.largest_batch(
+            self._batch, start, training=True, agree=self._processes.least
+        )
+
+
+def _scored_at_once(engine: Engine, batch: Batch, prepared: PreparedRun) -> int:
+    """Subsequences that the run will score at once."""
+    asked = prepared.request.settings.val_test_batch_size
+    sets = [len(prepared.data.subset), *map(len, prepared.scored.values())]
+    if asked != AUTO:
+        return min(asked, max(sets))
+    return choose_windows_at_once(engine, batch, sets, prepared.processes.least)
+
+
+def _advice(
+    engine: Engine, fits: int | None, settings: TrainingSettings, windows: int
+) -> BatchAdvice | None:
+    if fits is None or engine.memory is None or engine.memory.is_host:
+        return None
+    return batch_advice(
+        fits,
+        batch_size=settings.batch_size * settings.accumulate,
+        learning_rate=settings.learning_rate,
+        devices=engine.devices,
+        windows=windows,
+    )
+
+
+def _step(engine: Engine, batch: Batch) -> float:
+    """Seconds of a training step."""
 
     def run() -> None:
         engine.add_gradients(batch, len(batch))
@@ -116,11 +174,15 @@ def _step(engine: Engine, batch: Batch) -> tuple[float, int]:
     return _measure(engine, run)
 
 
-def _measure(engine: Engine, run: Callable[[], object]) -> tuple[float, int]:
-    """Seconds of the second call, and the most memory in use meanwhile; the first one compiles."""
-    run()
-    engine.memory.reset_peak()
-    return _seconds(run), engine.memory.peak()
+def _measure(engine: Engine, run: Callable[[], object]) -> float:
+    """Seconds of the second call; the first one compiles."""
+
+    def to_the_end() -> None:
+        run()
+        engine.wait()
+
+    to_the_end()
+    return _seconds(to_the_end)
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -7,7 +7,7 @@ statistics. What it makes of a subsequence is the same in every epoch.
 import hashlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,14 +18,15 @@ from helixer_ft.dataset.batch import Batch, even_batch_size
 from helixer_ft.dataset.cache_folder import CacheFolder, Room
 from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.dataset.row_cache import Compute, RowCache
-from helixer_ft.engine import Forward, Read, device_memory, forward_function
+from helixer_ft.engine import Forward, Read, forward_function
+from helixer_ft.engine.windows_at_once import UNTOLD, windows_at_once
 from helixer_ft.network.architecture import Architecture, BiLSTM, Dropout
 from helixer_ft.network.model import TrainedModel, build_body, set_weights
 from helixer_ft.progress import Progress, duration_text, size_text
 from helixer_ft.runtime.backend import versions
 from helixer_ft.runtime.memory import scoring_in_memory
 from helixer_ft.runtime.processes import Processes
-from helixer_ft.settings import CacheSettings, TrainingSettings
+from helixer_ft.settings import AUTO, CacheSettings, TrainingSettings
 
 FORMAT = 1
 KIND = "features"
@@ -60,6 +61,15 @@ class Body:
         if processes and processes.count > 1:
             self._forward_by_all = forward_function(keras_model, "all")
         self.batch_size = batch_size
+        self._least = (processes or Processes()).least
+
+    def choose_batch_size(self, batch: Batch, sets: Sequence[int]) -> None:
+        """As many subsequences like those of a batch as there is memory for, going through sets of
+        so many.
+        """
+        bytes_of = partial(self._forward.step_bytes, batch)
+        size = windows_at_once(sets, self._forward.memory, bytes_of, agree=self._least)
+        self.batch_size = max(1, size)  # where not even one fits, its turn will say so
 
     def features(self, batch: Batch) -> np.ndarray:
         """(n, L / pool, width) float output of the body; any number of subsequences."""
@@ -69,7 +79,7 @@ class Body:
             size = self.batch_size
             while size // 2 >= len(part):  # few compiled shapes, and not much more than asked for
                 size //= 2
-            with scoring_in_memory(device_memory(), size, partial(self._forward, part.first(1))):
+            with scoring_in_memory(size, partial(self._forward.fitting, part, size)):
                 parts.append(self._forward(part.filled(size))[: len(part)])
         return np.concatenate(parts)
 
@@ -121,10 +131,14 @@ class FeatureCaches:
         self._sets = {name: dataset for name, (dataset, _) in sets.items()}
         self._progress = progress
         self._processes = processes or Processes()
-        self._batch_size = even_batch_size(
-            [len(dataset) for dataset in self._sets.values()], settings.val_test_batch_size
-        )
-        body = Body(model, settings.precision, self._batch_size, self._processes)
+        sizes = [len(dataset) for dataset in self._sets.values()]
+        asked = settings.val_test_batch_size
+        most = UNTOLD if asked == AUTO else asked
+        body = Body(model, settings.precision, even_batch_size(sizes, most), self._processes)
+        if asked == AUTO:
+            some = next(iter(self._sets.values()))
+            body.choose_batch_size(_reading_all(some)(np.arange(1)), sizes)
+        self._batch_size = body.batch_size
         dtype = feature_dtype(architecture, cache, progress)
         steps = next(iter(self._sets.values())).length // architecture.pool_size
         shape = (steps, architecture.feature_width)

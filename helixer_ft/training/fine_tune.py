@@ -13,6 +13,8 @@ from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
 from helixer_ft.runtime.backend import chosen_options, versions
 from helixer_ft.runtime.processes import Processes
+from helixer_ft.settings import AUTO
+from helixer_ft.training.device_features import keep_features_on_device
 from helixer_ft.training.features import FeatureCaches
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.loop import train
@@ -29,7 +31,12 @@ from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_lock import run_lock
 from helixer_ft.training.run_state import RunState, data_origin, settings_origin
-from helixer_ft.training.scoring import DatasetScore, predict_windows, score_dataset
+from helixer_ft.training.scoring import (
+    DatasetScore,
+    choose_windows_at_once,
+    predict_windows,
+    score_dataset,
+)
 from helixer_ft.training.views import WindowView, choose_windows, view_windows
 
 
@@ -237,10 +244,10 @@ def _tune(
         engine = _engine(plan.model.with_weights(record.best[1]), None, prepared)
     else:
         engine = engine or _engine(plan.model, plan, prepared)
+        data = keep_features_on_device(engine, prepared.data, settings, progress)
         ended = train(
-            engine, prepared.data, settings, progress, record.add,
-            start=training.position, save=record.save,
-        )  # fmt: skip
+            engine, data, settings, progress, record.add, start=training.position, save=record.save
+        )
         engine.set_weights(record.best[1])
         if prepared.test is not None:
             size, task = settings.val_test_batch_size, f"scoring the tuned model{remark}: test data"
@@ -304,13 +311,22 @@ def _views(
 
 def _engine(model: TrainedModel, plan: Plan | None, prepared: PreparedRun) -> Engine:
     """A network to train by a plan, or (None) to score."""
-    return engine_class()(
+    settings = prepared.request.settings
+    engine = engine_class()(
         model.architecture,
         model.weights,
         plan,
-        prepared.request.settings,
+        settings,
         from_features=prepared.caches_features,
     )
+    if settings.val_test_batch_size == AUTO:
+        data = _for(model, prepared)
+        sets = [data.data.subset, *data.scored.values()]
+        batch, sizes = sets[0].read(np.arange(1)), list(map(len, sets))
+        engine.windows_at_once = choose_windows_at_once(
+            engine, batch, sizes, prepared.processes.least
+        )
+    return engine
 
 
 def _for(model: TrainedModel, prepared: PreparedRun) -> PreparedRun:

@@ -2,9 +2,11 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
+from typing import SupportsFloat
 
 import numpy as np
 
@@ -18,6 +20,9 @@ from helixer_ft.runtime.parallel import read_ahead
 from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.history import Check, TrainingProgress
 from helixer_ft.training.scoring import DatasetScore, score_dataset
+
+LOSSES_WAITING = 2
+"""Steps that an accelerator may be given beyond the last one whose loss is known."""
 
 OnCheck = Callable[[Check, LayerWeights], None]
 
@@ -144,6 +149,8 @@ class _Loop:
         self.best: tuple[float, float] | None = None
         self.failed_in_a_row = 0
         self.losses: list[tuple[int, float]] = []
+        self.waiting: deque[tuple[int, Batch, SupportsFloat]] = deque()
+        """(number, batch, loss) of steps that are handed over."""
 
     def go_to(self, start: Position) -> None:
         """Take up the training where it stood."""
@@ -191,12 +198,16 @@ class _Loop:
                 )
                 self.progress.stop_if_interrupted()
                 if self.check_is_due:
+                    self._read_losses()
                     self.progress.finish()
                     if self._check():
                         return True
                     self._show(n_batches)
                 elif time.monotonic() - self.saved >= 60 * settings.checkpoint_minutes:
                     self._save()
+        except Interrupted:
+            self._read_losses()
+            raise
         finally:  # a loss that is not finite, an unreadable file, Ctrl-C
             self.progress.finish()
             loaded.close()
@@ -208,20 +219,28 @@ class _Loop:
             self.progress.start(f"epoch {self.epoch}", n, "windows", done)
 
     def _train_batch(self, batch: Batch) -> None:
-        with batch_in_memory(
-            self.engine.memory,
-            self.batch_size,
-            partial(self._train_one, batch) if self.engine.alone else None,
-            self._smaller_batches,
-        ):
+        with self._in_memory(batch):
             loss, _ = self.engine.add_gradients(batch, self.batch_size)
         self.batch += 1
-        self._require_finite(loss, "training")
-        self.losses.append((batch.n, loss))
-        self.progress.advance(batch.n, note=f"loss {loss:.4f}")
+        self.waiting.append((self.batch, batch, loss))
+        self._read_losses(0 if isinstance(loss, float) else LOSSES_WAITING)
 
-    def _train_one(self, batch: Batch) -> None:
-        self.engine.add_gradients(batch.first(1), 1)
+    def _read_losses(self, left: int = 0) -> None:
+        """Read the losses of the steps that were handed over, but for the last few."""
+        while len(self.waiting) > left:
+            number, batch, computed = self.waiting.popleft()
+            with self._in_memory(batch):
+                loss = float(computed)
+            self._require_finite(loss, "training", number)
+            self.losses.append((batch.n, loss))
+            self.progress.advance(batch.n, note=f"loss {loss:.4f}")
+
+    def _in_memory(self, batch: Batch) -> AbstractContextManager[None]:
+        return batch_in_memory(
+            self.batch_size,
+            lambda: self.engine.fitting(batch, self.batch_size, training=True),
+            self._smaller_batches,
+        )
 
     def _smaller_batches(self, fits: int) -> str:
         parts = math.ceil(self.batch_size / fits)
@@ -233,6 +252,7 @@ class _Loop:
 
     def _check(self) -> bool:
         """Score, tell, count; true when patience is exhausted."""
+        self._read_losses()
         validation = self._score(self.data.validation, "scoring: validation data")
         self._require_finite(validation.loss, "validation")
         subset = self._score(self.data.subset, "scoring: training subset")
@@ -263,6 +283,7 @@ class _Loop:
         return self._out_of_patience
 
     def _save(self) -> None:
+        self._read_losses()
         if self.save is None:
             return
         self.save(
@@ -284,13 +305,13 @@ class _Loop:
         size = self.settings.val_test_batch_size
         return score_dataset(self.engine, dataset, size, self.progress, task)
 
-    def _require_finite(self, loss: float, which: str) -> None:
+    def _require_finite(self, loss: float, which: str, batch: int | None = None) -> None:
         if math.isfinite(loss):
             return
         kept = "The best model so far is kept. " if self.best else "No check was reached before. "
         raise LossNotFiniteError(
-            f"the {which} loss became {loss} in epoch {self.epoch}, batch {self.batch}: training "
-            "diverged. "
+            f"the {which} loss became {loss} in epoch {self.epoch}, batch {batch or self.batch}: "
+            "training diverged. "
             f"{kept}Try a smaller --learning-rate (it is {self.settings.learning_rate:g})."
         )
 

@@ -43,7 +43,7 @@ def quick(monkeypatch):
 def made_up(monkeypatch):
     """Nothing is computed: everything agrees."""
     right = Comparison("CPU", "float32", "states", 1e-6, 1e-5)
-    timed = Speed(90, 90, (StepTime(1, 0.1, 0.1, 1.0),), None, 10**9, None, None)
+    timed = Speed(90, 90, (StepTime(1, 0.1, 0.1, 1.0),), None, 10**9, None, None, None)
     monkeypatch.setattr(diagnosis, "compare", lambda precision: [right])
     monkeypatch.setattr(diagnosis, "measure", lambda: timed)
 

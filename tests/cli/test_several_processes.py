@@ -221,7 +221,7 @@ def test_one_process_is_refused_what_another_one_does_not_do(folder, group):
 @pytest.mark.parametrize(
     "extra",
     [
-        (),
+        ("--val-test-batch-size", "auto"),
         ("--post-coverage-hidden-layer", "--cache-dir", "cache", "--keep-cache"),
         ("--no-cache-features", "--accumulate", "2"),
     ],
@@ -281,9 +281,12 @@ def test_tasks_of_slurm_find_one_another(folder, group, monkeypatch):
 
 @pytest.mark.slow
 def test_a_dry_run_of_two_processes(folder, group):
-    group.start(*[[*command("freeze"), "-s", "two.h5", "--dry-run", "--json"]] * 2)
+    arguments = command("freeze", "--val-test-batch-size", "auto", "--dry-run", "--json")
+    group.start(*[[*arguments, "-s", "two.h5"]] * 2)
     assert group.wait() == [0, 0], group.err(0) + group.err(1)
-    assert json.loads(group.out(0))["estimate"]["batch_size"] > 1
+    estimate = json.loads(group.out(0))["estimate"]
+    assert estimate["batch_size"] == 2 * 256  # on two devices, and more memory than that takes
+    assert estimate["val_test_batch_size"] in range(4, 9)
     assert group.out(1) == group.err(1) == ""
     assert not (folder / "two.run").exists()
 

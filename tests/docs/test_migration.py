@@ -47,7 +47,7 @@ def test_files_are_the_same_in_both(theirs, ours):
 
 def test_defaults_named_are_those_of_the_options():
     named = {
-        "--batch-size": "8", "--val-test-batch-size": "32", "--learning-rate": "3e-4",
+        "--batch-size": "8", "--learning-rate": "3e-4",
         "--patience": "3", "--weight-decay": "3.5e-5", "--clip-norm": "3.0", "--epochs": "100",
         "--seed": "0",
     }  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import batch_of
 
-from helixer_ft.engine.base import count_and_entropy
+from helixer_ft.engine.arithmetic import count_and_entropy
 from helixer_ft.engine.loss import losses, pooled_validity, pooled_weights
 from helixer_ft.formats.data_h5 import NO_CLASS, Windows
 from helixer_ft.settings import TrainingSettings

@@ -4,17 +4,18 @@ import threading
 from dataclasses import replace
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from conftest import random_rows, tiny_model
 
 from helixer_ft.dataset.batch import TABLE_SIZE, Batch
+from helixer_ft.engine.windows_at_once import MAX_ON_HOST
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inference import predict as predict_module
 from helixer_ft.inference.batches import window_batches
 from helixer_ft.inference.network import (
-    MAX_ON_HOST,
     BatchedPrediction,
     choose_batch_size,
     prediction_function,
@@ -25,7 +26,7 @@ from helixer_ft.inference.source import DataFileSource
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
 from helixer_ft.progress import Progress
-from helixer_ft.runtime.memory import OutOfMemoryError
+from helixer_ft.runtime.memory import MEMORY_SHARE, OutOfMemoryError
 from helixer_ft.runtime.resources import ProcessMemory
 from tests.data_files import write_data_file
 
@@ -286,17 +287,19 @@ def test_batches_hold_windows_of_several_sequences(data):
 class Memory(ProcessMemory):
     """A device on which one window takes so many bytes."""
 
+    is_host = False
+
     def __init__(self, room: int, taken: int) -> None:
         self.room, self.taken = room, taken
 
     def in_use(self) -> int:
-        return 1000
+        return 0
 
     def available(self) -> int:
         return self.room
 
     def peak(self) -> int:
-        return 1000 + self.taken
+        return self.taken
 
     def reset_peak(self) -> None:
         pass
@@ -317,6 +320,18 @@ def test_the_batch_size_is_what_fits():
     assert choose_batch_size(network, 90, 10_240, Memory(10**9, 1)) == 256
     assert set(seen) == {(1, 1, 90)}
     assert 1 <= choose_batch_size(network, 90, 10_000) <= MAX_ON_HOST
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="XLA plans the memory")
+def test_a_compiled_network_is_asked_for_its_plan(model):
+    """On a device whose peak tells nothing: it cannot be reset, and more was computed before."""
+    network = prediction_function(model)
+    one = Batch(np.ones((1, 1, 90), np.uint8), np.zeros((TABLE_SIZE, 4), np.float32))
+    taken = network.forward.step_bytes(one, 40)
+    assert 30 < taken / network.forward.step_bytes(one, 1) < 50
+    memory = Memory(int(taken / MEMORY_SHARE), taken=10**9)
+    assert choose_batch_size(network, 90, 10_240, memory) == 40
+    assert choose_batch_size(network, 90, 10_240, Memory(int(taken), 0)) < 40
 
 
 def test_a_device_without_memory_gets_smaller_batches():

@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+import keras
 import pytest
 
 from helixer_ft.engine import Engine, engine_class
 from helixer_ft.network.strategies import Freeze, Whole
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.batch_size import BatchAdvice
+from helixer_ft.runtime.memory import MAX_SUGGESTION
+from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.settings import CacheSettings, TrainingSettings
 from helixer_ft.training import estimate as module
 from helixer_ft.training.estimate import estimate
@@ -16,24 +20,19 @@ from helixer_ft.training.request import FineTuneRequest
 MIB = 2**20
 
 
-class Memory:
-    """A device on which every subsequence of the last step took 10 MiB, beside 100 MiB."""
+class Memory(ProcessMemory):
+    """A device of so many bytes, 100 MiB of which are in use."""
+
+    is_host = False
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.subsequences = 0
 
     def in_use(self) -> int:
         return 100 * MIB
 
     def available(self) -> int:
         return self.limit - self.in_use()
-
-    def peak(self) -> int:
-        return self.in_use() + 10 * MIB * self.subsequences
-
-    def reset_peak(self) -> None:
-        self.subsequences = 0
 
 
 @pytest.fixture
@@ -54,15 +53,16 @@ def prepared(model_path, data_dir, test_path, tmp_path):
 
 @pytest.fixture
 def device(monkeypatch):
-    """Engines on a device of so much memory; remembers the batches that it ran."""
+    """Engines on a device of so much memory, where a subsequence takes 10 MiB in training and 5 in
+    scoring; remembers the batches that were computed.
+    """
 
-    def make(limit):
-        memory, ran = Memory(limit), []
+    def make(limit, kind=Memory):
+        ran = []
         for name in ("_gradients", "_score"):
             compute = getattr(engine_class(), name)
 
             def counted(self, batch, *args, compute=compute):
-                memory.subsequences = max(memory.subsequences, len(batch))
                 ran.append(len(batch))
                 return compute(self, batch, *args)
 
@@ -71,9 +71,13 @@ def device(monkeypatch):
 
         def with_memory(self, *args, **options):
             init(self, *args, **options)
-            self.memory = memory
+            self.memory = kind(limit) if kind else None
+
+        def taken(self, batch, n, *, training):
+            return (10 if training else 5) * MIB * n
 
         monkeypatch.setattr(Engine, "__init__", with_memory)
+        monkeypatch.setattr(engine_class(), "step_bytes", taken)
         return ran
 
     return make
@@ -85,7 +89,7 @@ def test_the_largest_batch_that_fits(prepared, device):
     assert result.memory_limit == 500 * MIB
     assert result.memory == 140 * MIB
     assert result.batch_size == 30  # 80 % of the limit, less 100 MiB, 10 MiB each
-    assert set(ran) == {1, 4}
+    assert set(ran) == {4}
 
 
 def test_a_batch_that_does_not_fit_is_not_run(prepared, device):
@@ -93,12 +97,48 @@ def test_a_batch_that_does_not_fit_is_not_run(prepared, device):
     result = estimate(prepared(batch_size=12, val_test_batch_size=2))
     assert result.memory == 220 * MIB
     assert result.batch_size == 2
-    assert max(ran) < 12
+    assert set(ran) == {1, 2}
 
 
 def test_not_even_one_subsequence_fits(prepared, device):
     device(105 * MIB)
     assert estimate(prepared()).batch_size == 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "kind", "expected"),
+    [
+        (500 * MIB, Memory, 50),  # of 8, 8 and 50; 60 would fit
+        (250 * MIB, Memory, 10),  # 20 would fit: 80 % of the limit, less 100 MiB, 5 MiB each
+        (2**40, type("Host", (Memory,), {"is_host": True}), 4),  # at most 8
+        (0, None, 17),  # at most 32
+    ],
+)
+def test_how_many_are_scored_at_once(prepared, device, limit, kind, expected):
+    device(limit, kind)
+    found = estimate(prepared())
+    assert found.val_test_batch_size == expected
+    assert (found.batch_size is None) == (found.memory is None) == (kind is None)
+    assert estimate(prepared(val_test_batch_size=3)).val_test_batch_size == 3
+
+
+def test_a_larger_batch_is_advised_on_an_accelerator_alone(prepared, device, monkeypatch):
+    run = prepared(batch_size=2, learning_rate=1e-3)
+    monkeypatch.setattr("helixer_ft.runtime.batch_size.UPDATES_PER_EPOCH", 2)
+    assert estimate(run).advice is None  # on the CPU
+    device(2**40)
+    assert estimate(run).advice == BatchAdvice(4, 1.4e-3)  # of 12 subsequences, two updates
+    assert estimate(prepared(batch_size=2, accumulate=2)).advice is None
+
+
+def test_xla_plans_what_the_dry_run_says(prepared):
+    """The memory of a real step, and of the largest batch that fits, on the process's own."""
+    if keras.backend.backend() != "jax":
+        pytest.skip("XLA plans the memory")
+    result = estimate(prepared(batch_size=4))
+    assert 0 < result.memory < result.memory_limit
+    assert result.batch_size == MAX_SUGGESTION
+    assert result.val_test_batch_size == 4
 
 
 def test_times_add_up(prepared, monkeypatch):

@@ -19,6 +19,8 @@ from helixer_ft.network.architecture import BatchNorm, Conv, Dropout
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import Freeze
 from helixer_ft.runtime import resources
+from helixer_ft.runtime.memory import MEMORY_SHARE
+from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.settings import CacheSettings, TrainingSettings
 from helixer_ft.training import fine_tune
 from helixer_ft.training.features import Body, feature_dtype
@@ -236,8 +238,11 @@ def test_few_shapes_are_compiled(work, monkeypatch):
     prepared = work.prepare()
     body = Body(prepared.plan.model, "float32", 8)
     shapes = []
-    forward = body._forward
-    body._forward = lambda batch: shapes.append(len(batch)) or forward(batch)
+    kind = type(body._forward)
+    forward = kind.__call__
+    monkeypatch.setattr(
+        kind, "__call__", lambda self, batch: shapes.append(len(batch)) or forward(self, batch)
+    )
     batch = prepared.data.training.read(np.arange(12))
     for n in range(1, 13):
         assert len(body.features(replace(batch, rows=batch.rows[:n]))) == n
@@ -417,3 +422,32 @@ def test_features_of_a_batch_are_the_bodys_output(work):
     codes, table = batch_of(windows).input.values()
     expected = keras.ops.convert_to_numpy(body(table[codes]))
     assert prepared.data.training.read(np.arange(12)).features == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_body_takes_as_many_as_fit(work, monkeypatch):
+    """Of sets of 12 and 8: at most 8 on processors, fewer where there is less memory."""
+    prepared = work.prepare()
+    body = Body(prepared.plan.model, "float32", 32)
+    batch = prepared.data.training.read(np.arange(1))
+    body.choose_batch_size(batch, [12, 8])
+    assert body.batch_size == 4
+    for room, expected in ((1, 1), (3.5, 3)):
+        monkeypatch.setattr(body._forward, "memory", SmallMemory(room))
+        monkeypatch.setattr(type(body._forward), "step_bytes", lambda self, batch, n: float(n))
+        body.choose_batch_size(batch, [12, 9])
+        assert body.batch_size == expected
+
+
+class SmallMemory(ProcessMemory):
+    """A device with room for so many subsequences of a byte each."""
+
+    is_host = False
+
+    def __init__(self, room: float) -> None:
+        self.room = room
+
+    def in_use(self) -> int:
+        return 0
+
+    def available(self) -> int:
+        return math.ceil(self.room / MEMORY_SHARE)

@@ -37,6 +37,7 @@ class ScriptedEngine:
     scored: int = 0
     memory: ProcessMemory = field(default_factory=ProcessMemory)
     alone: bool = True
+    windows_at_once: int = 32
 
     def reading(self, read, batch_size):
         return read

@@ -1,0 +1,47 @@
+"""`--val-test-batch-size auto`: how many windows at once, where no result depends on it."""
+
+from collections.abc import Callable, Sequence
+
+from helixer_ft.dataset.batch import even_batch_size
+from helixer_ft.runtime.memory import MAX_SUGGESTION, largest_batch, room_for_batch
+from helixer_ft.runtime.resources import ProcessMemory
+
+MAX_ON_HOST = 8
+"""Most windows at once on processors: more gain nothing."""
+UNTOLD = 32
+"""Most where the memory of the device cannot be asked for."""
+
+
+def windows_at_once(
+    sets: Sequence[int],
+    memory: ProcessMemory | None,
+    bytes_of: Callable[[int], float],
+    *,
+    devices: int = 1,
+    agree: Callable[[int], int] = lambda n: n,
+) -> int:
+    """The most windows that fit, in batches that leave little to be filled up.
+
+    Parameters
+    ----------
+    sets
+        Windows of each set that is gone through.
+    memory
+        Of each device; None: nothing is known of it.
+    bytes_of
+        What a number of windows take there; see `largest_batch`.
+    devices
+        How many share a batch.
+    agree
+        This process's number of bytes -> the least of all processes of the run.
+
+    Returns
+    -------
+    int
+        0 where not even one fits.
+    """
+    if memory is None:
+        return even_batch_size(sets, UNTOLD)
+    most = even_batch_size(sets, MAX_ON_HOST if memory.is_host else MAX_SUGGESTION * devices)
+    fits = largest_batch(bytes_of, agree(room_for_batch(memory)), most, most)
+    return most if fits >= most else fits and even_batch_size(sets, fits)

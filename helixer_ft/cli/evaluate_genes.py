@@ -15,14 +15,14 @@ from helixer_ft.cli.types import FILE, name_list
     type=FILE,
     required=True,
     metavar="FILE",
-    help="Predicted genes: GFF3, plain or gzip.",
+    help="Predicted genes: GFF3 or GTF, plain or gzip.",
 )
 @click.option(
     "--reference",
     type=FILE,
     required=True,
     metavar="FILE",
-    help="The genes to find: GFF3, plain or gzip.",
+    help="The genes to find: GFF3 or GTF, plain or gzip.",
 )
 @click.option(
     "--fasta",
@@ -42,7 +42,7 @@ from helixer_ft.cli.types import FILE, name_list
 @options_file
 @output_options(outcome="the scores")
 def command(**options: Any) -> None:
-    """Score predicted GFF3 against a reference, gene by gene.
+    """Score predicted genes against a reference, gene by gene.
 
     \b
     Examples:

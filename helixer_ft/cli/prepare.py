@@ -25,8 +25,8 @@ from helixer_ft.preparation.samples import Sample, read_sheet
     "--gff3",
     type=FILE,
     metavar="FILE",
-    help="Its genes: GFF3, plain or gzip. Without it there are no labels: bases only, to predict "
-    "on.",
+    help="Its genes: GFF3 or GTF, plain or gzip. Without it there are no labels: bases only, to "
+    "predict on.",
 )
 @click.option(
     "--species", metavar="NAME", help="Name in the data files.  [default: from the FASTA's name]"
@@ -111,13 +111,18 @@ from helixer_ft.preparation.samples import Sample, read_sheet
     metavar="N",
     help=f"With --missing-utr keep: bp beside the CDS to mask.  [default: {DEFAULT_UTR_FLANK}]",
 )
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse an annotation with odd lines or genes, rather than mask these genes.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the split.")
 @threads_option()
 @click.option("--dry-run", is_flag=True, help="Check and report everything, write nothing.")
 @options_file
 @output_options(force="Overwrite the files of an earlier run.")
 def command(**options: Any) -> None:
-    """Make training, validation and test data from FASTA and GFF3.
+    """Make training, validation and test data from FASTA and GFF3 or GTF.
 
     \b
     Examples:
@@ -136,8 +141,8 @@ def command(**options: Any) -> None:
             name: options[name]
             for name in (
                 "subsequence_length", "validation_fraction", "test_fraction", "validation_seqids",
-                "test_seqids", "exclude", "genes", "missing_utr", "utr_flank", "threads", "seed",
-                "dry_run", "force",
+                "test_seqids", "exclude", "genes", "missing_utr", "utr_flank", "strict", "threads",
+                "seed", "dry_run", "force",
             )
         },
     )  # fmt: skip

@@ -4,7 +4,7 @@ All coordinates are 0-based, half-open and genomic (lower to higher), on both st
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Interval = tuple[int, int]
@@ -60,6 +60,8 @@ class Gene:
         If false, the gene gets no labels: its range is masked on its strand.
     problem
         Why it is not trusted, a word of docs/labels.md.
+    line
+        Of the file; 0 where it is not known.
     """
 
     id: str
@@ -69,6 +71,7 @@ class Gene:
     transcripts: tuple[Transcript, ...]
     trusted: bool = True
     problem: str = ""
+    line: int = field(default=0, compare=False)
 
     @property
     def coding(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from helixer_ft.errors import InputError
 from helixer_ft.genome.annotation import Annotation, Gene
 from helixer_ft.genome.fasta import Fasta, open_fasta
-from helixer_ft.genome.gff3 import read_annotation
+from helixer_ft.genome.mending import read_genes
 from helixer_ft.preparation.labels import SequenceLabels, label_sequence
 from helixer_ft.preparation.pieces import Piece
 from helixer_ft.preparation.report import Content
@@ -137,8 +137,13 @@ def open_genome(
         raise InputError(f"{sample.fasta}: --exclude leaves no sequence, expected some.")
     if sample.gff3 is None:
         return Genome(sample, fasta, lengths, None)
-    annotation = read_annotation(
-        sample.gff3, fasta.lengths, exclude=request.exclude, trusted=trusted, progress=progress
+    annotation = read_genes(
+        sample.gff3,
+        fasta,
+        exclude=request.exclude,
+        trusted=trusted,
+        strict=request.strict,
+        progress=progress,
     )
     return Genome(sample, fasta, lengths, annotation)
 

@@ -1,0 +1,148 @@
+"""The lines of one sequence of an annotation, as read: genes, transcripts and what hangs on them.
+
+Both dialects, GFF3 and GTF, end here; what follows does not know which one a file was.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+Piece = tuple[str, int, int, int, str]
+"""Part of a transcript as read: "exon", "cds", "utr" or "stop", start, end, phase, strand."""
+Place = tuple[int, int, str]
+"""Start, end, strand."""
+
+NEVER_TRANSCRIPTS = {"protein", "polypeptide"}
+"""What some files name as a second parent of CDS."""
+_TRANSCRIPT = re.compile(r".*rna|.*transcript|.*_segment|.*_rna_.*|mrna.*", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Feature:
+    """A gene, a transcript, or anything else that is no part of a transcript.
+
+    Attributes
+    ----------
+    id, type, line, start, end, strand
+        As in the file; 0-based, half-open.
+    parents
+        IDs.
+    gene, name
+        What a transcript without parent says of its gene: the gene's ID, a name.
+    in_parts
+        Marked as trans-spliced, or as part of something.
+    pseudo
+        Marked as a pseudogene.
+    elsewhere
+        Its further lines, in the order of the file.
+    """
+
+    id: str
+    type: str
+    line: int
+    start: int
+    end: int
+    strand: str
+    parents: tuple[str, ...]
+    gene: str = ""
+    name: str = ""
+    in_parts: bool = False
+    pseudo: bool = False
+    elsewhere: dict[Place, None] = field(default_factory=dict)
+
+    @property
+    def is_gene(self) -> bool:
+        """Whether the type is that of a gene: gene, ncRNA_gene, pseudogene, ..."""
+        return is_gene(self.type)
+
+    @property
+    def places(self) -> list[Place]:
+        """Where its lines are."""
+        return [(self.start, self.end, self.strand), *self.elsewhere]
+
+    def same_as(self, other: "Feature") -> bool:
+        """Whether two lines say the same."""
+        return (self.type, self.start, self.end, self.strand, self.parents) == (
+            *(other.type, other.start, other.end, other.strand, other.parents),
+        )
+
+
+@dataclass
+class Records:
+    """All that is read of one sequence.
+
+    Attributes
+    ----------
+    length
+        Of the sequence, in bp.
+    genes, features
+        ID -> genes, and all else that is no part. The two may share IDs.
+    parts
+        ID of the parent -> what hangs on it; of a part without parent, its own ID.
+    lines
+        ID of the parent -> line of its first part.
+    without_parent
+        Those of `parts` that are no parents but the parts' own IDs.
+    gene_of
+        Transcript -> gene, where the parts tell it (GTF).
+    pseudo
+        Parents of CDS that is marked as that of a pseudogene.
+    reversed
+        IDs of features that end before they start, or have such a part -> line.
+    beyond
+        Line and end of the first feature beyond the end of the sequence.
+    circular
+        Whether features may go on at the beginning of the sequence.
+    """
+
+    length: int
+    genes: dict[str, Feature] = field(default_factory=dict)
+    features: dict[str, Feature] = field(default_factory=dict)
+    parts: dict[str, list[Piece]] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    without_parent: set[str] = field(default_factory=set)
+    gene_of: dict[str, str] = field(default_factory=dict)
+    pseudo: set[str] = field(default_factory=set)
+    reversed: dict[str, int] = field(default_factory=dict)
+    beyond: list[tuple[int, int]] = field(default_factory=list)
+    circular: bool = False
+
+    def add(self, feature: Feature) -> bool:
+        """Take in a gene, a transcript, or anything else; return False if it is there already.
+
+        An ID means something for genes and transcripts alone: of others with the same ID the
+        first, or the one that can be a transcript, stays.
+        """
+        table = self.genes if feature.is_gene else self.features
+        other = table.setdefault(feature.id, feature)
+        if other is feature:
+            return True
+        place = feature.places[0]
+        if feature.same_as(other) or (feature.type == other.type and place in other.elsewhere):
+            return False
+        if feature.type == other.type or feature.is_gene:
+            other.elsewhere[place] = None
+            other.in_parts |= feature.in_parts
+            other.pseudo |= feature.pseudo
+            other.parents = tuple(dict.fromkeys(other.parents + feature.parents))
+        elif is_transcript(feature.type) and not is_transcript(other.type):
+            table[feature.id] = feature
+        return True
+
+    def hang(self, parent: str, piece: Piece, line: int) -> None:
+        """Hang a part on what has this ID."""
+        found = self.parts.get(parent)
+        if found is None:
+            self.parts[parent] = [piece]
+            self.lines[parent] = line
+        else:
+            found.append(piece)
+
+
+def is_gene(kind: str) -> bool:
+    """Whether a type is that of a gene."""
+    return kind.lower().endswith("gene")
+
+
+def is_transcript(kind: str) -> bool:
+    """Whether a type is that of a transcript by its name; others may be transcripts, too."""
+    return _TRANSCRIPT.fullmatch(kind) is not None

@@ -13,6 +13,7 @@ import numpy as np
 from helixer_ft.genes.structures import GeneStructure
 from helixer_ft.genome.annotation import UNKNOWN_PHASE, Strand
 from helixer_ft.genome.codons import (
+    CODON,
     START_CODONS,
     STOP_CODONS,
     has_stop_inside,
@@ -108,15 +109,12 @@ def check_frame(
     """
     coding = spliced(bases, strand, cds)
     first, last = in_reading_order(cds, strand)[0], in_reading_order(cds, strand)[-1]
-    if strand == "+":
-        behind = (last[1], last[1] + 3)
-    else:
-        behind = (max(0, last[0] - 3), last[0])
+    behind = (last[1], last[1] + CODON) if strand == "+" else (max(0, last[0] - CODON), last[0])
     phase = 0 if first[2] == UNKNOWN_PHASE else first[2]
     faults = {
         "no_start": phase != 0 or coding[:3].tobytes() not in START_CODONS,
         "no_stop": coding[-3:].tobytes() not in STOP_CODONS,
-        "no_triplets": (len(coding) - phase) % 3 != 0,
+        "no_triplets": (len(coding) - phase) % CODON != 0,
         "stop_inside": has_stop_inside(coding, phase),
     }
     follows = spliced(bases, strand, [behind]).tobytes()

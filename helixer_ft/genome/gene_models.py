@@ -1,9 +1,10 @@
-"""Groups of features and parts -> genes with transcripts, or genes that are not trusted, and why."""
+"""Groups of features and parts -> genes; those that cannot be trusted, and why."""
 
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import cast
 
 from helixer_ft.genome.annotation import UNKNOWN_PHASE, Gene, Interval, Strand, Transcript
@@ -243,8 +244,7 @@ def _in_several_places(feature: Feature, pieces: Iterable[Piece]) -> bool:
     lines = sorted(feature.places)
     if feature.in_parts or len({strand for _, _, strand in lines}) > 1:
         return True
-    if any(start < last or start - last >= _FAR for (_, last, _), (start, _, _) in
-           zip(lines, lines[1:], strict=False)):  # fmt: skip
+    if any(start < last or start - last >= _FAR for (_, last, _), (start, _, _) in pairwise(lines)):
         return True
     stretches = [start for start, _ in _merged(piece[1:3] for piece in pieces)]
     return any(

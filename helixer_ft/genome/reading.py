@@ -71,7 +71,10 @@ class Model:
 
     @cached_property
     def frame_shifts(self) -> tuple[FrameShift, ...]:
-        """Where the phase of a CDS line is not what the bases since the line before make it."""
+        """Where the phase of a CDS line is not what the bases since the line before make it.
+
+        Lines that overlap because their exons do are none: there it is not known what is right.
+        """
         found = []
         before, reached, phase = 0, 0, UNKNOWN_PHASE
         for (start, end, stated), coding in zip(
@@ -79,7 +82,9 @@ class Model:
         ):
             if reached:
                 expected = (max(phase, 0) - (coding - before)) % 3
-                if stated not in (expected, UNKNOWN_PHASE):
+                if stated not in (expected, UNKNOWN_PHASE) and not self._in_two_exons(
+                    start, reached
+                ):
                     found.append(FrameShift(start, reached, (stated - expected) % 3))
                 else:
                     stated = expected
@@ -95,6 +100,9 @@ class Model:
                 i += 1
             within = max(0, start - self.introns[i][0]) if i < len(self.introns) else 0
             yield start - skipped - within
+
+    def _in_two_exons(self, start: int, end: int) -> bool:
+        return any(first < end and last > start for first, last in self.overlaps)
 
     def has_intron_between(self, start: int, end: int) -> bool:
         """Whether an intron shares bases with a stretch."""

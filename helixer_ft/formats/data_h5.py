@@ -46,6 +46,11 @@ _UNLABELLED = ("seqids", "species", "start_ends")
 """Those of them that a file without labels has."""
 
 
+ANNOTATION_WARNING = "helixer_ft_annotation_warning"
+"""Attribute of a data file: why most genes of its annotation cannot be used."""
+_LONGEST_WARNING = 1000
+
+
 @dataclass(frozen=True)
 class Windows:
     """Subsequences as the network sees them.
@@ -124,6 +129,8 @@ class DataFile:
             table = {name: self._row_table(file, name) for name in per_row}
             if coverage_prefix is not None:
                 self.tracks = read_tracks(file, path, coverage_prefix)
+            self.annotation_warning = _text(file.attrs.get(ANNOTATION_WARNING))
+            """What `prepare` found wrong with most genes; empty if nothing."""
         self.seqids: list[str] = [_decode(name) for name in table["seqids"]]
         self.species: list[str] = [_decode(name) for name in table["species"]]
         self.start_ends: np.ndarray = table["start_ends"].astype(np.int64)
@@ -269,6 +276,11 @@ def row_shifts(start_ends: np.ndarray, length: int) -> np.ndarray:
 def _bits(columns: np.ndarray) -> np.ndarray:
     """(n, L, 6) marks -> (n, L) uint8, bit k for column k."""
     return np.packbits(columns != 0, axis=-1, bitorder="little")[..., 0]
+
+
+def _text(value: object) -> str:
+    """A text attribute, one line of some length at most; empty if it is not there or no text."""
+    return " ".join(value.split())[:_LONGEST_WARNING] if isinstance(value, str) else ""
 
 
 def _decode(value: bytes | str) -> str:

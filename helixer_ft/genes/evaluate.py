@@ -197,8 +197,8 @@ def _left_out(path: Path, selection: Selection) -> list[str]:
         result.append(f"{path.name}: {selection.noncoding:,} gene(s) without CDS are not compared")
     if selection.without_place:
         result.append(
-            f"{path.name}: {len(selection.without_place):,} gene(s) without strand, on both "
-            "strands or across a sequence's end are not compared "
+            f"{path.name}: {len(selection.without_place):,} gene(s) without strand, in several "
+            "places, beyond a sequence's end or ending before they start are not compared "
             f"({_some(selection.without_place)})"
         )
     return result

@@ -188,7 +188,7 @@ class Grouping:
                     f"{_MAX_ANCESTORS} ancestors, expected a gene and perhaps what is between. "
                     "Correct the Parent attributes."
                 )
-        return list(found.values()), missing
+        return sorted(found.values(), key=lambda gene: gene.line), missing
 
     def _made(self, name: str, pieces: list[Piece]) -> Feature:
         """Return the line of a transcript that has none."""

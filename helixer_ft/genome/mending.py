@@ -78,7 +78,7 @@ def mended(annotation: Annotation, fasta: Fasta, progress: Progress) -> Annotati
     """
     notices = Notices()
     genes = dict(annotation.genes)
-    task, n = "checking coding sequences", 2 * len(genes)
+    task, n = "checking coding sequences", len(genes)
     progress.start(task, n, "sequences")
     try:
         for seqid, changed in _stops(genes, fasta, progress).items():
@@ -89,7 +89,6 @@ def mended(annotation: Annotation, fasta: Fasta, progress: Progress) -> Annotati
             if changed:
                 genes[seqid] = _with(there, changed)
                 notices.add(PHASES_LEFT_OUT, *_disagreeing(there, changed))
-            progress.advance()
     finally:
         progress.finish()
     both = sorted((*annotation.notices, *notices.as_tuple()), key=lambda notice: -notice.count)

@@ -18,6 +18,7 @@ from helixer_ft.preparation.report import Content
 from helixer_ft.preparation.request import DEFAULT_UTR_FLANK, PrepareRequest
 from helixer_ft.preparation.samples import Sample
 from helixer_ft.preparation.survey import SequenceSurvey, survey_sequence
+from helixer_ft.preparation.usability import refuse_untrusted
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import ahead
 
@@ -128,8 +129,8 @@ def open_genome(
     Raises
     ------
     InputError
-        Files that cannot be used; nothing left after `--exclude`; no coding gene, or none of the
-        trusted ones.
+        Files that cannot be used; nothing left after `--exclude`; no coding gene, none of the
+        trusted ones, or none that can be trusted.
     """
     fasta = stack.enter_context(open_fasta(sample.fasta, scratch=scratch, progress=progress))
     lengths = {name: n for name, n in fasta.lengths.items() if name not in request.exclude}
@@ -145,6 +146,7 @@ def open_genome(
         strict=request.strict,
         progress=progress,
     )
+    refuse_untrusted(sample.gff3, (gene for own in annotation.genes.values() for gene in own))
     return Genome(sample, fasta, lengths, annotation)
 
 

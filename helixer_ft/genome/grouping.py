@@ -129,7 +129,7 @@ class Grouping:
             return
         for kind, name in (
             ("gene", stated),
-            ("gene", missing[0] if missing else ""),
+            ("parent", missing[0] if missing else ""),
             ("name", feature.name),
         ):
             if name:
@@ -274,10 +274,10 @@ def _has_cds(pieces: Iterable[Piece]) -> bool:
 def _implied(key: tuple[str, str], members: list[Member]) -> Iterator[Group]:
     """Yield the genes of transcripts without gene line that say the same of their gene.
 
-    They are on one strand. Those of one gene ID are near one another, those of one name overlap.
+    They are on one strand. Those of one gene are near one another, those of one name overlap.
     """
     kind, name = key
-    apart = _FAR if kind == "gene" else 0
+    apart = 0 if kind == "name" else _FAR
     by_strand: dict[str, list[tuple[Interval, Member]]] = {}
     for member in members:
         by_strand.setdefault(member[0].strand, []).append((_span(member), member))
@@ -293,7 +293,7 @@ def _implied(key: tuple[str, str], members: list[Member]) -> Iterator[Group]:
             found[-1] = first, reached, own
         for start, end, own in found:
             line = min(feature.line for feature, _ in own)
-            if kind == "name" and len(own) == 1:
+            if kind != "gene" and len(own) == 1:
                 yield Group(own[0][0], own)
             else:
                 yield Group(Feature(name, "gene", line, start, end, strand, ()), own)

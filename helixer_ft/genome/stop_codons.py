@@ -29,7 +29,7 @@ def with_stop_codon(transcript: Transcript, strand: str, stops: list[Interval]) 
     gap = (last, stops[0][0]) if forward else (stops[-1][1], first)
     if gap[1] < gap[0] or span(stops) > CODON:
         return transcript
-    if any(start < gap[1] and end > gap[0] for start, end in transcript.exons):
+    if gap[0] < gap[1] and any(s < gap[1] and e > gap[0] for s, e in transcript.exons):
         return transcript
     cds = list(transcript.cds if forward else transcript.cds[::-1])
     exons = list(transcript.exons)

@@ -226,9 +226,9 @@ def _check_sets(sets: Mapping[str, Content]) -> None:
 
 def _notices(plan: _Plan) -> list[str]:
     species, split = plan.genome.sample.species, plan.split
+    result = [f"{species}: {text}" for text in _frame_shifts(plan)]
     if split is None:
-        return []
-    result = []
+        return result
     without = [piece for piece, reason in split.left_out if reason == _NO_GENE]
     if without:
         result.append(
@@ -245,6 +245,23 @@ def _notices(plan: _Plan) -> list[str]:
             "are less independent than whole sequences"
         )
     return result
+
+
+def _frame_shifts(plan: _Plan) -> Iterator[str]:
+    """Yield what to know of genes whose labels follow the phases of their CDS lines."""
+    found = {} if plan.survey is None else plan.survey.sequences
+    names = {
+        (seqid, mask.gene): mask.gene
+        for seqid, one in found.items()
+        for mask in one.masked
+        if mask.error == "frame_shift"
+    }
+    if names:
+        yield (
+            f"genes with a CDS line whose phase departs from the count (ribosomal slippage, frame "
+            f"shift), labelled as the line says and masked there: {len(names):,} (for example "
+            f"{next(iter(names.values()))})"
+        )
 
 
 def _species_report(plan: _Plan, request: PrepareRequest) -> SpeciesReport:

@@ -1,7 +1,7 @@
 """What labelling a sequence yields, counted: classes, masks, genes. Nothing is kept per base."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -41,9 +41,9 @@ class GeneRecord:
     introns: int
     trusted: bool
     usable: bool
-    reason: str = ""
-    id: str = ""
-    line: int = 0
+    reason: str = field(default="", compare=False)
+    id: str = field(default="", compare=False)
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)

@@ -75,11 +75,12 @@ def unusable_warning(genes: Sequence[GeneRecord]) -> str | None:
 
 def _unusable(path: Path, genes: Sequence[tuple[str, str]]) -> InputError:
     counts = Counter(reason for reason, _ in genes)
+    everyone = f"all {len(genes):,} are" if len(genes) > 1 else "the only one is"
     parts = []
     for reason, n in counts.most_common(_EXAMPLES):
         parts.append(f"{n:,} for {_reason(reason, [at for r, at in genes if r == reason])}")
     return InputError(
-        f"{path}: no coding gene can be used: all {len(genes):,} are masked, {', '.join(parts)}. "
+        f"{path}: no coding gene can be used: {everyone} masked, {', '.join(parts)}. "
         f"{_remedy(counts.most_common(1)[0][0])}"
     )
 

@@ -1,0 +1,172 @@
+"""One annotation in every dialect: labels, phases and masks the same at every base."""
+
+import gzip
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pysam
+import pytest
+from conftest import SHARED
+
+from helixer_ft.genome.annotation import Annotation, Gene, Transcript
+from helixer_ft.genome.codons import running_phases
+from helixer_ft.genome.fasta import open_fasta
+from helixer_ft.genome.mending import read_genes
+from helixer_ft.preparation.labels import SequenceLabels, label_sequence
+from helixer_ft.simulate.files import to_fasta, to_gff3
+from helixer_ft.simulate.genome import simulate
+from helixer_ft.simulate.species import TARGET
+from tests.dialects.rewriting import DIALECTS, Style, as_told, write
+
+SPECIES = ("athaliana", "celegans", "cneoformans", "spombe")
+
+
+def with_isoforms(annotation: Annotation) -> dict[str, list[Gene]]:
+    """Genes of three coding pieces or more get a second transcript, without the second of them."""
+    result = {}
+    for seqid, genes in annotation.genes.items():
+        result[seqid] = []
+        for gene in genes:
+            (first,) = gene.transcripts
+            own = gene.transcripts
+            if len(first.cds) > 2:
+                skipped = first.cds[1][:2]
+                exons = tuple(exon for exon in first.exons if exon != skipped)
+                cds = running_phases((first.cds[0], *first.cds[2:]), gene.strand, 0)
+                own += (Transcript(f"{gene.id}.t2", first.start, first.end, exons, cds),)
+            result[seqid].append(Gene(gene.id, gene.strand, gene.start, gene.end, own))
+    return result
+
+
+def labels_of(genes: Mapping[str, list[Gene]], bases: Mapping[str, np.ndarray]):
+    return {name: label_sequence(bases[name], there) for name, there in genes.items()}
+
+
+def assert_same_labels(
+    found: Mapping[str, SequenceLabels], expected: Mapping[str, SequenceLabels]
+) -> None:
+    assert set(found) == set(expected)
+    for name, labels in found.items():
+        for strand in ("plus", "minus"):
+            ours, theirs = getattr(labels, strand), getattr(expected[name], strand)
+            for key in vars(theirs):
+                np.testing.assert_array_equal(
+                    getattr(ours, key), getattr(theirs, key), err_msg=f"{name} {strand} {key}"
+                )
+        spans = [
+            sorted((mask.strand, mask.start, mask.end, mask.error) for mask in one.masked)
+            for one in (labels, expected[name])
+        ]
+        assert spans[0] == spans[1]
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """A genome's FASTA, bases, genes with isoforms, and labels."""
+    folder = tmp_path_factory.mktemp("simulated")
+    genome = simulate(TARGET, 3, 30_000, seed=5)
+    (folder / "genome.fa").write_bytes(to_fasta(genome))
+    (folder / "genes.gff3").write_bytes(to_gff3(genome))
+    with open_fasta(folder / "genome.fa") as fasta:
+        genes = with_isoforms(read_genes(folder / "genes.gff3", fasta))
+        bases = {name: fasta.read(name) for name in fasta.lengths}
+        path = folder / "original.gff3"
+        path.write_text(write(genes, bases, Style(gtf=False)))
+        original = read_genes(path, fasta)
+    assert original.genes == genes
+    assert sum(len(gene.transcripts) > 1 for there in genes.values() for gene in there) > 5
+    return folder / "genome.fa", bases, genes, labels_of(genes, bases)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_of_a_simulated_genome(simulated, tmp_path, dialect):
+    fasta_path, bases, genes, expected = simulated
+    path = tmp_path / "genes.txt"
+    text = write(genes, bases, DIALECTS[dialect])
+    assert text != write(genes, bases, Style(gtf=False))
+    path.write_text(text)
+    with open_fasta(fasta_path) as fasta:
+        found = read_genes(path, fasta, strict=True)
+    if not DIALECTS[dialect].exons:
+        expected = labels_of(as_told(genes, DIALECTS[dialect]), bases)
+    assert_same_labels(labels_of(found.genes, bases), expected)
+    counts = {name: len(there) for name, there in found.genes.items()}
+    assert counts == {name: len(there) for name, there in genes.items()}
+    if not DIALECTS[dialect].one_id and DIALECTS[dialect].stated != "Name":
+        for name, there in genes.items():
+            assert [gene.id for gene in found.genes[name]] == [gene.id for gene in there]
+
+
+@pytest.mark.parametrize("pack", ["gzip", "bgzip"])
+def test_compressed_gtf(simulated, tmp_path, pack):
+    fasta_path, bases, genes, expected = simulated
+    text = write(genes, bases, DIALECTS["Ensembl (GTF)"]).encode()
+    path = tmp_path / "genes.gtf.gz"
+    if pack == "gzip":
+        path.write_bytes(gzip.compress(text))
+    else:
+        with pysam.BGZFile(str(path), "wb") as file:
+            file.write(text)
+    with open_fasta(fasta_path) as fasta:
+        found = read_genes(path, fasta)
+    assert_same_labels(labels_of(found.genes, bases), expected)
+
+
+def test_a_file_of_two_writers(simulated, tmp_path):
+    """Stop codons inside and outside, in one file, with and without lines that name them."""
+    fasta_path, bases, genes, expected = simulated
+    styles = [Style(gtf=False), Style(gtf=False, stop="outside"), Style(gtf=False, stop="unsaid")]
+    lines = []
+    pairs = [(name, gene) for name, there in genes.items() for gene in there]
+    for i, (name, gene) in enumerate(pairs):
+        lines.append(write({name: [gene]}, bases, styles[i % 3]))
+    path = tmp_path / "genes.gff3"
+    path.write_text("".join(lines))
+    with open_fasta(fasta_path) as fasta:
+        found = read_genes(path, fasta)
+    assert_same_labels(labels_of(found.genes, bases), expected)
+    counts = {notice.kind: notice.count for notice in found.notices}
+    taken = [counts[kind] for kind in counts if kind.endswith("taken in")]
+    transcripts = [len(gene.transcripts) for there in genes.values() for gene in there]
+    assert len(taken) == 2
+    assert sum(taken) <= sum(transcripts[1::3]) + sum(transcripts[2::3])
+    assert min(taken) > 5
+
+
+# ---------------------------------------------------------------- real species
+
+
+@cache
+def real(species: str):
+    folder = SHARED / "data" / species
+    with open_fasta(folder / "genome.fa.gz") as fasta:
+        annotation = read_genes(folder / "annotation.gff3.gz", fasta)
+        bases = {name: fasta.read(name) for name in fasta.lengths}
+    return folder / "genome.fa.gz", bases, annotation.genes, labels_of(annotation.genes, bases)
+
+
+def check_real(species: str, dialect: str, tmp_path: Path) -> None:
+    if not (SHARED / "data" / species).is_dir():
+        pytest.skip("needs the genomes that are not part of the repository")
+    fasta_path, bases, genes, expected = real(species)
+    path = tmp_path / "genes.txt"
+    path.write_text(write(genes, bases, DIALECTS[dialect]))
+    with open_fasta(fasta_path) as fasta:
+        found = read_genes(path, fasta)
+    if not DIALECTS[dialect].exons:
+        expected = labels_of(as_told(genes, DIALECTS[dialect]), bases)
+    assert_same_labels(labels_of(found.genes, bases), expected)
+
+
+@pytest.mark.parametrize("dialect", ["BRAKER, TSEBRA (GTF)", "phases all 0 (GFF3)"])
+def test_a_real_species(tmp_path, dialect):
+    check_real("athaliana", dialect, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("species", SPECIES)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_of_real_species(tmp_path, species, dialect):
+    check_real(species, dialect, tmp_path)

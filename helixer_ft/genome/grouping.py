@@ -236,13 +236,16 @@ class _Hosts:
         )  # fmt: skip
 
     def empty_gene_around(self, feature: Feature) -> Group | None:
-        """The shortest gene line without parts around a transcript, on its strand."""
+        """The gene line without parts around a transcript, on its strand.
+
+        Of several the one whose ID the transcript's begins with, else the shortest.
+        """
         around = [
-            (end - start, i, group)
+            (not feature.id.startswith(group.line.id), end - start, i, group)
             for i, (start, end, group) in enumerate(self._empty.over(feature))
             if start <= feature.start and feature.end <= end
         ]
-        return min(around)[2] if around else None
+        return min(around)[3] if around else None
 
     def has_exons_for(self, feature: Feature, pieces: list[Piece]) -> bool:
         """Whether CDS without exons lies over a transcript that has exons and no CDS."""

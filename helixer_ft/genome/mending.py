@@ -10,11 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from helixer_ft.genome.annotation import UNKNOWN_PHASE, Annotation, Gene, Transcript
-from helixer_ft.genome.codons import CODON, STOP_CODONS, in_reading_order, spliced
+from helixer_ft.genome.codons import (
+    CODON,
+    STOP_CODONS,
+    has_stop_inside,
+    in_reading_order,
+    spliced,
+)
 from helixer_ft.genome.fasta import Fasta
 from helixer_ft.genome.gff3 import read_annotation
 from helixer_ft.genome.notices import Notices
-from helixer_ft.genome.phases import are_doubtful, phases_by_frame
+from helixer_ft.genome.phases import are_doubtful, constant_phase, phases_by_frame
 from helixer_ft.genome.stop_codons import stop_codon_behind, with_stop_codon
 from helixer_ft.progress import Progress
 
@@ -84,8 +90,13 @@ def mended(annotation: Annotation, fasta: Fasta, progress: Progress) -> Annotati
         for seqid, changed in _stops(genes, fasta, progress).items():
             genes[seqid] = _with(genes[seqid], changed)
             notices.add(STOP_BEHIND, *_ids(changed))
+        constant = constant_phase(
+            (transcript, strand)
+            for there in genes.values()
+            for _, _, strand, transcript in _coding(there)
+        )
         for seqid, there in genes.items():
-            changed = _phases(there, seqid, fasta)
+            changed = _phases(there, seqid, fasta, constant)
             if changed:
                 genes[seqid] = _with(there, changed)
                 notices.add(PHASES_LEFT_OUT, *_disagreeing(there, changed))
@@ -110,7 +121,8 @@ def _stops(
             without += 1
             coding = spliced(bases, strand, transcript.cds)
             stops = stop_codon_behind(bases, transcript, strand)
-            if stops and _whole_codons(coding, in_reading_order(transcript.cds, strand)[0][2]):
+            phase = max(0, in_reading_order(transcript.cds, strand)[0][2])
+            if stops and _may_end_there(coding, phase):
                 complete = with_stop_codon(transcript, strand, stops)
                 found.setdefault(seqid, {}).setdefault(i, {})[j] = complete
         progress.advance()
@@ -126,12 +138,13 @@ def _ends_with_stop(bases: np.ndarray, strand: str, transcript: Transcript) -> b
     return codon.tobytes() in STOP_CODONS
 
 
-def _whole_codons(coding: np.ndarray, phase: int) -> bool:
-    """Whether a coding sequence ends with a codon, by its first phase or else from its start."""
-    return 0 in (len(coding) % CODON, (len(coding) - max(phase, 0)) % CODON)
+def _may_end_there(coding: np.ndarray, phase: int) -> bool:
+    """Whether a stop codon right behind is in frame, as far as the frame can be relied on."""
+    in_frame = 0 in (len(coding) % CODON, (len(coding) - phase) % CODON)
+    return in_frame or has_stop_inside(coding, phase)
 
 
-def _phases(genes: Sequence[Gene], seqid: str, fasta: Fasta) -> _Changed:
+def _phases(genes: Sequence[Gene], seqid: str, fasta: Fasta, constant: int | None) -> _Changed:
     """Transcripts with phases that follow from the bases."""
     found: _Changed = {}
     bases = None
@@ -139,7 +152,7 @@ def _phases(genes: Sequence[Gene], seqid: str, fasta: Fasta) -> _Changed:
         if are_doubtful(transcript, strand):
             if bases is None:
                 bases = fasta.read(seqid)
-            cds = phases_by_frame(bases, transcript, strand)
+            cds = phases_by_frame(bases, transcript, strand, constant)
             if cds != transcript.cds:
                 found.setdefault(i, {})[j] = replace(transcript, cds=cds)
     return found

@@ -4,6 +4,8 @@ Some writers put 0, or 1, on every line, others have no phases at all. Where the
 frame, it counts.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from helixer_ft.genome.annotation import UNKNOWN_PHASE, Transcript
@@ -27,12 +29,37 @@ def are_doubtful(transcript: Transcript, strand: str) -> bool:
     return in_reading_order(cds, strand)[0][2] != 0 or not agree(cds, strand)
 
 
-def phases_by_frame(bases: np.ndarray, transcript: Transcript, strand: str) -> tuple[Piece, ...]:
+def constant_phase(transcripts: Iterable[tuple[Transcript, str]]) -> int | None:
+    """The phase that a file has on every CDS line though it does not fit; None if there is none.
+
+    Parameters
+    ----------
+    transcripts
+        Coding ones, with their strands; those of one piece do not count.
+    """
+    found: int | None = None
+    spliced_ones = odd = 0
+    for transcript, strand in transcripts:
+        if len(transcript.cds) > 1:
+            phases = {phase for _, _, phase in transcript.cds}
+            found = transcript.cds[0][2] if found is None else found
+            if phases != {found} or found == UNKNOWN_PHASE:
+                return None
+            spliced_ones += 1
+            odd += not agree(transcript.cds, strand)
+    return found if 2 * odd > spliced_ones else None
+
+
+def phases_by_frame(
+    bases: np.ndarray, transcript: Transcript, strand: str, constant: int | None = None
+) -> tuple[Piece, ...]:
     """The CDS of a transcript with the phases that its bases tell; unchanged where they do not.
 
     From start codon to stop codon in one frame: those of this frame. Otherwise, if the phases are
     unknown or do not fit one another: those of the frame that begins with the start codon, or
     ends with the stop codon, without a stop codon in between; else of the only frame without.
+    Where no frame is told so, unknown phases count from a start codon. Phases that are the same
+    on every line of the file are unknown, but for a 0 on the first line.
 
     Parameters
     ----------
@@ -42,14 +69,22 @@ def phases_by_frame(bases: np.ndarray, transcript: Transcript, strand: str) -> t
         With CDS.
     strand
         "+" or "-".
+    constant
+        See `constant_phase`.
     """
     cds = transcript.cds
+    if constant:
+        cds = tuple((start, end, UNKNOWN_PHASE) for start, end, _ in cds)
     coding = spliced(bases, strand, cds)
     if is_complete(coding):
         return running_phases(cds, strand, 0)
     if agree(cds, strand):
         return cds
     first = _frame(coding)
+    unknown = all(phase == UNKNOWN_PHASE for _, _, phase in cds)
+    from_start = unknown and coding[:3].tobytes() in START_CODONS
+    if first == UNKNOWN_PHASE and (from_start or constant == 0):
+        first = 0
     return cds if first == UNKNOWN_PHASE else running_phases(cds, strand, first)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from helixer_ft.genes.structures import joined
 from helixer_ft.genome.annotation import Gene, Transcript
 
 Sequences = Mapping[str, np.ndarray]
@@ -103,7 +104,7 @@ def _cut(gene: Gene) -> Gene:
     own = []
     for transcript in gene.transcripts:
         if transcript.cds:
-            exons = tuple(piece[:2] for piece in transcript.cds)
+            exons = joined(piece[:2] for piece in transcript.cds)
             own.append(replace(transcript, start=exons[0][0], end=exons[-1][1], exons=exons))
     if not own:
         return gene

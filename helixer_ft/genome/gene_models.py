@@ -71,7 +71,7 @@ class GeneBuilder:
                 "genes that end before their transcripts do, widened", line.id
             )
         transcripts = self._without_pseudo(
-            line, [self._transcript(feature, own) for feature, own in pairs], pairs
+            [self._transcript(feature, own) for feature, own in pairs], pairs
         )
         problem = self._problem(group, transcripts, ranges, several)
         return self._emit(line, transcripts, ranges, problem)
@@ -126,12 +126,13 @@ class GeneBuilder:
 
     def _without_pseudo(
         self,
-        line: Feature,
         transcripts: list[Transcript],
         pairs: list[tuple[Feature, list[Piece]]],
     ) -> list[Transcript]:
         """Take the CDS from pseudogenic transcripts of a gene that has others."""
         marked = [feature.pseudo or feature.id in self.records.pseudo for feature, _ in pairs]
+        if not any(marked):
+            return transcripts
         coding = [not pseudo for pseudo, t in zip(marked, transcripts, strict=True) if t.cds]
         if all(coding) or not any(coding):
             return transcripts
@@ -149,11 +150,8 @@ class GeneBuilder:
         self, group: Group, transcripts: list[Transcript], ranges: _Ranges, several: bool
     ) -> str:
         """Return why a coding gene cannot be trusted; empty if it can."""
-        records, line = self.records, group.line
         coding = [transcript for transcript in transcripts if transcript.cds]
         strands = {strand for strand, _ in ranges} & {"+", "-"}
-        named = {line.id, *(transcript.id for transcript in transcripts)}
-        marked = {feature.id for feature, _ in group.members if feature.pseudo} | records.pseudo
         if not coding:
             return ""
         if group.unlinked:
@@ -162,13 +160,18 @@ class GeneBuilder:
             return "no_strand"
         if several or len(strands) > 1:
             return "mixed_strands"
-        if not named.isdisjoint(records.reversed):
+        names = (group.line.id, *(transcript.id for transcript in transcripts))
+        if self.records.reversed and any(name in self.records.reversed for name in names):
             return "end_before_start"
-        if _is_pseudogene(line) or all(transcript.id in marked for transcript in coding):
+        if _is_pseudogene(group.line) or self._all_pseudo(group, coding):
             return "pseudogene"
         if any(_cds_outside_exons(transcript) for transcript in coding):
             return "cds_outside_exons"
         return ""
+
+    def _all_pseudo(self, group: Group, coding: list[Transcript]) -> bool:
+        marked = {feature.id for feature, _ in group.members if feature.pseudo}
+        return all(t.id in marked or t.id in self.records.pseudo for t in coding)
 
     def _emit(
         self, line: Feature, transcripts: list[Transcript], ranges: _Ranges, problem: str

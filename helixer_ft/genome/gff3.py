@@ -246,24 +246,22 @@ class _Reader:
         if category == "cds" and phase not in _PHASES:
             self._fail(f"is CDS with phase {phase!r}, expected 0, 1, 2 or '.'.")
         piece = (category, start, end, _PHASES.get(phase, UNKNOWN_PHASE), strand)
-        self._hang(records, piece, attributes, Names(identifier, parents, gene))
-
-    def _hang(
-        self, records: Records, piece: tuple[str, int, int, int, str], attributes: str, names: Names
-    ) -> None:
-        """Hang a part on what it names, or on its own ID."""
-        own, parents, gene = names
-        if not parents:
-            if piece[0] == "stop":
-                return
-            parents = (own or f"line {self.line}",)
-            records.without_parent.add(parents[0])
+        if gene or not parents:
+            parents = self._linked(records, category, Names(identifier, parents, gene))
         for above in parents:
             records.hang(above, piece, self.line)
+        if category == "cds" and "seudo" in attributes and is_pseudo(attributes):
+            records.pseudo.update(parents)
+
+    def _linked(self, records: Records, category: str, names: Names) -> tuple[str, ...]:
+        """Return what a part of GTF, or one without Parent, hangs on: perhaps its own ID."""
+        own, parents, gene = names
+        if not parents and category != "stop":
+            parents = (own or f"line {self.line}",)
+            records.without_parent.update(parents)
         if gene:
             records.gene_of.setdefault(parents[0], gene)
-        if piece[0] == "cds" and is_pseudo(attributes):
-            records.pseudo.update(parents)
+        return parents
 
     def _parents(self, attributes: str) -> tuple[str, ...]:
         """Return the parents; mostly they are those of the line before."""

@@ -25,27 +25,15 @@ from helixer_ft.genome.attributes import (
     stated_gene,
     unusual_names,
 )
+from helixer_ft.genome.feature_types import category_of, is_gene, is_transcript
 from helixer_ft.genome.gene_models import GeneBuilder
 from helixer_ft.genome.notices import Notices, TrustedIds
 from helixer_ft.genome.oddities import Oddities
 from helixer_ft.genome.packed_text import PackedText, open_text
-from helixer_ft.genome.records import Feature, Records, is_gene, is_transcript
+from helixer_ft.genome.records import Feature, Records
 from helixer_ft.progress import Progress
 
 WHAT = "gene models in GFF3 or GTF, plain or gzip"
-
-_EXONS = {"exon", "pseudogenic_exon", "coding_exon"}
-_CDS = {"cds"}
-_STOPS = {"stop_codon"}
-_UTRS = {
-    *("five_prime_utr", "three_prime_utr", "utr", "5utr", "3utr", "5'-utr", "3'-utr"),
-    *("5'utr", "3'utr", "utr5", "utr3", "noncoding_exon"),
-}
-_IGNORED = re.compile(
-    r"match|match_part|.*_match|.*_match_part|.*_repeat|repeat_region|similarity|intron|.*_intron"
-    r"|start_codon|.*splice_site|tss|tts|transcription_.*_site|biological_region"
-)
-"""Types that are neither genes, nor transcripts, nor parts of them; some come by the million."""
 
 _ID = re.compile(r"(?:^|;)\s*ID=([^;]+)")
 _PARENT = re.compile(r"(?:^|;)\s*Parent=([^;]+)")
@@ -219,7 +207,9 @@ class _Reader:
             )
         start, end = int(first) - 1, int(last)
         self.types[kind] += 1
-        category = self._categories.get(kind) or self._category(kind)
+        category = self._categories.get(kind)
+        if category is None:
+            category = self._categories[kind] = category_of(kind)
         parents, gene = self._parents(attributes), ""
         identifier = ""
         if category != "ignored" and (category == "feature" or not parents):
@@ -359,17 +349,6 @@ class _Reader:
     @cached_property
     def _by_first_word(self) -> dict[str, str]:
         return {_first_word(name): name for name in self.lengths}
-
-    def _category(self, kind: str) -> str:
-        lower = kind.lower()
-        category = "feature"
-        for found, types in (("exon", _EXONS), ("cds", _CDS), ("utr", _UTRS), ("stop", _STOPS)):
-            if lower in types:
-                category = found
-        if category == "feature" and _IGNORED.fullmatch(lower):
-            category = "ignored"
-        self._categories[kind] = category
-        return category
 
     def _compare_length(self, text: str) -> None:
         """Count the sequences whose length in the annotation is not that in the genome."""

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from helixer_ft.errors import InputError
 from helixer_ft.genome.annotation import Interval
+from helixer_ft.genome.feature_types import NEVER_TRANSCRIPTS, is_transcript
 from helixer_ft.genome.notices import Notices
-from helixer_ft.genome.records import NEVER_TRANSCRIPTS, Feature, Piece, Records, is_transcript
+from helixer_ft.genome.records import Feature, Piece, Records
 
 Member = tuple[Feature, list[Piece]]
 """A transcript and its parts."""

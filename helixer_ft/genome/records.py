@@ -3,17 +3,14 @@
 Both dialects, GFF3 and GTF, end here; what follows does not know which one a file was.
 """
 
-import re
 from dataclasses import dataclass, field
+
+from helixer_ft.genome.feature_types import is_gene, is_transcript
 
 Piece = tuple[str, int, int, int, str]
 """Part of a transcript as read: "exon", "cds", "utr" or "stop", start, end, phase, strand."""
 Place = tuple[int, int, str]
 """Start, end, strand."""
-
-NEVER_TRANSCRIPTS = {"protein", "polypeptide"}
-"""What some files name as a second parent of CDS."""
-_TRANSCRIPT = re.compile(r".*rna|.*transcript|.*_segment|.*_rna_.*|mrna.*", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -136,13 +133,3 @@ class Records:
             self.lines[parent] = line
         else:
             found.append(piece)
-
-
-def is_gene(kind: str) -> bool:
-    """Whether a type is that of a gene."""
-    return kind.lower().endswith("gene")
-
-
-def is_transcript(kind: str) -> bool:
-    """Whether a type is that of a transcript by its name; others may be transcripts, too."""
-    return _TRANSCRIPT.fullmatch(kind) is not None

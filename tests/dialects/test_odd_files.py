@@ -9,9 +9,9 @@ import pytest
 from helixer_ft.errors import InputError
 from helixer_ft.genome.fasta import open_fasta
 from helixer_ft.genome.mending import read_genes
+from tests.dialects.labelled import assert_same_labels, labels_of
 from tests.dialects.odd_files import ODD
 from tests.dialects.rewriting import DIALECTS
-from tests.dialects.test_rewritten import assert_same_labels, labels_of, simulated  # noqa: F401
 
 NOTICES = {
     "trans-splicing": "genes masked: features on both strands or in several places",
@@ -33,7 +33,7 @@ REFUSED = {name for name in NOTICES if NOTICES[name].startswith("genes masked")}
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_odd_files(simulated, tmp_path, kind):  # noqa: F811
+def test_odd_files(simulated, tmp_path, kind):
     fasta_path, bases, genes, _ = simulated
     text, meant = ODD[kind](genes, bases)
     path = tmp_path / "genes.gff3"

@@ -1,94 +1,20 @@
 """One annotation in every dialect: labels, phases and masks the same at every base."""
 
 import gzip
-from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pysam
 import pytest
 from conftest import SHARED
 
-from helixer_ft.genome.annotation import Annotation, Gene, Transcript
-from helixer_ft.genome.codons import has_stop_inside, running_phases, spliced
+from helixer_ft.genome.codons import has_stop_inside, spliced
 from helixer_ft.genome.fasta import open_fasta
 from helixer_ft.genome.mending import read_genes
-from helixer_ft.preparation.labels import SequenceLabels, label_sequence
-from helixer_ft.simulate.files import to_fasta, to_gff3
-from helixer_ft.simulate.genome import simulate
-from helixer_ft.simulate.species import TARGET
+from tests.dialects.labelled import assert_same_labels, labels_of
 from tests.dialects.rewriting import DIALECTS, Style, as_told, write
 
 SPECIES = ("athaliana", "celegans", "cneoformans", "spombe")
-
-
-def with_isoforms(annotation: Annotation) -> dict[str, list[Gene]]:
-    """Genes of three coding pieces or more get a second transcript, without the second of them."""
-    result = {}
-    for seqid, genes in annotation.genes.items():
-        result[seqid] = []
-        for gene in genes:
-            (first,) = gene.transcripts
-            own = gene.transcripts
-            if len(first.cds) > 2:
-                skipped = first.cds[1][:2]
-                exons = tuple(exon for exon in first.exons if exon != skipped)
-                cds = running_phases((first.cds[0], *first.cds[2:]), gene.strand, 0)
-                own += (Transcript(f"{gene.id}.t2", first.start, first.end, exons, cds),)
-            result[seqid].append(Gene(gene.id, gene.strand, gene.start, gene.end, own))
-    return result
-
-
-def labels_of(genes: Mapping[str, list[Gene]], bases: Mapping[str, np.ndarray]):
-    return {name: label_sequence(bases[name], there) for name, there in genes.items()}
-
-
-def assert_same_labels(
-    found: Mapping[str, SequenceLabels],
-    expected: Mapping[str, SequenceLabels],
-    untold: Iterable[tuple[str, str, int, int]] = (),
-) -> None:
-    """`untold` are (sequence, strand, start, end) where they may differ."""
-    untold = list(untold)
-    assert set(found) == set(expected)
-    for name, labels in found.items():
-        for strand in ("plus", "minus"):
-            ours, theirs = getattr(labels, strand), getattr(expected[name], strand)
-            for key in vars(theirs):
-                a, b = getattr(ours, key).copy(), getattr(theirs, key).copy()
-                for seqid, sign, start, end in untold:
-                    if (seqid, sign) == (name, "+" if strand == "plus" else "-"):
-                        a[start:end] = b[start:end] = 0
-                np.testing.assert_array_equal(a, b, err_msg=f"{name} {strand} {key}")
-        frames = ("unknown_phase", "mismatched_phase_5p") if untold else ()
-        spans = [
-            sorted(
-                (mask.strand, mask.start, mask.end, mask.error)
-                for mask in one.masked
-                if mask.error not in frames
-            )
-            for one in (labels, expected[name])
-        ]
-        assert spans[0] == spans[1]
-
-
-@pytest.fixture(scope="module")
-def simulated(tmp_path_factory):
-    """A genome's FASTA, bases, genes with isoforms, and labels."""
-    folder = tmp_path_factory.mktemp("simulated")
-    genome = simulate(TARGET, 3, 30_000, seed=5)
-    (folder / "genome.fa").write_bytes(to_fasta(genome))
-    (folder / "genes.gff3").write_bytes(to_gff3(genome))
-    with open_fasta(folder / "genome.fa") as fasta:
-        genes = with_isoforms(read_genes(folder / "genes.gff3", fasta))
-        bases = {name: fasta.read(name) for name in fasta.lengths}
-        path = folder / "original.gff3"
-        path.write_text(write(genes, bases, Style(gtf=False)))
-        original = read_genes(path, fasta)
-    assert original.genes == genes
-    assert sum(len(gene.transcripts) > 1 for there in genes.values() for gene in there) > 5
-    return folder / "genome.fa", bases, genes, labels_of(genes, bases)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -119,6 +119,7 @@ def _gene(seqid: str, gene: Gene) -> GeneStructure:
     for transcript in gene.transcripts:
         if transcript.cds:
             cds = [(start, end) for start, end, _ in transcript.cds]
-            exons = joined([*transcript.exons, *cds], gap=MIN_INTRON)
+            lines = [*transcript.exons, *cds, *transcript.utr_outside]
+            exons = joined(lines, gap=MIN_INTRON)
             transcripts.append(TranscriptStructure(exons, joined(cds, gap=MIN_INTRON), transcript))
     return GeneStructure(gene.id, seqid, gene.strand, tuple(transcripts))

@@ -32,6 +32,8 @@ class Transcript:
         Empty: not coding.
     kind
         Type of the feature: mRNA, transcript, tRNA, ...
+    utr_outside
+        (start, end) of UTR lines that are not within exon lines, sorted; mostly none.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Transcript:
     exons: tuple[Interval, ...]
     cds: tuple[tuple[int, int, int], ...]
     kind: str = "mRNA"
+    utr_outside: tuple[Interval, ...] = ()
 
 
 @dataclass(frozen=True)

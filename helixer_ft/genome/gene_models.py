@@ -108,6 +108,8 @@ class GeneBuilder:
         start, end = _hull([own, *(piece[1:3] for piece in pieces)])
         if (start, end) != own and not feature.elsewhere:
             add("transcripts that end before their parts do, widened", feature.id)
+        outside = [utr for utr in utrs if exons and not _within(exons, utr)]
+        add("UTR pieces outside the exons of their transcript", *[feature.id] * len(outside))
         if not exons:
             exons = _merged(piece[1:3] for piece in pieces) or [(start, end)]
             if cds:
@@ -115,7 +117,10 @@ class GeneBuilder:
                 if not utrs:  # all we know of the UTRs is where the transcript ends
                     exons[0] = (start, exons[0][1])
                     exons[-1] = (exons[-1][0], end)
-        result = Transcript(feature.id, start, end, tuple(exons), tuple(cds), feature.type)
+        result = Transcript(
+            *(feature.id, start, end, tuple(exons), tuple(cds), feature.type),
+            utr_outside=tuple(outside),
+        )
         if cds and stops:
             strand = next(piece[4] for piece in pieces if piece[0] == "stop")
             complete = with_stop_codon(result, strand, stops)
@@ -254,6 +259,12 @@ def _in_several_places(feature: Feature, pieces: Iterable[Piece]) -> bool:
         bisect_right(stretches, end - 1) - bisect_right(stretches, start - 1) > 1
         for start, end, _ in lines
     )
+
+
+def _within(exons: list[Interval], piece: Interval) -> bool:
+    """Whether one of the exons, sorted, holds a piece."""
+    at = bisect_right(exons, (piece[0], sys.maxsize))
+    return at > 0 and piece[1] <= exons[at - 1][1]
 
 
 def _cds_outside_exons(transcript: Transcript) -> bool:

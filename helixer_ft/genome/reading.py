@@ -253,6 +253,9 @@ def _mirrored(gene: Gene, length: int) -> Gene:
                         for start, end, phase in transcript.cds
                     )
                 ),
+                utr_outside=tuple(
+                    sorted((length - e, length - s) for s, e in transcript.utr_outside)
+                ),
             )
             for transcript in gene.transcripts
         ),

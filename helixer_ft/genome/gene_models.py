@@ -99,12 +99,16 @@ class GeneBuilder:
         cds = sorted(
             {(start, end, phase) for kind, start, end, phase, _ in pieces if kind == "cds"}
         )
-        exons, utrs, stops = (_intervals(pieces, kind) for kind in ("exon", "utr", "stop"))
+        exons, utrs = _intervals(pieces, "exon"), _intervals(pieces, "utr")
+        kinds = {piece[0] for piece in pieces}
+        stops = _intervals(pieces, "stop") if "stop" in kinds else []
         repeated = len(pieces) - len(cds) - len(exons) - len(utrs) - len(stops)
         add("exons, CDS or UTR pieces that stand twice", *[feature.id] * repeated)
         unknown = sum(phase == UNKNOWN_PHASE for _, _, phase in cds)
         add("CDS pieces without phase ('.')", *[feature.id] * unknown)
-        own = _hull(place[:2] for place in feature.places)
+        own = feature.start, feature.end
+        if feature.elsewhere:
+            own = _hull(place[:2] for place in feature.places)
         start, end = _hull([own, *(piece[1:3] for piece in pieces)])
         if (start, end) != own and not feature.elsewhere:
             add("transcripts that end before their parts do, widened", feature.id)

@@ -238,8 +238,14 @@ class _Reader:
         piece = (category, start, end, _PHASES.get(phase, UNKNOWN_PHASE), strand)
         if gene or not parents:
             parents = self._linked(records, category, Names(identifier, parents, gene))
+        parts = records.parts
         for above in parents:
-            records.hang(above, piece, self.line)
+            hung = parts.get(above)
+            if hung is None:
+                parts[above] = [piece]
+                records.lines[above] = self.line
+            else:
+                hung.append(piece)
         if category == "cds" and "seudo" in attributes and is_pseudo(attributes):
             records.pseudo.update(parents)
 
@@ -321,9 +327,10 @@ class _Reader:
             records = self.records[name]
             self.oddities.notices.add("exons with CDS below them", exon)
             line = records.lines.pop(exon)
-            for piece in records.parts.pop(exon):
-                for parent in parents:
-                    records.hang(parent, piece, line)
+            pieces = records.parts.pop(exon)
+            for parent in parents:
+                records.parts.setdefault(parent, []).extend(pieces)
+                records.lines.setdefault(parent, line)
 
     def _find(self, seqid: str) -> Records | None:
         """Return where the features of a sequence go; None if it is excluded or not there."""

@@ -35,6 +35,9 @@ PHASES_LEFT_OUT = "transcripts whose phases do not fit their reading frame, the 
 _MENDED = {"", "cds_outside_exons", "pseudogene", "untrusted"}
 """Problems of genes whose coordinates can be relied on."""
 
+_STOPS_OF_MINUS = {spliced(np.frombuffer(stop, np.uint8), "-", [(0, 3)]).tobytes()
+                   for stop in STOP_CODONS}  # fmt: skip
+"""Stop codons of the minus strand, as the plus strand has them."""
 _Changed = dict[int, dict[int, Transcript]]
 """Gene -> transcript -> what it becomes; both by their place in the list."""
 
@@ -132,10 +135,11 @@ def _stops(
 
 def _ends_with_stop(bases: np.ndarray, strand: str, transcript: Transcript) -> bool:
     start, end, _ = in_reading_order(transcript.cds, strand)[-1]
-    whole = end - start >= CODON
-    last = (end - CODON, end) if strand == "+" else (start, start + CODON)
-    codon = spliced(bases, strand, [last] if whole else transcript.cds)[-CODON:]
-    return codon.tobytes() in STOP_CODONS
+    if end - start < CODON:  # an intron splits the codon
+        return spliced(bases, strand, transcript.cds)[-CODON:].tobytes() in STOP_CODONS
+    if strand == "+":
+        return bases[end - CODON : end].tobytes() in STOP_CODONS
+    return bases[start : start + CODON].tobytes() in _STOPS_OF_MINUS
 
 
 def _may_end_there(coding: np.ndarray, phase: int) -> bool:

@@ -124,12 +124,3 @@ class Records:
         elif is_transcript(feature.type) and not is_transcript(other.type):
             table[feature.id] = feature
         return True
-
-    def hang(self, parent: str, piece: Piece, line: int) -> None:
-        """Hang a part on what has this ID."""
-        found = self.parts.get(parent)
-        if found is None:
-            self.parts[parent] = [piece]
-            self.lines[parent] = line
-        else:
-            found.append(piece)

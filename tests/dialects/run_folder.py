@@ -1,11 +1,11 @@
-"""Reads every annotation of a folder: how many are accepted, why others are refused, what is usable.
+"""Reads every annotation of a folder: which are accepted, why others are refused, what is usable.
 
     python -m tests.dialects.run_folder FOLDER [--tsv OUT.tsv]
 
 Each annotation (.gff, .gff3, .gtf, also .gz) is read with the FASTA beside it that has its name
-(genes.gff3 with genes.fa, .fasta, .fna, or .gz of these). Without one, made-up sequences are taken that
-are as long as the annotation needs: what hangs on bases (stop codons, phases) then says nothing, but
-lines and links are read. Suites of public tools are made of such files.
+(genes.gff3 with genes.fa, .fasta, .fna, or .gz of these). Without one, made-up sequences are taken
+that are as long as the annotation needs: what hangs on bases (stop codons, phases) says nothing
+then, but lines and links are read. Suites of public tools are made of such files.
 """
 
 import argparse

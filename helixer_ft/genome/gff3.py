@@ -43,6 +43,8 @@ _CIRCULAR = re.compile(r"(?:^|;)\s*Is_circular=true", re.IGNORECASE)
 _PHASES = {"0": 0, "1": 1, "2": 2, ".": UNKNOWN_PHASE}
 _MAX_DIGITS = 18
 """Of a coordinate: any that is longer lies behind every sequence's end."""
+_LONGEST_REVERSED = 10_000
+"""bp up to which a part that ends before it starts still shows where its gene is."""
 _LINES_PER_STEP = 2**15
 
 
@@ -225,9 +227,9 @@ class _Reader:
         if not 0 <= start < end:
             named = (identifier,) if category == "feature" else parents or (identifier,)
             self.oddities.reversed(records, named, self.line, first, last)
-            if category != "feature":
-                return
             start, end = max(0, min(start, end - 1)), max(start + 1, end)
+            if category != "feature" and end - start > _LONGEST_REVERSED:
+                return
         if end > records.length:
             records.beyond.append((self.line, end))
         if category == "feature":

@@ -70,9 +70,7 @@ class Oddities:
             raise InputError(f"{self.path}, {message}")
         self._reversed += 1
         self._first_reversed = self._first_reversed or message
-        self.notices.add(
-            "features that end before they start, left out", f"line {line}: {first} to {last}"
-        )
+        self.notices.add("features that end before they start", f"line {line}: {first} to {last}")
         for name in named:
             records.reversed.setdefault(name, line)
 

@@ -402,6 +402,22 @@ def test_trans_spliced_genes_are_masked(read):
     ]
 
 
+def test_genes_that_end_before_they_start_are_masked(read):
+    """All lines of a gene, as some writers have them on the minus strand; or one of no bases."""
+    columns = [line.replace("=", "=m").split(" ") for line in PLAIN]
+    turned = [[*c[:3], str(int(c[4]) + 3000), str(int(c[3]) + 3000), *c[5:]] for c in columns]
+    for c in turned:
+        c[6] = "-"
+    annotation = read(*PLAIN, *SECOND, *map(" ".join, turned))
+    assert problems(annotation) == [("mg", "-", 3100, 3900, "end_before_start")]
+    assert kinds(annotation)["features that end before they start"] == 6
+    annotation = read(*PLAIN, "chr1 x CDS 700 699 . + 0 Parent=t")
+    assert problems(annotation) == [("g", "+", 100, 900, "end_before_start")]
+    # one coordinate far off does not mask half a sequence
+    annotation = read(*PLAIN, "chr1 x CDS 200000 199 . + 0 Parent=t", lengths={"chr1": 300_000})
+    assert problems(annotation) == [("g", "+", 100, 900, "end_before_start")]
+
+
 def test_genes_without_strand_are_masked_on_both(read):
     nowhere = [line.replace(" + ", " . ").replace("=", "=n") for line in PLAIN]
     annotation = read(*PLAIN, *nowhere, "chr1 x gene 5001 5100 . . . ID=free")

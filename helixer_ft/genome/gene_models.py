@@ -294,7 +294,7 @@ def _by_strand(features: Iterable[Feature], pieces: Iterable[Piece]) -> dict[str
     found: dict[str, list[Interval]] = {}
     for feature in features:
         found.setdefault(feature.strand, []).append((feature.start, feature.end))
-        for start, end, strand in feature.elsewhere:
+        for start, end, strand in feature.elsewhere or ():
             found.setdefault(strand, []).append((start, end))
     for strand, piece in {(piece[4], piece[1:3]) for piece in pieces}:
         found.setdefault(strand, []).append(piece)

@@ -245,7 +245,8 @@ class _Reader:
             hung = parts.get(above)
             if hung is None:
                 parts[above] = [piece]
-                records.lines[above] = self.line
+                if above not in records.features:
+                    records.lines[above] = self.line
             else:
                 hung.append(piece)
         if category == "cds" and "seudo" in attributes and is_pseudo(attributes):

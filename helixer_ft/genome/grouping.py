@@ -144,7 +144,8 @@ class Grouping:
         for owner in owners[1:]:
             other = self._groups[owner.id]
             if other is not first:
-                first.line.elsewhere |= dict.fromkeys(other.line.places)
+                places = dict.fromkeys((*first.line.places[1:], *other.line.places))
+                first.line.elsewhere = places
                 first.members += other.members
                 for name, group in self._groups.items():
                     if group is other:

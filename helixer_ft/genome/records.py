@@ -30,7 +30,7 @@ class Feature:
     pseudo
         Marked as a pseudogene.
     elsewhere
-        Its further lines, in the order of the file.
+        Its further lines, in the order of the file; None: there are none, as mostly.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Feature:
     name: str = ""
     in_parts: bool = False
     pseudo: bool = False
-    elsewhere: dict[Place, None] = field(default_factory=dict)
+    elsewhere: dict[Place, None] | None = None
 
     @property
     def is_gene(self) -> bool:
@@ -54,7 +54,7 @@ class Feature:
     @property
     def places(self) -> list[Place]:
         """Where its lines are."""
-        return [(self.start, self.end, self.strand), *self.elsewhere]
+        return [(self.start, self.end, self.strand), *(self.elsewhere or ())]
 
     def same_as(self, other: "Feature") -> bool:
         """Whether two lines say the same."""
@@ -76,7 +76,7 @@ class Records:
     parts
         ID of the parent -> what hangs on it; of a part without parent, its own ID.
     lines
-        ID of the parent -> line of its first part.
+        ID of the parent -> line of its first part, where that precedes the parent's own line.
     without_parent
         Those of `parts` that are no parents but the parts' own IDs.
     gene_of
@@ -113,11 +113,12 @@ class Records:
         other = table.setdefault(feature.id, feature)
         if other is feature:
             return True
-        place = feature.places[0]
-        if feature.same_as(other) or (feature.type == other.type and place in other.elsewhere):
+        place, there = feature.places[0], other.elsewhere or {}
+        if feature.same_as(other) or (feature.type == other.type and place in there):
             return False
         if feature.type == other.type or feature.is_gene:
-            other.elsewhere[place] = None
+            there[place] = None
+            other.elsewhere = there
             other.in_parts |= feature.in_parts
             other.pseudo |= feature.pseudo
             other.parents = tuple(dict.fromkeys(other.parents + feature.parents))

@@ -213,12 +213,14 @@ def test_stop_codons_outside_the_cds_are_taken_in(arguments, genome, tmp_path):
 def test_genes_that_are_cut_off_before_a_stop_codon_are_warned_of(arguments, genome, tmp_path):
     """No whole codons, so no stop codon in frame: it is not taken in."""
     _, simulated = genome
-    gene = next(gene for gene in simulated.genes if gene.strand == "+")
-    start, end = gene.cds[-1][0] + 1, gene.cds[-1][1] - 3
-    line = f"{gene.seqid}\tx\tCDS\t{{}}\t{end}\t.\t+\t0\tID=cut"
+    cut = []
+    for gene in simulated.genes:
+        start, end = gene.cds[-1][0], gene.cds[-1][1] - 3
+        start += (end - start - 1) % 3  # one base more than whole codons
+        if gene.strand == "+" and end - start > 3:
+            cut.append(f"{gene.seqid}\tx\tCDS\t{start + 1}\t{end}\t.\t+\t.\tID={gene.gene_id}")
     arguments[1] = tmp_path / "p.gff3"
-    shift = 1 + (end - start) % 3
-    arguments[1].write_text(line.format(start + shift % 3 + (1 if shift == 3 else 0)) + "\n")
+    arguments[1].write_text("\n".join(cut) + "\n")
     result = run(*arguments)
     assert "transcripts ends before the stop codon" in result.stderr
 

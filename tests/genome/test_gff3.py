@@ -581,9 +581,26 @@ def test_progress_covers_the_file(tmp_path):
 # ---------------------------------------------------------------- damage
 
 
-def test_any_damage_ends_in_a_message_or_in_genes(tmp_path):
+GTF = [
+    "chr1 A gene 101 900 . + . g1",
+    "chr1 A transcript 101 900 . + . g1.t1",
+    *(
+        f'chr1 A {kind} {place} . + {phase} transcript_id "g1.t1"; gene_id "g1"; note "a=b";'
+        for kind, place, phase in (
+            ("exon", "101 300", "."),
+            ("CDS", "151 300", "0"),
+            ("CDS", "501 797", "0"),
+            ("exon", "501 900", "."),
+            ("stop_codon", "798 800", "0"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("lines", [[*PLAIN, *SECOND, THIRD, *THIRD_PARTS], [*GTF, *GTF[:5]]])
+def test_any_damage_ends_in_a_message_or_in_genes(tmp_path, lines):
     """Bytes changed, cut out or doubled: an InputError or an annotation, nothing else."""
-    data = write(tmp_path / "genes.gff3", *PLAIN, *SECOND, THIRD, *THIRD_PARTS).read_bytes()
+    data = write(tmp_path / "genes.gff3", *lines).read_bytes()
     generator = random.Random(1)
     messages, n_read = [], 0
     for _ in range(400):

@@ -141,6 +141,8 @@ class _Reader:
                 "same names of sequences, or rename them in one of the two."
             )
         self.oddities.notices.add("sequences that are not in the genome, left out", *self._absent)
+        for records in self.records.values():
+            records.hang_turned()
         self.oddities.after_reading(self.records, n)
         self._hang_on_transcripts(progress)
 
@@ -228,7 +230,11 @@ class _Reader:
             named = (identifier,) if category == "feature" else parents or (identifier,)
             self.oddities.reversed(records, named, self.line, first, last)
             start, end = max(0, min(start, end - 1)), max(start + 1, end)
-            if category != "feature" and end - start > _LONGEST_REVERSED:
+            if category != "feature":
+                if category == "cds" and end - start <= _LONGEST_REVERSED:
+                    piece = (category, start, end, UNKNOWN_PHASE, strand)
+                    for name in named:
+                        records.turned.setdefault(name, []).append(piece)
                 return
         if end > records.length:
             records.beyond.append((self.line, end))

@@ -85,6 +85,8 @@ class Records:
         Parents of CDS that is marked as that of a pseudogene.
     reversed
         IDs of features that end before they start, or have such a part -> line.
+    turned
+        ID of the parent -> CDS lines that end before they start, with their ends exchanged.
     beyond
         Line and end of the first feature beyond the end of the sequence.
     circular
@@ -100,6 +102,7 @@ class Records:
     gene_of: dict[str, str] = field(default_factory=dict)
     pseudo: set[str] = field(default_factory=set)
     reversed: dict[str, int] = field(default_factory=dict)
+    turned: dict[str, list[Piece]] = field(default_factory=dict)
     beyond: list[tuple[int, int]] = field(default_factory=list)
     circular: bool = False
 
@@ -125,3 +128,10 @@ class Records:
         elif is_transcript(feature.type) and not is_transcript(other.type):
             table[feature.id] = feature
         return True
+
+    def hang_turned(self) -> None:
+        """Keep CDS that ends before it starts where there is no other: a coding gene remains one."""
+        for name, pieces in self.turned.items():
+            if not any(piece[0] == "cds" for piece in self.parts.get(name, ())):
+                self.parts.setdefault(name, []).extend(pieces)
+                self.lines.setdefault(name, self.reversed[name])

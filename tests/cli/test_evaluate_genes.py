@@ -215,10 +215,9 @@ def test_genes_that_are_cut_off_before_a_stop_codon_are_warned_of(arguments, gen
     _, simulated = genome
     cut = []
     for gene in simulated.genes:
-        start, end = gene.cds[-1][0], gene.cds[-1][1] - 3
-        start += (end - start - 1) % 3  # one base more than whole codons
-        if gene.strand == "+" and end - start > 3:
-            cut.append(f"{gene.seqid}\tx\tCDS\t{start + 1}\t{end}\t.\t+\t.\tID={gene.gene_id}")
+        end = gene.cds[-1][1] - 3
+        if gene.strand == "+":
+            cut.append(f"{gene.seqid}\tx\tCDS\t{end - 3}\t{end}\t.\t+\t0\tID={gene.gene_id}")
     arguments[1] = tmp_path / "p.gff3"
     arguments[1].write_text("\n".join(cut) + "\n")
     result = run(*arguments)

@@ -411,7 +411,7 @@ def test_genes_that_end_before_they_start_are_masked(read):
     annotation = read(*PLAIN, *SECOND, *map(" ".join, turned))
     assert problems(annotation) == [("mg", "-", 3100, 3900, "end_before_start")]
     assert kinds(annotation)["features that end before they start"] == 6
-    annotation = read(*PLAIN, "chr1 x CDS 700 699 . + 0 Parent=t")
+    annotation = read(*PLAIN, "chr1 x CDS 700 699 . - 0 Parent=t")
     assert problems(annotation) == [("g", "+", 100, 900, "end_before_start")]
     # one coordinate far off does not mask half a sequence
     annotation = read(*PLAIN, "chr1 x CDS 200000 199 . + 0 Parent=t", lengths={"chr1": 300_000})

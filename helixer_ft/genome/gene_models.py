@@ -224,8 +224,10 @@ class GeneBuilder:
             parts.append((0, gene.end - length))
             if gene.start >= length:
                 parts = [(gene.start - length, gene.end - length)]
-        elif gene.coding and gene.trusted:
-            self.oddities.masked(problem, gene.id, gene.line)
+        elif gene.coding:
+            self.oddities.gene_beyond(gene.id)
+            if gene.trusted:
+                self.oddities.masked(problem, gene.id, gene.line)
         return [
             replace(
                 gene,

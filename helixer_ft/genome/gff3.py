@@ -94,8 +94,8 @@ def read_annotation(
             records = reader.records.pop(name, None)
             genes[name] = GeneBuilder(records, ids, oddities).genes() if records else []
     found = [gene for there in genes.values() for gene in there]
-    reader.check_genes(any(gene.coding for gene in found))
     oddities.refuse_many_beyond(found)
+    reader.check_genes(any(gene.coding for gene in found))
     without = [name for name, there in genes.items() if not there]
     oddities.notices.add("sequences of the genome without genes", *without)
     if ids is not None:

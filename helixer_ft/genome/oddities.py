@@ -4,7 +4,7 @@ One odd line does not cost the genome; many are a sign of another file, or anoth
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from helixer_ft.errors import InputError
@@ -48,6 +48,8 @@ class Oddities:
     strict: bool
     _reversed: int = 0
     _first_reversed: str = ""
+    _beyond: list[str] = field(default_factory=list)
+    _genes_beyond: set[str] = field(default_factory=set)
 
     def trailing_tab(self, line: int) -> None:
         """Count a line with empty columns at its end."""
@@ -97,11 +99,14 @@ class Oddities:
 
     def refuse_many_beyond(self, genes: Iterable[Gene]) -> None:
         """Refuse an annotation with many coding genes beyond the ends of sequences."""
-        total = {gene.id for gene in genes if gene.coding}
-        beyond = {gene.id for gene in genes if gene.coding and gene.problem == "beyond_end"}
-        n = len(beyond)
-        if (n >= 2 and 2 * n >= len(total)) or (n >= _MANY_GENES and n > MANY_SHARE * len(total)):
-            raise self._other_assembly(f"{n:,} of {len(total):,} coding genes", self._beyond[0])
+        n = len(self._genes_beyond)
+        total = len(self._genes_beyond | {gene.id for gene in genes if gene.coding})
+        if (n > 1 and 2 * n >= total) or (n >= _MANY_GENES and n > MANY_SHARE * total):
+            raise self._other_assembly(f"{n:,} of {total:,} coding genes", self._beyond[0])
+
+    def gene_beyond(self, name: str) -> None:
+        """Count a coding gene that goes on beyond the end of its sequence, or lies there."""
+        self._genes_beyond.add(name)
 
     def masked(self, problem: str, name: str, line: int) -> None:
         """Count a gene that gets no labels."""

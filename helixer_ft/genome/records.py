@@ -130,7 +130,7 @@ class Records:
         return True
 
     def hang_turned(self) -> None:
-        """Keep CDS that ends before it starts where there is no other: a coding gene remains one."""
+        """Keep CDS that ends before it starts where there is no other: the gene remains coding."""
         for name, pieces in self.turned.items():
             if not any(piece[0] == "cds" for piece in self.parts.get(name, ())):
                 self.parts.setdefault(name, []).extend(pieces)

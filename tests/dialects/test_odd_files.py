@@ -120,3 +120,14 @@ def test_most_coding_genes_beyond_the_end_are_another_assembly(fasta, tmp_path):
     path.write_text(many(0, "", 1) + many(1, BEYOND, 2).replace("=g", "=h"))
     with pytest.raises(InputError, match=r"2 of 3 coding genes lie beyond the end"):
         read_genes(path, fasta)
+    # altogether beyond it, too
+    away = many(0, "", 130).splitlines()[-2 * 25 :]
+    path.write_text(many(0, "", 3) + "\n".join(away[:4]) + "\n")
+    counts = {notice.kind: notice.count for notice in read_genes(path, fasta).notices}
+    assert counts["genes masked: beyond the end of the sequence"] == 2
+    path.write_text(many(0, "", 1) + "\n".join(away[:4]) + "\n")
+    with pytest.raises(InputError, match=r"2 of 3 coding genes lie beyond the end"):
+        read_genes(path, fasta)
+    path.write_text("\n".join(away[:4]) + "\n")
+    with pytest.raises(InputError, match=r"2 of 2 coding genes lie beyond the end"):
+        read_genes(path, fasta)

@@ -5,7 +5,7 @@ interval (start, end) is (n - end, n - start) in reading direction, and back.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -75,31 +75,28 @@ class Model:
 
         Lines that overlap because their exons do are none: there it is not known what is right.
         """
+        cds, introns = self.transcript.cds, self.introns
+        if len(cds) == 1:
+            return ()
         found = []
-        before, reached, phase = 0, 0, UNKNOWN_PHASE
-        for (start, end, stated), coding in zip(
-            self.transcript.cds, self._exonic_before(), strict=True
-        ):
+        before = reached = skipped = i = 0
+        phase = UNKNOWN_PHASE
+        for start, end, stated in cds:
+            while i < len(introns) and introns[i][1] <= start:
+                skipped += introns[i][1] - introns[i][0]
+                i += 1
+            within = max(0, start - introns[i][0]) if i < len(introns) else 0
+            exonic = start - skipped - within
             if reached:
-                expected = (max(phase, 0) - (coding - before)) % 3
+                expected = (max(phase, 0) - (exonic - before)) % 3
                 if stated not in (expected, UNKNOWN_PHASE) and not self._in_two_exons(
                     start, reached
                 ):
                     found.append(FrameShift(start, reached, (stated - expected) % 3))
                 else:
                     stated = expected
-            before, reached, phase = coding, end, stated
+            before, reached, phase = exonic, end, stated
         return tuple(found)
-
-    def _exonic_before(self) -> Iterator[int]:
-        """Yield the transcript's bases before each CDS line that are not intron."""
-        skipped = i = 0
-        for start, _, _ in self.transcript.cds:
-            while i < len(self.introns) and self.introns[i][1] <= start:
-                skipped += self.introns[i][1] - self.introns[i][0]
-                i += 1
-            within = max(0, start - self.introns[i][0]) if i < len(self.introns) else 0
-            yield start - skipped - within
 
     def _in_two_exons(self, start: int, end: int) -> bool:
         return any(first < end and last > start for first, last in self.overlaps)

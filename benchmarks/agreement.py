@@ -92,11 +92,11 @@ def report(results: dict[str, dict[str, np.ndarray]]) -> None:
 
 def write_arrays(data: str, out: str, steps: int) -> None:
     """Read the batches once: packed rows, bases, one-hot labels, loss weights."""
+    from helixer_ft.dataset.batch import unpack
+    from helixer_ft.dataset.dataset import open_dataset
+    from helixer_ft.engine.loss import pooled_weights
     from helixer_ft.formats.data_h5 import NO_CLASS
     from helixer_ft.settings import TrainingSettings
-    from helixer_ft.training.batch import unpack
-    from helixer_ft.training.dataset import open_dataset
-    from helixer_ft.training.loss import pooled_weights
 
     dataset = open_dataset([Path(data)], pool_size=POOL, phase=True, transitions=True)
     batches = max(1, steps)
@@ -148,13 +148,13 @@ def run_ours(model_path: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     """The engine that `helixer-ft whole` trains with."""
     import keras
 
+    from helixer_ft.dataset.batch import Batch
+    from helixer_ft.dataset.dataset import open_dataset
+    from helixer_ft.engine import engine_class
     from helixer_ft.network.model import build_keras, load_model, probabilities, set_weights
-    from helixer_ft.network.strategies import plan_freeze, plan_whole
+    from helixer_ft.network.strategies import Freeze, Whole
     from helixer_ft.progress import Progress
     from helixer_ft.settings import TrainingSettings
-    from helixer_ft.training.batch import Batch
-    from helixer_ft.training.dataset import open_dataset
-    from helixer_ft.training.engine import engine_class
     from helixer_ft.training.scoring import score_dataset
 
     trained, settings = load_model(Path(model_path)), TrainingSettings()
@@ -164,7 +164,7 @@ def run_ours(model_path: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     predictions = keras.ops.convert_to_numpy(probabilities(logits))
     still, moving = (
         engine_class()(trained.architecture, trained.weights, plan, settings)
-        for plan in (plan_freeze(trained, keep_head=True), plan_whole(trained))
+        for plan in (Freeze(keep_head=True).plan(trained), Whole().plan(trained))
     )
 
     def gradients(engine, i):
@@ -199,9 +199,9 @@ def run_float64(model_path: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarr
     import tensorflow as tf
 
     keras.backend.set_floatx("float64")
+    from helixer_ft.engine.base import make_optimizer
     from helixer_ft.network.model import build_keras, load_model, set_weights
     from helixer_ft.settings import TrainingSettings
-    from helixer_ft.training.engine.base import make_optimizer
 
     trained = load_model(Path(model_path))
     network = build_keras(trained.architecture, precision="float64")

@@ -192,10 +192,11 @@ def render(rows: list[list[str]], args: argparse.Namespace) -> str:
     ]
     head = ["task", "helixer-ft, s", "Helixer, s", "times as fast"]
     head += ["helixer-ft, MiB", "Helixer, MiB", "ratio"]
+    runs = f"medians of {args.repeats} runs" if args.repeats > 1 else "one run"
     lines = [
         f"Measured on {date.today()} with {here['cores']} cores of {here['processor']}, "
-        f"{here['memory'] / 2**30:.0f} GiB of memory: helixer-ft {version('helixer-ft')} beside "
-        f"Helixer 0.3.9; medians of {args.repeats} run(s) of each in turns, start-up included.",
+        f"{here['memory'] / 2**30:.0f} GiB of memory: helixer-ft {version('helixer-ft')} "
+        f"compared with Helixer 0.3.9; {runs} of each in turns, start-up included.",
         "",
         f"```bash\npython benchmarks/commands.py --peer HELIXER_ENV {' '.join(given)} "
         "--out docs/performance.md\n```",

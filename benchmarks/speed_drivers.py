@@ -31,10 +31,10 @@ def timed(step: Callable[[], Any], n: int) -> Record:
 
 def our_step(options: Record) -> Record:
     """A training step of the engine that `whole` and `freeze` use, or a forward pass."""
+    from helixer_ft.engine import engine_class, forward_function
     from helixer_ft.network.model import load_model
-    from helixer_ft.network.strategies import plan_freeze, plan_whole
+    from helixer_ft.network.strategies import Freeze, Whole
     from helixer_ft.settings import TrainingSettings
-    from helixer_ft.training.engine import engine_class, forward_function
 
     trained = load_model(Path(options["model"]))
     if options["task"] == FORWARD:
@@ -45,7 +45,8 @@ def our_step(options: Record) -> Record:
         return timed(lambda: forward(batch), options["steps"])
     hidden = options["task"] == "hidden"
     whole = options["task"] == "whole"
-    plan = plan_whole(trained) if whole else plan_freeze(trained, hidden_layer=hidden)
+    strategy = Whole() if whole else Freeze(post_coverage_hidden_layer=hidden)
+    plan = strategy.plan(trained)
     engine = engine_class()(plan.model.architecture, plan.model.weights, plan, TrainingSettings())
     batch = our_dataset(options, trained.architecture).read(np.arange(options["batch_size"]))
 
@@ -58,7 +59,7 @@ def our_step(options: Record) -> Record:
 
 def our_dataset(options: Record, architecture: Any) -> Any:
     """The training data as helixer-ft opens it."""
-    from helixer_ft.training.dataset import open_dataset
+    from helixer_ft.dataset.dataset import open_dataset
 
     return open_dataset(
         data_files(Path(options["data"]), KINDS[0]),
@@ -124,7 +125,7 @@ def peer_batch(data: Path, n: int, outputs: int, pool: int) -> tuple[Any, Any, A
 
 def kept_rows(options: Record) -> Record:
     """Windows per second in shuffled batches, as training reads them once they are decoded."""
-    from helixer_ft.training.row_cache import MemoryRows
+    from helixer_ft.dataset.row_cache import MemoryRows
 
     dataset = our_dataset_of_model(options)
     n, size = len(dataset), options["batch_size"]
@@ -149,8 +150,8 @@ def our_dataset_of_model(options: Record) -> Any:
 
 def pipeline_rate(dataset: Any, batch_size: int) -> Record:
     """Windows per second in shuffled batches, a little ahead as training reads them."""
+    from helixer_ft.dataset.dataset import batches
     from helixer_ft.runtime.parallel import read_ahead
-    from helixer_ft.training.dataset import batches
 
     def read(order: np.ndarray) -> Iterator[Any]:
         return read_ahead(dataset.read, batches(len(order), batch_size, order))
@@ -160,7 +161,7 @@ def pipeline_rate(dataset: Any, batch_size: int) -> Record:
 
 def plain_files(options: Record) -> Record:
     """The same rows straight from the files with h5py, nothing decoded."""
-    from helixer_ft.training.dataset import batches
+    from helixer_ft.dataset.dataset import batches
 
     paths = data_files(Path(options["data"]), KINDS[0])
     rows = [(path, row) for path in paths for row in usable_rows(path)]

@@ -73,18 +73,24 @@ def introduction(results: Record, figures: Figures) -> str:
     windows = " and ".join(
         f"{n} {kind.removesuffix('_data')}" for kind, n in settings["windows"].items()
     )
+    repeats = settings["repeats"]
+    taken = (
+        f"a figure is the median of {repeats} such runs (wall times of one measurement differ by "
+        f"up to {figures.spread():.0%})"
+        if repeats > 1
+        else "a figure is from a single run"
+    )
     lines = [
         f"Measured on {results['date']} with {machine['cores']} cores of {machine['processor']}, "
         f"{machine['memory'] / GIB:.0f} GiB of memory: helixer-ft {versions['helixer-ft']} "
         f"({ours}); {peer}. {windows} windows; batches of {settings['batch_size']}, "
-        f"{settings['score_batch_size']} in scoring. The command, with paths of yours:",
+        f"{settings['score_batch_size']} in scoring. The command, with your own paths:",
         f"```bash\n{own_command(settings)}\n```",
-        "Both programs run in turns, every measurement in a new process; a figure is the median "
-        f"of {settings['repeats']} such runs (wall times of one measurement differ by up to "
-        f"{figures.spread():.0%}). **In brackets: the figure divided by Helixer's**, so that 0.50 "
-        "is half the time or memory. **A figure with ~ is extrapolated**: the measured time, and "
-        "for each further epoch the mean time of the measured epochs after the first (of the "
-        "first, where there is no other). Memory is the peak resident set of the process.",
+        f"Both programs run in turns, every measurement in a new process; {taken}. **In brackets: "
+        "the figure divided by Helixer's**, so that 0.50 is half the time or memory. **A figure "
+        "with ~ is extrapolated**: the measured time, and for each further epoch the mean time of "
+        "the measured epochs after the first (of the first if there is no other). Memory is the "
+        "peak resident set of the process.",
     ]
     if settings["quick"]:
         lines.insert(0, "**Smoke test (`--quick`): these figures mean nothing.**")

@@ -25,7 +25,7 @@ html_show_sphinx = False
 pygments_style = "tango"
 pygments_dark_style = "github-dark"
 
-_PAGE_ABOVE = re.compile(r"\]\(((?:\.\./)*)\.\./(training|CHANGELOG)\.md")
+_PAGE_ABOVE = re.compile(r"\]\(((?:\.\./)*)\.\./(training|CHANGELOG|CONTRIBUTING)\.md")
 
 
 def link_to_the_page_here(app: Sphinx, docname: str, source: list[str]) -> None:

@@ -28,3 +28,9 @@ class Interrupted(HelixerFtError):  # noqa: N818 - nothing went wrong
     """The work was asked to stop, and can be gone on with later. Exit status 75."""
 
     exit_code = 75
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line: libraries tell the rest to their developers."""
+    text = getattr(error, "strerror", None) or str(error.args[0] if error.args else error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

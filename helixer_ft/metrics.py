@@ -4,7 +4,7 @@ class shares.
 Confusion matrices are 4 x 4 counts of bases, rows the reference, columns the prediction.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,8 +13,14 @@ import numpy as np
 
 GENIC_CLASSES = ("intergenic", "UTR", "CDS", "intron")
 PHASE_CLASSES = ("none", "phase 0", "phase 1", "phase 2")
+OUTPUTS = {"genic": GENIC_CLASSES, "phase": PHASE_CLASSES}
+"""What a network predicts: output -> its classes."""
 MIN_BLOCKS = 20
 """Fewer genome blocks than this tell nothing about how far a difference can be trusted."""
+STRONG_DIFFERENCE = 0.15
+"""Difference between the intergenic shares of two sets that calls for a warning."""
+LITTLE_INTERGENIC = 0.15
+"""Intergenic share of the valid training bases below which too many genes are predicted."""
 _DRAWN_AT_ONCE = 2**22
 """Numbers of a bootstrap that are in memory at once."""
 
@@ -50,6 +56,29 @@ class Interval:
         if self.low > 0:
             return "better"
         return "not better" if self.high <= 0 else "cannot tell"
+
+    @property
+    def text(self) -> str:
+        """The difference with what it rests on, for the end of a sentence."""
+        return (
+            f"({self.difference:+.4f}, 95 % interval {self.low:+.4f} to {self.high:+.4f}, "
+            f"{self.blocks} genome blocks)"
+        )
+
+    def to_dict(self, name: str = "difference") -> dict[str, float]:
+        """The difference, called `name`, and its interval, as `--json` has them."""
+        return {name: self.difference, "low": self.low, "high": self.high}
+
+
+def differences_dict(intervals: Mapping[str, Interval], **others: Any) -> dict[str, Any]:
+    """Differences in every F1 as `--json` has them, the one in genic F1 first; then `others`."""
+    genic = intervals["genic"]
+    return (
+        genic.to_dict("genic_f1")
+        | {"blocks": genic.blocks}
+        | others
+        | {"f1": {name: interval.to_dict() for name, interval in intervals.items()}}
+    )
 
 
 @dataclass(frozen=True)
@@ -130,6 +159,16 @@ class Confusion:
         return {} if self.phase_matrix is None else scores(self.phase_matrix, PHASE_CLASSES)
 
     @property
+    def scores(self) -> dict[str, Score]:
+        """Scores of all outputs: per genic class, composite, per phase."""
+        return self.genic | self.phase
+
+    @property
+    def matrices(self) -> dict[str, np.ndarray]:
+        """(4, 4) confusion matrices by output."""
+        return dict(zip(OUTPUTS, self.counts.sum(axis=0), strict=False))
+
+    @property
     def genic_f1(self) -> float:
         """The score that selects models."""
         return float(genic_f1(self.genic_matrix))
@@ -154,6 +193,17 @@ def scores(matrix: np.ndarray, classes: Sequence[str] = GENIC_CLASSES) -> dict[s
         )
         for name, (hits, wrong, missed) in _tallies(np.asarray(matrix, np.int64), classes).items()
     }
+
+
+def matrix_rows(
+    matrix: np.ndarray, classes: Sequence[str]
+) -> list[tuple[str, list[tuple[int, float]]]]:
+    """A confusion matrix as rows of a table: class -> (count, share of the row) of each class."""
+    shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
+    return [
+        (name, list(zip(counts.tolist(), of_row.tolist(), strict=True)))
+        for name, counts, of_row in zip(classes, matrix, shares, strict=True)
+    ]
 
 
 def f1_scores(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from helixer_ft.cli import fine_tuning
+from helixer_ft.dataset.batch import BaseTable, Batch, pack
 from helixer_ft.formats.coverage_h5 import CoverageWriter, Track
 from helixer_ft.formats.data_h5 import Windows
 from helixer_ft.formats.model_h5 import write_model_file
@@ -25,7 +26,6 @@ from helixer_ft.network.architecture import (
 )
 from helixer_ft.network.model import TrainedModel, new_model
 from helixer_ft.runtime.backend import select_backend
-from helixer_ft.training.batch import BaseTable, Batch, pack
 from tests.data_files import write_data_file
 
 # most of the time of these tests goes into compiling the same small networks again and again
@@ -155,7 +155,7 @@ def _no_pages(request, monkeypatch) -> None:
     one where a test asks for `pages`.
     """
     if "pages" not in request.fixturenames:
-        monkeypatch.setattr(fine_tuning, "_report", lambda *_: None)
+        monkeypatch.setattr(fine_tuning, "write_report", lambda *_: None)
 
 
 @pytest.fixture

@@ -1,10 +1,26 @@
-"""Data files as Helixer writes them, for tests to read."""
+"""Data files as Helixer writes them, for tests to read, and some figures of its own."""
 
+import gzip
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+
+HELIXER = Path(__file__).with_name("helixer")
+"""Figures of Helixer's own; see its README.md."""
+
+
+def helixer_config(name: str) -> dict[str, Any]:
+    """The attribute `model_config` of a model that Helixer saved."""
+    return json.loads(gzip.decompress((HELIXER / "model_configs.json.gz").read_bytes()))[name]
+
+
+def helixer_scores() -> dict[str, dict[str, Any]]:
+    """Data -> confusion matrices and the scores that Helixer printed for them."""
+    return json.loads((HELIXER / "scores.json").read_text(encoding="utf-8"))
 
 
 def write_data_file(path: Path, datasets: Mapping[str, np.ndarray]) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helixer_ft.training.engine import EngineState, ScoredBatch
+from helixer_ft.engine import EngineState, ScoredBatch
 
 
 class QuickEngine:

@@ -9,23 +9,22 @@ import pytest
 from click.testing import CliRunner
 
 from helixer_ft.cli import main
-from helixer_ft.simulate.__main__ import main as simulate
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def quick_start() -> list[list[str]]:
-    """README's command line that simulates a species and tunes to it, without the installation."""
-    (line,) = re.findall(r"^(?:pip install .* && )?(python -m .* && .*)$", README, re.MULTILINE)
-    return [shlex.split(command) for command in line.split(" && ")]
+    """README's commands that simulate a species and tune to it."""
+    (block,) = re.findall(r"^```\n(helixer-ft simulate .*?)^```", README, re.M | re.S)
+    commands = [shlex.split(line) for line in block.replace("\\\n", " ").splitlines()]
+    return commands[:2]
 
 
 def run_quick_start(epochs: str | None = None) -> dict:
     simulation, tuning = quick_start()
-    assert simulation[:3] == ["python", "-m", "helixer_ft.simulate"]
-    result = CliRunner().invoke(simulate, simulation[3:])
+    result = CliRunner().invoke(main, simulation[1:])
     assert result.exit_code == 0, result.output
-    assert tuning[0] == "helixer-ft"
+    assert tuning[:2] == ["helixer-ft", "whole"]
     arguments = [*tuning[1:], "--json", *(["-e", epochs] if epochs else [])]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output

@@ -24,7 +24,7 @@ CALLS = {
 }  # fmt: skip
 OPENS_HDF5 = {
     "formats/hdf5.py", "formats/hdf5_walker.py",  # the readers, and what goes before them
-    "formats/model_h5.py", "formats/predictions_h5.py", "preparation/writer.py",
+    "formats/model_h5.py", "formats/predictions_h5.py", "formats/data_writer.py",
     "coverage/add.py", "formats/coverage_h5.py", "simulate/files.py",
     "formats/state_h5.py", "formats/journal.py",
 }  # fmt: skip

@@ -18,6 +18,7 @@ COMMANDS = {
     "predict": "Predict genes base by base, on a data file or a genome.",
     "evaluate-genes": "Score predicted GFF3 against a reference, gene by gene.",
     "inspect": "Say what a model, a data file or a predictions file holds.",
+    "simulate": "Make a small species with known genes, and data of it, to try things on.",
     "demo": "The whole story on a small simulated species, offline.",
     "completion": "Print the completion script of a shell (bash, zsh, fish).",
 }

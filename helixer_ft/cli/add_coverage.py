@@ -6,10 +6,10 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.options import command_line
+from helixer_ft.cli.command_line import command_line
 from helixer_ft.cli.shared_options import options_file, output_options, threads_option
-from helixer_ft.cli.types import FILE
 from helixer_ft.coverage.request import (
     AUTO,
     DEFAULT_PREFIX,
@@ -51,61 +51,41 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> t
 
 
 @click.command("add-coverage", cls=Command)
-@click.option(
-    "-d",
-    "--data-dir",
-    type=FILE,
-    metavar="DIR",
-    help="Folder; all data files in it get the same tracks.",
+@kinds.path("-d --data-dir", "Folder; all data files in it get the same tracks.", "DIR")
+@kinds.path("--data", "A data file (repeatable), instead of --data-dir.", multiple=True)
+@kinds.path(
+    "--bam", "Aligned reads: BAM or CRAM, sorted (repeatable, a track each).", multiple=True
 )
-@click.option(
-    "--data",
-    type=FILE,
-    multiple=True,
-    metavar="FILE",
-    help="A data file (repeatable), instead of --data-dir.",
-)
-@click.option(
-    "--bam",
-    type=FILE,
-    multiple=True,
-    metavar="FILE",
-    help="Aligned reads: BAM or CRAM, sorted (repeatable, a track each).",
-)
-@click.option(
+@kinds.option(
     "--bigwig",
+    "Values per base, for both strands or PLUS,MINUS (repeatable, a track each, after those "
+    "of --bam): CAGE, ATAC, conservation.",
     type=_BigWigs(),
     multiple=True,
-    help="Values per base, for both strands or PLUS,MINUS (repeatable, a track each, after those "
-    "of --bam): CAGE, ATAC, conservation.",
 )
-@click.option(
+@kinds.choice(
     "--strandedness",
-    type=click.Choice([AUTO, *STRANDEDNESS]),
-    default=AUTO,
-    show_default=True,
-    help="Of the reads. reverse: read 2 is sense (dUTP); forward: read 1 is; auto: what the reads "
+    "Of the reads. reverse: read 2 is sense (dUTP); forward: read 1 is; auto: what the reads "
     "within the labelled genes show, for each --bam.",
+    [AUTO, *STRANDEDNESS],
+    default=AUTO,
 )
-@click.option(
-    "--coverage-prefix",
-    "prefix",
+@kinds.option(
+    "--coverage-prefix prefix",
+    "Of the datasets: evaluation/NAME_coverage.",
     default=DEFAULT_PREFIX,
-    show_default=True,
     metavar="NAME",
-    help="Of the datasets: evaluation/NAME_coverage.",
 )
-@click.option(
+@kinds.option(
     "--track-names",
+    "Separated by commas, in the order of the tracks.  [default: the files' base names]",
     callback=_names,
     metavar="NAMES",
-    help="Separated by commas, in the order of the tracks.  [default: the files' base names]",
 )
-@click.option(
+@kinds.path(
     "--out-dir",
-    type=FILE,
-    metavar="DIR",
-    help="Where the new data files go.  [default: they replace the old ones, all at once]",
+    "Where the new data files go.  [default: they replace the old ones, all at once]",
+    "DIR",
 )
 @threads_option("Processes that read")
 @options_file
@@ -123,21 +103,15 @@ def command(**options: Any) -> None:
       helixer-ft add-coverage -d data/ --bigwig a.bw,b.bw --coverage-prefix cage
       helixer-ft add-coverage --data genome.h5 --bam a.bam --out-dir new/
     """  # fmt: skip
-    request = CoverageRequest(
-        data_dir=options["data_dir"],
-        data=options["data"],
-        bams=options["bam"],
-        bigwigs=options["bigwig"],
-        command_line=command_line(),
-        **{
-            name: options[name]
-            for name in ("strandedness", "prefix", "track_names", "out_dir", "threads", "force")
-        },
-    )
-
     from helixer_ft.cli.coverage_output import show
     from helixer_ft.cli.output import Printer
     from helixer_ft.coverage.add import add_coverage
 
     printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
-    show(add_coverage(request, printer), printer, verbose=options["verbose"])
+    show(add_coverage(request_from(options), printer), printer, verbose=options["verbose"])
+
+
+def request_from(options: dict[str, Any]) -> CoverageRequest:
+    """The addition of coverage that the options ask for."""
+    named = {"bams": options["bam"], "bigwigs": options["bigwig"]}
+    return kinds.from_options(CoverageRequest, options | named, command_line=command_line())

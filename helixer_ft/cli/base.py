@@ -60,7 +60,7 @@ class Command(click.Command):
             click.echo("Aborted!", err=True)
             sys.exit(ABORTED)
         except Interrupted as error:
-            from helixer_ft.cli.options import resume_command
+            from helixer_ft.cli.command_line import resume_command
 
             click.echo(f"Interrupted: {error}\nTo go on:\n  {resume_command()}", err=True)
             sys.exit(error.exit_code)

@@ -1,32 +1,28 @@
 """`helixer-ft demo`."""
 
-from pathlib import Path
+import importlib
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
+from helixer_ft.cli.command_line import runs_as
 from helixer_ft.cli.shared_options import backend_option, output_options
-from helixer_ft.demo.request import DemoRequest
+from helixer_ft.demo.request import DemoRequest, DemoSize
 from helixer_ft.runtime.backend import select_backend
 
 
 @click.command("demo", cls=Command)
-@click.option(
-    "--out-dir",
-    type=click.Path(path_type=Path),
-    default=DemoRequest.out_dir,
-    show_default=True,
-    metavar="DIR",
-    help="Folder for everything that is written.",
+@kinds.path(
+    "--out-dir", "Folder for everything that is written.", "DIR", default=DemoRequest.out_dir
 )
-@click.option(
+@kinds.integer(
     "--seed",
-    type=click.IntRange(min=0),
+    "Of the species: its genome, its genes and their expression.",
     default=DemoRequest.seed,
-    show_default=True,
-    metavar="N",
-    help="Of the species: its genome, its genes and their expression.",
+    least=0,
 )
 @backend_option
 @output_options(force="Replace the files of an earlier demo in the folder.")
@@ -41,15 +37,27 @@ def command(**options: Any) -> None:
     Example:
       helixer-ft demo
     """
-    names = ("out_dir", "seed", "backend", "force")
-    request = DemoRequest(**{name: options[name] for name in names})
+    request = kinds.from_options(DemoRequest, options, size=DemoSize())
     backend = select_backend(request.backend)
 
-    from helixer_ft.cli.demo_output import DemoPrinter
+    from helixer_ft.cli.demo_output import DemoPrinter, show
     from helixer_ft.demo.demo import demo
 
     printer = DemoPrinter(quiet=options["quiet"], as_json=options["as_json"])
     printer.say(f"Keras backend: {backend.name} ({backend.reason})")
     with printer:
-        outcome = demo(request, printer)
-    printer.demo(outcome)
+        outcome = demo(request, _parse, printer)
+    show(outcome, printer)
+
+
+def _parse(words: Sequence[str]) -> Any:
+    """What a command asks of the library; the demonstration has checked what it replaces."""
+    from helixer_ft.cli import main
+
+    name, *arguments = words
+    module = importlib.import_module(f"helixer_ft.cli.{name.replace('-', '_')}")
+    arguments.append("--force")
+    context = module.command.make_context(name, arguments, **main.context_settings)
+    runs_as(context, words)
+    with context:
+        return module.request_from(context.params)

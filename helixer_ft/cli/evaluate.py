@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
+from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.computing import backend_for
+from helixer_ft.cli.hybridmodel import SCORING_NOTE, scoring_notices, scoring_words
 from helixer_ft.cli.shared_options import (
-    HYBRIDMODEL_SCORING_NOTE,
     computing_options,
-    hybridmodel_options,
     load_model_option,
     options_file,
     output_options,
@@ -17,28 +17,24 @@ from helixer_ft.cli.shared_options import (
     precision_option,
     windows_at_once,
 )
-from helixer_ft.cli.types import FILE
 from helixer_ft.evaluation.request import EvaluateRequest
 
 
 @click.command(
     "evaluate",
     cls=Command,
-    epilog=f"HybridModel.py's --eval, {HYBRIDMODEL_SCORING_NOTE}",
+    epilog=f"HybridModel.py's --eval, {SCORING_NOTE}",
 )
 @load_model_option(
     ", tuned or not",
     " Repeatable: the others are compared with the first.",
     multiple=True,
 )
-@click.option(
-    "-t",
-    "--test-data",
-    type=FILE,
+@kinds.path(
+    "-t --test-data",
+    "Labelled data (repeatable), all of one subsequence length; all rows are scored.",
     required=True,
     multiple=True,
-    metavar="FILE",
-    help="Labelled data (repeatable), all of one subsequence length; all rows are scored.",
 )
 @overlap_options(
     EvaluateRequest.overlap,
@@ -48,24 +44,20 @@ from helixer_ft.evaluation.request import EvaluateRequest
 @windows_at_once
 @precision_option(EvaluateRequest.precision)
 @computing_options
-@click.option(
+@kinds.integer(
     "--seed",
-    type=click.IntRange(min=0),
+    "Of the bootstrap that the intervals come from.",
     default=EvaluateRequest.seed,
-    show_default=True,
-    metavar="N",
-    help="Of the bootstrap that the intervals come from.",
+    least=0,
 )
-@click.option(
-    "--csv", type=FILE, metavar="FILE", help="Write every number to this file too, one a line."
-)
+@kinds.path("--csv", "Write every number to this file too, one a line.")
 @options_file
 @output_options(
     verbose="Calibration of each class, and distances and calibration of each species too.",
     force="Overwrite the table of --csv.",
 )
 @click.option("--eval", "hybridmodels_eval", is_flag=True, hidden=True)
-@hybridmodel_options
+@scoring_words
 def command(**options: Any) -> None:
     """Score trained models on labelled data, base by base and side by side.
 
@@ -78,32 +70,33 @@ def command(**options: Any) -> None:
       helixer-ft evaluate -l land_plant.h5 -l tuned.h5 -t test_data.h5
       helixer-ft evaluate -l tuned.h5 -t a.h5 -t b.h5 --overlap --csv scores.csv
     """
-    batch_size = options["val_test_batch_size"]
-    request = EvaluateRequest(
-        load_model_paths=options["load_model_path"],
-        val_test_batch_size=None if batch_size == "auto" else batch_size,
-        **{
-            name: options[name]
-            for name in (
-                "test_data", "overlap", "overlap_offset", "core_length", "precision",
-                "predict_phase", "csv", "force", "seed",
-            )
-        },
-    )  # fmt: skip
+    request = request_from(options)
     backend = backend_for(options)
 
-    from helixer_ft.cli.evaluation_output import EvaluationPrinter
+    from helixer_ft.cli.evaluation_output import show
+    from helixer_ft.cli.output import Printer
     from helixer_ft.evaluation.evaluate import evaluate
     from helixer_ft.evaluation.table import write_csv
 
-    printer = EvaluationPrinter(quiet=options["quiet"], as_json=options["as_json"])
-    if options["workers"] is not None:
-        printer.notice("--workers has no meaning here: data are read ahead in one thread")
+    printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
+    for text in scoring_notices(options):
+        printer.notice(text)
     for path in request.load_model_paths:
         printer.model(path)
     printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
     evaluation = evaluate(request, printer)
-    printer.evaluation(evaluation, verbose=options["verbose"])
+    show(evaluation, printer, verbose=options["verbose"])
     if request.csv is not None:  # last: where that fails, the result is on the screen
         write_csv(evaluation, request.csv, force=request.force)
         printer.notice(f"written: {request.csv}")
+
+
+def request_from(options: dict[str, Any]) -> EvaluateRequest:
+    """The evaluation that the options ask for."""
+    batch_size = options["val_test_batch_size"]
+    return kinds.from_options(
+        EvaluateRequest,
+        options,
+        load_model_paths=options["load_model_path"],
+        val_test_batch_size=None if batch_size == "auto" else batch_size,
+    )

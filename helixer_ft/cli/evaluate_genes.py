@@ -4,39 +4,18 @@ from typing import Any
 
 import click
 
+from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.shared_options import options_file, output_options
-from helixer_ft.cli.types import FILE, name_list
 
 
 @click.command("evaluate-genes", cls=Command)
-@click.option(
-    "--predicted",
-    type=FILE,
-    required=True,
-    metavar="FILE",
-    help="Predicted genes: GFF3 or GTF, plain or gzip.",
-)
-@click.option(
-    "--reference",
-    type=FILE,
-    required=True,
-    metavar="FILE",
-    help="The genes to find: GFF3 or GTF, plain or gzip.",
-)
-@click.option(
-    "--fasta",
-    type=FILE,
-    required=True,
-    metavar="FILE",
-    help="The genome of both: FASTA, plain, gzip or bgzip.",
-)
-@click.option(
+@kinds.path("--predicted", "Predicted genes: GFF3 or GTF, plain or gzip.", required=True)
+@kinds.path("--reference", "The genes to find: GFF3 or GTF, plain or gzip.", required=True)
+@kinds.path("--fasta", "The genome of both: FASTA, plain, gzip or bgzip.", required=True)
+@kinds.name_lists(
     "--seqids",
-    multiple=True,
-    callback=name_list,
-    metavar="NAMES",
-    help="Compare on these sequences only (separated by commas, repeatable).  [default: those on "
+    "Compare on these sequences only (separated by commas, repeatable).  [default: those on "
     "which the reference has coding genes]",
 )
 @options_file

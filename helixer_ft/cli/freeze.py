@@ -1,59 +1,57 @@
 """`helixer-ft freeze`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.options import HYBRIDMODEL_NOTE, training_options
+from helixer_ft.cli.hybridmodel import TRAINING_NOTE
 from helixer_ft.cli.shared_options import coverage_norm_option, coverage_prefix_option
+from helixer_ft.cli.training_options import training_options
 from helixer_ft.formats.coverage_names import DEFAULT_NORMALIZATION, DEFAULT_PREFIX
 from helixer_ft.settings import CACHE_PRECISIONS, CacheSettings
 
+if TYPE_CHECKING:
+    from helixer_ft.training.request import FineTuneRequest
 
-@click.command("freeze", cls=Command, epilog=HYBRIDMODEL_NOTE)
+
+@click.command("freeze", cls=Command, epilog=TRAINING_NOTE)
 @training_options
-@click.option(
+@kinds.flag(
     "--post-coverage-hidden-layer",
-    is_flag=True,
-    help="A hidden layer (ReLU) before the new output layer, with or without coverage.",
+    "A hidden layer (ReLU) before the new output layer, with or without coverage.",
 )
-@click.option(
+@kinds.option(
     "--hidden-units",
+    "Width of the hidden layer.  [default: half the width that feeds it]",
     type=click.IntRange(min=1, max=65536),
     metavar="N",
-    help="Width of the hidden layer.  [default: half the width that feeds it]",
 )
-@click.option(
-    "--keep-head", is_flag=True, help="Train the existing head further instead of a new one."
-)
-@click.option(
+@kinds.flag("--keep-head", "Train the existing head further instead of a new one.")
+@kinds.flag(
     "--input-coverage",
-    is_flag=True,
-    help="The head takes coverage (helixer-ft add-coverage) beside the body's output; a head "
+    "The head takes coverage (helixer-ft add-coverage) beside the body's output; a head "
     "without is trained too, to compare with.",
 )
 @coverage_prefix_option(f".  [default: {DEFAULT_PREFIX}, or the model's own]")
 @coverage_norm_option(
     f"ln(x + 1.1), x / 100 or x.  [default: {DEFAULT_NORMALIZATION}, or the model's own]"
 )
-@click.option(
+@kinds.flag(
     "--ablate-coverage",
-    is_flag=True,
-    help="Also score the tuned model with its tracks silenced (coverage 0 everywhere).",
+    "Also score the tuned model with its tracks silenced (coverage 0 everywhere).",
 )
-@click.option(
+@kinds.option(
     "--cache-features/--no-cache-features",
+    "Evaluate the frozen body once and train on its output; changes nothing but the time.",
     default=CacheSettings.features,
-    show_default=True,
-    help="Evaluate the frozen body once and train on its output; changes nothing but the time.",
 )
-@click.option(
+@kinds.choice(
     "--cache-precision",
-    type=click.Choice(CACHE_PRECISIONS),
+    "Of the body's output as it is kept; float16 takes half the room and rounds it.",
+    CACHE_PRECISIONS,
     default=CacheSettings.precision,
-    show_default=True,
-    help="Of the body's output as it is kept; float16 takes half the room and rounds it.",
 )
 def command(**options: Any) -> None:
     """Keep the trained body fixed, train new final layer(s).
@@ -66,4 +64,13 @@ def command(**options: Any) -> None:
     """
     from helixer_ft.cli.fine_tuning import run_command
 
-    run_command("freeze", options)
+    run_command(request_from(options), options)
+
+
+def request_from(options: dict[str, Any]) -> "FineTuneRequest":
+    """The run that the options ask for."""
+    from helixer_ft.cli.fine_tuning import fine_tune_request
+    from helixer_ft.network.strategies import Freeze
+
+    keep_head = options["keep_head"] or options["fine_tune_resume"]
+    return fine_tune_request(Freeze, options | {"keep_head": keep_head})

@@ -1,16 +1,15 @@
 """Prints what a file holds."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from rich.table import Table
 
-from helixer_ft.cli.output import Printer, plain_table
+from helixer_ft.cli.output import Printer, percents, plain_table
 from helixer_ft.cli.printable import one_line
 from helixer_ft.formats.coverage_h5 import Track
-from helixer_ft.inspection.data import DataContent, Labels
-from helixer_ft.inspection.inspect import Content
+from helixer_ft.inspection.data import DataContent, LabelContent
+from helixer_ft.inspection.inspect import FileContent
 from helixer_ft.inspection.model import ModelContent
 from helixer_ft.inspection.predictions import PredictionsContent
 from helixer_ft.metrics import GENIC_CLASSES
@@ -18,10 +17,10 @@ from helixer_ft.metrics import GENIC_CLASSES
 _SHOWN = 10
 
 
-def show(content: Content, printer: Printer) -> None:
+def show(content: FileContent, printer: Printer) -> None:
     """The result of `inspect`."""
     if printer.as_json:
-        printer.out.file.write(json.dumps(content.as_dict(), indent=2) + "\n")
+        printer.json(content.to_dict())
     elif isinstance(content, ModelContent):
         _show_model(content, printer)
     elif isinstance(content, DataContent):
@@ -68,19 +67,18 @@ def _names(tracks: Iterable[Track]) -> str:
 
 
 def _layer_table(content: ModelContent) -> Table:
-    table = plain_table("Layers", "layer", "kind", "output", "parameters")
+    rows = []
     for layer in content.layers:
-        rows = "L" if layer.step == 1 else f"L/{layer.step}"
-        table.add_row(layer.name, layer.kind, f"{rows} × {layer.width}", f"{layer.parameters:,}")
-    table.add_row("all", "", "", f"{content.parameters:,}")
-    return table
+        length = "L" if layer.step == 1 else f"L/{layer.step}"
+        shape = f"{length} × {layer.width}"
+        rows.append((layer.name, layer.kind, shape, f"{layer.parameters:,}"))
+    rows.append(("all", "", "", f"{content.parameters:,}"))
+    return plain_table("Layers", ("layer", "kind", "output", "parameters"), rows)
 
 
 def _strategy_table(content: ModelContent) -> Table:
-    table = plain_table("What would train", "command", "parameters", "of")
-    for name, (trains, total) in content.trains.items():
-        table.add_row(name, f"{trains:,}", f"{total:,}")
-    return table
+    rows = [(name, f"{trains:,}", f"{total:,}") for name, (trains, total) in content.trains.items()]
+    return plain_table("What would train", ("command", "parameters", "of"), rows)
 
 
 def _show_values(values: dict[str, Any], printer: Printer, indent: str) -> None:
@@ -117,14 +115,15 @@ def _show_data(content: DataContent, printer: Printer) -> None:
     _show_values(dict(content.attributes), printer, "")
 
 
-def _class_table(labels: Labels) -> Table:
-    table = plain_table("Classes", "", "bases", *GENIC_CLASSES)
-    for name, bases, shares in (
-        ("all bases", labels.bases, labels.fractions),
-        ("valid bases", labels.valid_bases, labels.valid_fractions),
-    ):
-        table.add_row(name, f"{bases.sum() / 1e6:.2f} Mb", *(f"{share:.1%}" for share in shares))
-    return table
+def _class_table(labels: LabelContent) -> Table:
+    rows = [
+        (name, f"{bases.sum() / 1e6:.2f} Mb", *percents(shares))
+        for name, bases, shares in (
+            ("all bases", labels.bases, labels.fractions),
+            ("valid bases", labels.valid_bases, labels.valid_fractions),
+        )
+    ]
+    return plain_table("Classes", ("", "bases", *GENIC_CLASSES), rows)
 
 
 def _show_predictions(content: PredictionsContent, printer: Printer) -> None:
@@ -142,5 +141,4 @@ def _show_predictions(content: PredictionsContent, printer: Printer) -> None:
 
 
 def _lines(printer: Printer, *lines: str) -> None:
-    for line in lines:
-        printer.out.print(one_line(line), markup=False)
+    printer.lines(*map(one_line, lines))

@@ -1,7 +1,8 @@
 """Results to standard output; progress, notices and warnings to standard error."""
 
+import json
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ from rich.table import Table
 from helixer_ft.cli.printable import PlainConsole, one_line
 from helixer_ft.cli.progress_display import LogDisplay, Task, TerminalDisplay
 from helixer_ft.formats.released_models import model_folder
-from helixer_ft.progress import Progress
+from helixer_ft.metrics import matrix_rows
 from helixer_ft.runtime.interruption import Stop
+from helixer_ft.training.history import Check, TrainingProgress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +42,7 @@ class TextConsole(PlainConsole):
         )
 
 
-class Printer(Progress):
+class Printer(TrainingProgress):
     """Shows progress: bars with time left on a terminal, plain lines in a log; nothing if quiet."""
 
     def __init__(self, *, quiet: bool, as_json: bool) -> None:
@@ -82,6 +84,15 @@ class Printer(Progress):
     def warning(self, text: str) -> None:
         self.err.print(f"Warning: {one_line(text)}", style="yellow")
 
+    def json(self, outcome: dict[str, Any]) -> None:
+        """Print a result as JSON, to standard output."""
+        self.out.file.write(json.dumps(outcome, indent=2) + "\n")
+
+    def lines(self, *lines: str, style: str = "") -> None:
+        """Print lines of a result to standard output."""
+        for line in lines:
+            self.out.print(line, style=style)
+
     def table(self, table: Table) -> None:
         """Print a table to standard output.
 
@@ -107,6 +118,10 @@ class Printer(Progress):
         if self._display is not None:
             self._display.finish()
 
+    def check(self, check: Check) -> None:
+        if self._display is not None:
+            self._display.check(check)
+
     def interrupted(self) -> bool:
         return self.stop.requested()
 
@@ -115,11 +130,11 @@ def matrix_table(
     name: str, matrix: "np.ndarray", classes: Sequence[str], *, shares: bool = False
 ) -> Table:
     """A confusion matrix; with `shares` also each count's share of its row."""
-    table = plain_table(name, "reference \\ predicted", *classes)
-    for label, row in zip(classes, matrix.tolist(), strict=True):
-        total = sum(row) or 1
-        table.add_row(label, *(f"{n:,} ({n / total:.1%})" if shares else f"{n:,}" for n in row))
-    return table
+    rows = [
+        (label, *(f"{n:,} ({share:.1%})" if shares else f"{n:,}" for n, share in row))
+        for label, row in matrix_rows(matrix, classes)
+    ]
+    return plain_table(name, ("reference \\ predicted", *classes), rows)
 
 
 def _parts(table: Table, width: int) -> Iterator[Table]:
@@ -134,20 +149,24 @@ def _parts(table: Table, width: int) -> Iterator[Table]:
         while n < len(others) and (n == 0 or sizes[1 + n] <= room):
             room -= sizes[1 + n]
             n += 1
-        part = plain_table("", str(first.header), *(str(column.header) for column in others[:n]))
-        part.title = None
-        for cells in zip(first.cells, *(column.cells for column in others[:n]), strict=True):
-            part.add_row(*cells)
-        yield part
+        shown = [first, *others[:n]]
+        rows = zip(*(map(str, column.cells) for column in shown), strict=True)
+        yield plain_table(None, [str(column.header) for column in shown], rows)
         others, sizes = others[n:], [sizes[0], *sizes[1 + n :]]
         if not others:
             return
 
 
-def plain_table(title: str, first: str, *columns: str) -> Table:
+def plain_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """A plain table: text in the first column, numbers in the others."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    table.add_column(first, no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def percents(shares: "np.ndarray") -> list[str]:
+    """Shares as text: "12.3%"."""
+    return [f"{share:.1%}" for share in shares]

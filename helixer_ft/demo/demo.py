@@ -1,33 +1,34 @@
-"""From nothing to predictions of a tuned model: every step by the function its command calls."""
+"""From nothing to predictions of a tuned model: steps are command lines, run in the process."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from helixer_ft.coverage.add import add_coverage
 from helixer_ft.demo.files import DemoFiles
 from helixer_ft.demo.outcome import DemoOutcome, Scored, StepRecord, StrategyRow
 from helixer_ft.demo.request import DemoRequest
-from helixer_ft.demo.steps import Step, Steps, strategy_of
+from helixer_ft.demo.steps import Step, Steps
 from helixer_ft.evaluation.evaluate import evaluate
-from helixer_ft.evaluation.request import EvaluateRequest
 from helixer_ft.formats.atomic import write_bytes
 from helixer_ft.inference.predict import predict
 from helixer_ft.preparation.prepare import prepare
 from helixer_ft.report import SummaryRow, write_report, write_summary
 from helixer_ft.runtime.backend import versions
-from helixer_ft.simulate import SOURCE, TARGET, Genome, simulate
-from helixer_ft.simulate.files import SOURCE_MODEL, held_out, to_fasta, to_gff3
-from helixer_ft.simulate.pretrain import SPECIES_SEED
+from helixer_ft.simulate.files import SOURCE_MODEL, SOURCE_SEED, held_out, to_fasta, to_gff3
+from helixer_ft.simulate.genome import SimulatedGenome, simulate
 from helixer_ft.simulate.reads import write_reads
-from helixer_ft.training.fine_tune import run
+from helixer_ft.simulate.species import SOURCE, TARGET
+from helixer_ft.training.fine_tune import fine_tune
 from helixer_ft.training.history import TrainingProgress
-from helixer_ft.training.prepared import prepare_run
-from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 
 STEPS = 10
+
+Parse = Callable[[Sequence[str]], Any]
+"""The words of a command -> what it asks of the library; what stands in its way is replaced."""
 
 
 class DemoProgress(TrainingProgress):
@@ -40,8 +41,17 @@ class DemoProgress(TrainingProgress):
         """What the step came to."""
 
 
-def demo(request: DemoRequest, progress: DemoProgress | None = None) -> DemoOutcome:
+def demo(request: DemoRequest, parse: Parse, progress: DemoProgress | None = None) -> DemoOutcome:
     """Simulate a species, tune the shipped model to it in four ways, predict.
+
+    Parameters
+    ----------
+    request
+        What is asked for.
+    parse
+        Makes requests of the commands that are shown.
+    progress
+        Told of each step.
 
     Raises
     ------
@@ -50,12 +60,13 @@ def demo(request: DemoRequest, progress: DemoProgress | None = None) -> DemoOutc
     HelixerFtError
         A step failed; what the steps before it wrote is complete.
     """
-    return _Demo(request, progress or DemoProgress()).run()
+    return _Demo(request, parse, progress or DemoProgress()).run()
 
 
 class _Demo:
-    def __init__(self, request: DemoRequest, progress: DemoProgress) -> None:
+    def __init__(self, request: DemoRequest, parse: Parse, progress: DemoProgress) -> None:
         self.request = request
+        self.parse = parse
         self.progress = progress
         self.files = DemoFiles(request.out_dir)
         self.done: list[StepRecord] = []
@@ -65,25 +76,23 @@ class _Demo:
         started = time.monotonic()
         steps = Steps(self.request, self.files)
         self.files.check(force=self.request.force)
-        with self._step("Two species and RNA-seq of yours, simulated", None):
+        with self._timed("Two species and RNA-seq of yours, simulated", None):
             genome = self._simulate()
-        for to_prepare in (steps.prepare_source(), steps.prepare_target(*held_out(genome))):
-            with self._step(to_prepare.title, to_prepare.command):
-                sets = prepare(to_prepare.request, self.progress).sets
+        for step in (steps.prepare_source(), steps.prepare_target(*held_out(genome))):
+            with self._step(step) as asked:
+                sets = prepare(asked, self.progress).sets
                 self.summary = ", ".join(
                     f"{name}: {part.subsequences:,} windows" for name, part in sets.items()
                 )
         at_home, abroad = self._evaluate(steps.evaluate())
         rows = [self._tune(steps.freeze()), self._tune(steps.hidden_layer())]
-        coverage = steps.add_coverage()
-        with self._step(coverage.title, coverage.command):
-            (track,) = add_coverage(coverage.request, self.progress).tracks
+        with self._step(steps.add_coverage()) as asked:
+            (track,) = add_coverage(asked, self.progress).tracks
             self.summary = f"{track.reads:,} reads, {track.covered_share:.0%} of the bases covered"
         rows += [self._tune(steps.with_coverage()), self._tune(steps.whole())]
         best = max(rows, key=lambda row: row.validation_f1)
-        to_predict = steps.predict(best.request.save_model_path)
-        with self._step(to_predict.title, to_predict.command):
-            prediction = predict(to_predict.request, self.progress)
+        with self._step(steps.predict(best.request.save_model_path)) as asked:
+            prediction = predict(asked, self.progress)
             self.summary = f"{prediction.bases / 1e6:.2f} Mb of both strands"
         outcome = DemoOutcome(
             request=self.request,
@@ -99,7 +108,13 @@ class _Demo:
         return outcome
 
     @contextmanager
-    def _step(self, title: str, command: str | None) -> Iterator[None]:
+    def _step(self, step: Step) -> Iterator[Any]:
+        """Tell of a step and its command; gives what that asks of the library."""
+        with self._timed(step.title, step.command):
+            yield self.parse(step.words)
+
+    @contextmanager
+    def _timed(self, title: str, command: str | None) -> Iterator[None]:
         """Tell of a step; the block leaves what it came to in `summary`."""
         started = time.monotonic()
         self.progress.step(len(self.done) + 1, STEPS, title, command)
@@ -107,13 +122,13 @@ class _Demo:
         self.done.append(StepRecord(title, command, time.monotonic() - started))
         self.progress.result(self.summary, self.done[-1].seconds)
 
-    def _simulate(self) -> Genome:
+    def _simulate(self) -> SimulatedGenome:
         """Write genomes, genes, reads and the shipped model; returns the target's genome."""
         request, size, files = self.request, self.request.size, self.files
         files.make_folders()
         write_bytes(files.source_model, SOURCE_MODEL.read_bytes(), force=True)
         # another seed than that of the genome which the model was trained on
-        source_seed = SPECIES_SEED + 1 + request.seed
+        source_seed = SOURCE_SEED + 1 + request.seed
         source = simulate(SOURCE, size.source_sequences, size.sequence_length, source_seed)
         genome = simulate(TARGET, size.sequences, size.sequence_length, request.seed)
         write_bytes(files.source_genome, to_fasta(source))
@@ -128,26 +143,24 @@ class _Demo:
         )
         return genome
 
-    def _evaluate(self, step: Step[EvaluateRequest]) -> tuple[Scored, Scored]:
+    def _evaluate(self, step: Step) -> tuple[Scored, Scored]:
         """The untouched model on the source and on the target species."""
-        with self._step(step.title, step.command):
-            parts = evaluate(step.request, self.progress).files
+        with self._step(step) as asked:
+            parts = evaluate(asked, self.progress).files
             at_home, abroad = (Scored.of(part.models[0].confusion) for part in parts)
             self.summary = f"genic F1 {at_home.genic_f1:.4f} and {abroad.genic_f1:.4f}"
         return at_home, abroad
 
-    def _tune(self, step: Step[FineTuneRequest]) -> StrategyRow:
+    def _tune(self, step: Step) -> StrategyRow:
         """One strategy, from the untouched model to its verdict on the test data."""
-        with self._step(step.title, step.command):
-            prepared = prepare_run(step.request, self.progress)
-            outcome = run(prepared, self.progress)
-            report = RunFolder(step.request.save_model_path).report_path
-            write_report(outcome, report)
+        with self._step(step) as asked:
+            outcome = fine_tune(asked, self.progress, report=write_report)
+            report = RunFolder(asked.save_model_path).report_path
             row = StrategyRow(
-                request=step.request,
-                scores=SummaryRow.of(outcome, strategy=strategy_of(step.request), report=report),
+                request=asked,
+                scores=SummaryRow.of(outcome, strategy=asked.strategy.typed, report=report),
                 validation_f1=outcome.best.validation.genic_f1,
-                warnings=(*prepared.warnings, *outcome.warnings),
+                warnings=tuple(outcome.all_warnings),
             )
             scores = row.scores
             self.summary = (

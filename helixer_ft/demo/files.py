@@ -6,7 +6,7 @@ from pathlib import Path
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.preparation.outputs import REPORT_FILE, SPLIT_FILE, masked_file
-from helixer_ft.simulate import SOURCE, TARGET
+from helixer_ft.simulate.species import SOURCE, TARGET
 
 HEAD, HIDDEN_LAYER, COVERAGE, WHOLE = "freeze", "freeze_hidden", "freeze_coverage", "whole"
 """Tuned models: the names of their files, less `.h5`."""

@@ -1,9 +1,11 @@
 """What a demonstration came to: every strategy against the untouched model."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from helixer_ft.demo.files import DemoFiles
 from helixer_ft.demo.request import DemoRequest
-from helixer_ft.inference.predict import Prediction
+from helixer_ft.inference.outcome import Prediction
 from helixer_ft.metrics import Confusion
 from helixer_ft.report import SummaryRow
 from helixer_ft.training.request import FineTuneRequest
@@ -28,6 +30,10 @@ class Scored:
     def of(cls, confusion: Confusion) -> "Scored":
         """From confusion counts."""
         return cls(confusion.genic_f1, confusion.wrong_share)
+
+    def to_dict(self) -> dict[str, float]:
+        """As `--json` prints it."""
+        return {"genic_f1": self.genic_f1, "errors": self.errors}
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,24 @@ class StrategyRow:
         """How many times fewer bases are wrong than with the untouched model."""
         after = self.scores.errors_after
         return self.scores.errors_before / after if after else float("inf")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        scores, interval = self.scores, self.scores.interval
+        return {
+            "strategy": scores.strategy,
+            "model": str(self.request.save_model_path),
+            "report": str(scores.report),
+            "trainable_parameters": scores.trainable_parameters,
+            "total_parameters": scores.total_parameters,
+            "baseline": Scored(scores.before, scores.errors_before).to_dict(),
+            "tuned": Scored(scores.after, scores.errors_after).to_dict(),
+            "difference": interval.to_dict("genic_f1") | {"blocks": interval.blocks},
+            "error_ratio": self.error_ratio,
+            "verdict": scores.verdict,
+            "warnings": list(self.warnings),
+            "seconds": round(scores.seconds, 3),
+        }
 
 
 @dataclass(frozen=True)
@@ -98,6 +122,24 @@ class DemoOutcome:
     prediction: Prediction
     seconds: float
     versions: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "untouched": {"source": self.at_home.to_dict(), "target": self.abroad.to_dict()},
+            "strategies": [row.to_dict() for row in self.rows],
+            "predicted_by": str(self.prediction.request.load_model_path),
+            "predictions": str(self.prediction.request.prediction_output_path),
+            "report": str(DemoFiles(self.request.out_dir).report),
+            "out_dir": str(self.request.out_dir),
+            "seed": self.request.seed,
+            "steps": [
+                {"title": step.title, "command": step.command, "seconds": round(step.seconds, 3)}
+                for step in self.steps
+            ],
+            "seconds": round(self.seconds, 3),
+            "versions": self.versions,
+        }
 
     def conclusions(self) -> tuple[str, str]:
         """Which strategies are better, and which one makes the fewest errors, in plain words."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from helixer_ft.dataset.dataset import Dataset, batches, open_dataset
 from helixer_ft.errors import InputError
 from helixer_ft.evaluation.outcome import Evaluation, ModelScore, Part
 from helixer_ft.evaluation.request import EvaluateRequest
@@ -18,7 +19,6 @@ from helixer_ft.formats import atomic
 from helixer_ft.metrics import Interval, PairedBootstrap, f1_of_outputs
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.progress import Progress
-from helixer_ft.training.dataset import Dataset, batches, open_dataset
 
 _ROWS_AT_ONCE = 8
 
@@ -114,10 +114,8 @@ class _Comparer:
 
 def _load(path: Path, request: EvaluateRequest) -> TrainedModel:
     model = load_model(path)
-    if request.predict_phase and not model.architecture.has_phase:
-        raise InputError(
-            f"{path}: predicts no phase, so --predict-phase cannot be kept. Leave it out."
-        )
+    if request.predict_phase:
+        model.require_phase(path)
     if model.architecture.coverage_channels and model.coverage is None:
         raise InputError(
             f"{path}: takes coverage of {model.architecture.coverage_channels // 2} track(s), but "

@@ -1,14 +1,17 @@
 """What an evaluation came to: the models side by side on all data, per file and per species."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
-from helixer_ft.evaluation.calibration import CURVES, expected_calibration_error
+from helixer_ft.evaluation.calibration import CURVES, N_BINS, expected_calibration_error
 from helixer_ft.evaluation.request import EvaluateRequest
 from helixer_ft.evaluation.tally import Tally
-from helixer_ft.metrics import Confusion, Interval, accuracy, genic_f1
+from helixer_ft.evaluation.transitions import DISTANCES, KINDS
+from helixer_ft.metrics import OUTPUTS, Confusion, Interval, accuracy, differences_dict, genic_f1
 from helixer_ft.network.model import TrainedModel
+from helixer_ft.runtime.backend import versions
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,45 @@ class ModelScore:
         curves = zip(CURVES, self.tally.calibration, strict=True)
         return {name: expected_calibration_error(sums) for name, sums in curves}
 
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        confusion, differences = self.confusion, self.differences
+        outputs: dict[str, Any] = {
+            output: {"confusion_matrix": matrix.tolist(), "accuracy": right}
+            for (output, matrix), right in zip(
+                confusion.matrices.items(), self.accuracies, strict=True
+            )
+        }
+        outputs["genic"]["genic_f1"] = confusion.genic_f1
+        for output, values in outputs.items():
+            values["scores"] = {name: asdict(s) for name, s in getattr(confusion, output).items()}
+        verdict = {"verdict": differences["genic"].verdict} if differences else {}
+        return {
+            **{output: outputs.get(output) for output in OUTPUTS},
+            "difference": differences_dict(differences, **verdict) if differences else None,
+            "transitions": self._transitions_dict(),
+            "calibration": {
+                name: {"expected_calibration_error": error, "bins": _bins(sums)}
+                for (name, error), sums in zip(
+                    self.calibration_errors.items(), self.tally.calibration, strict=True
+                )
+            },
+        }
+
+    def _transitions_dict(self) -> dict[str, dict[str, dict[str, float]]]:
+        bases, right, f1 = self.near_transitions
+        return {
+            kind: {
+                distance: {
+                    "bases": int(bases[k, d]),
+                    "accuracy": float(right[k, d]),
+                    "genic_f1": float(f1[k, d]),
+                }
+                for d, distance in enumerate(DISTANCES)
+            }
+            for k, kind in enumerate(KINDS)
+        }
+
 
 @dataclass(frozen=True)
 class Part:
@@ -67,6 +109,13 @@ class Part:
     name: str
     models: tuple[ModelScore, ...]
     blocks: int
+
+    def to_list(self, paths: list[str]) -> list[dict[str, Any]]:
+        """Each model, as `--json` prints it."""
+        return [
+            {"path": path, **score.to_dict()}
+            for path, score in zip(paths, self.models, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -94,3 +143,37 @@ class Evaluation:
     species: tuple[Part, ...]
     rows: int
     seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        request = self.request
+        paths = [str(path) for path in request.load_model_paths]
+        by_file = [(part.name, part.to_list(paths)) for part in self.files]
+        return {
+            "models": [
+                {"path": path, "data": name} | of_file[i]
+                for i, path in enumerate(paths)
+                for name, of_file in by_file
+            ],
+            "overall": self.overall.to_list(paths),
+            "species": {part.name: part.to_list(paths) for part in self.species},
+            "test_data": [str(path) for path in request.test_data],
+            "rows": self.rows,
+            "overlap": request.overlap,
+            "seconds": round(self.seconds, 3),
+            "versions": versions(),
+        }
+
+
+def _bins(sums: np.ndarray) -> list[dict[str, float | None]]:
+    """A calibration curve, bin by bin."""
+    return [
+        {
+            "from": i / N_BINS,
+            "to": (i + 1) / N_BINS,
+            "bases": int(bases),
+            "predicted": predicted / bases if bases else None,
+            "observed": observed / bases if bases else None,
+        }
+        for i, (bases, predicted, observed) in enumerate(sums.tolist())
+    ]

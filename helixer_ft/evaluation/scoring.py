@@ -4,12 +4,15 @@ Rows are read in one thread, the network runs in another, and the caller's count
 """
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from helixer_ft.dataset.batch import Batch, even_batch_size
+from helixer_ft.dataset.dataset import Dataset, batches
 from helixer_ft.evaluation.request import EvaluateRequest
 from helixer_ft.evaluation.tally import Tally, empty_tally, scored_bases, tally_row
 from helixer_ft.formats.data_h5 import DataFile
@@ -21,11 +24,13 @@ from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import read_ahead
-from helixer_ft.training.batch import Batch, even_batch_size
-from helixer_ft.training.dataset import Dataset, batches
 
 _ROWS_AT_ONCE = 8
 MAX_OUTPUTS = 2
+
+Predicted = Generator[tuple[Batch, np.ndarray], None, None]
+"""Batches of labelled rows, and their probabilities."""
+Predictions = Callable[[Dataset, DataFileSource], Predicted]
 
 
 @dataclass(frozen=True)
@@ -85,42 +90,46 @@ def score_model(
         Damaged data.
     """
     overlap = windows_of(request, dataset.length, model.architecture.pool_size)
-    files = dataset.source.files
     sources = [
         DataFileSource(_unlabelled(file), single_rows=not request.overlap, coverage=model.coverage)
-        for file in files
+        for file in dataset.source.files
     ]
     n_windows = [sum(map(overlap.count, source.ranges)) for source in sources]
     run = _network(model, request, overlap, n_windows, progress)
+    predict = partial(_averaged if request.overlap else _plain, overlap=overlap, run=run)
     outputs = len(model.architecture.outputs)
     tallies: dict[tuple[int, str], Tally] = {}
     counts = np.zeros((len(dataset), MAX_OUTPUTS, *2 * (len(GENIC_CLASSES),)), np.int32)
     meter = _Meter(sources)
     progress.start(task, len(dataset))
-    done = 0
+    scored = _scored_rows(dataset, sources, predict, sorted(pool_sizes))
     try:
-        for number, (file, source) in enumerate(zip(files, sources, strict=True)):
-            rows = dataset.subset(np.flatnonzero(dataset.source.rows[:, 0] == number))
-            predict = _averaged if request.overlap else _plain
-            row = 0
-            with closing(predict(rows, source, overlap, run)) as predictions:
-                for labelled, probabilities in predictions:
-                    scored = scored_bases(labelled.labels, sorted(pool_sizes))
-                    for values, labels, transitions, here in zip(
-                        probabilities, labelled.labels, labelled.transitions, scored, strict=True
-                    ):
-                        start, end = file.start_ends[row]
-                        found = tally_row(
-                            values, labels, transitions, here, minus=bool(start > end)
-                        )
-                        key = number, file.species[row]
-                        tallies[key] = tallies.get(key, empty_tally(outputs)) + found
-                        counts[done, :outputs] = found.confusion
-                        row, done = row + 1, done + 1
-                        progress.advance(note=meter.rate(done))
+        with closing(scored):
+            for done, (key, tally) in enumerate(scored):
+                tallies[key] = tallies.get(key, empty_tally(outputs)) + tally
+                counts[done, :outputs] = tally.confusion
+                progress.advance(note=meter.rate(done + 1))
     finally:
         progress.finish()
     return ScoredRows(tallies, counts)
+
+
+def _scored_rows(
+    dataset: Dataset, sources: list[DataFileSource], predict: Predictions, pool_sizes: list[int]
+) -> Generator[tuple[tuple[int, str], Tally], None, None]:
+    """The number of its file and the species of each row, and what is counted of it."""
+    for number, (file, source) in enumerate(zip(dataset.source.files, sources, strict=True)):
+        rows = dataset.subset(np.flatnonzero(dataset.source.rows[:, 0] == number))
+        minus = (file.start_ends[:, 0] > file.start_ends[:, 1]).tolist()
+        places = iter(zip(file.species, minus, strict=True))
+        with closing(predict(rows, source)) as predictions:
+            for batch, probabilities in predictions:
+                scored = scored_bases(batch.labels, pool_sizes)
+                for parts in zip(
+                    probabilities, batch.labels, batch.transitions, scored, strict=True
+                ):
+                    species, on_minus = next(places)
+                    yield (number, species), tally_row(*parts, minus=on_minus)
 
 
 class _Meter:
@@ -158,8 +167,8 @@ def _network(
 
 
 def _plain(
-    rows: Dataset, source: DataFileSource, overlap: Overlap, run: BatchedPrediction
-) -> Generator[tuple[Batch, np.ndarray], None, None]:
+    rows: Dataset, source: DataFileSource, *, overlap: Overlap, run: BatchedPrediction
+) -> Predicted:
     """Batches, and what is predicted of their rows, each a window: (n, outputs, length, 4)."""
     used = overlap.length - overlap.removed
 
@@ -175,8 +184,8 @@ def _plain(
 
 
 def _averaged(
-    rows: Dataset, source: DataFileSource, overlap: Overlap, run: BatchedPrediction
-) -> Generator[tuple[Batch, np.ndarray], None, None]:
+    rows: Dataset, source: DataFileSource, *, overlap: Overlap, run: BatchedPrediction
+) -> Predicted:
     """The same with the averages of overlapping windows."""
     shifts = iter(source.shifts.tolist())
     labelled = rows.without_coverage()

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from helixer_ft.dataset.batch import unpack
 from helixer_ft.evaluation.calibration import CURVES, N_BINS, calibration_sums
 from helixer_ft.evaluation.transitions import DISTANCES, KINDS, distance_classes
 from helixer_ft.network.architecture import CLASSES
-from helixer_ft.training.batch import unpack
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def tally_row(
     probabilities
         (outputs, length, 4); the length may be less than L, where the network predicts less.
     labels
-        (L,) packed labels; see `training/batch.py`. A base without label counts as class 0, as in
+        (L,) packed labels; see `dataset/batch.py`. A base without label counts as class 0, as in
         Helixer.
     transitions
         (L,) see `distance_classes`.

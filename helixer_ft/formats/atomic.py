@@ -38,11 +38,7 @@ def check_writable(path: Path, *, force: bool = False) -> None:
         raise InputError(f"{path}: is a folder, expected a file name to write to.")
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is not a regular file, so it is never replaced by one.")
-    if path.exists() and not force:
-        raise InputError(
-            f"{path}: exists already and is not overwritten. "
-            "Give another path, or --force to overwrite it."
-        )
+    refuse_existing(path, force=force)
     folder = path.parent
     if not folder.is_dir():
         raise InputError(
@@ -50,6 +46,21 @@ def check_writable(path: Path, *, force: bool = False) -> None:
         )
     if not os.access(folder, os.W_OK):
         raise InputError(f"{path}: the folder {folder} is not writable. Give another path.")
+
+
+def refuse_existing(path: Path, *, force: bool, other: str = "path") -> None:
+    """Refuse a path that exists, unless `force`; `other` is what to give instead, for the message.
+
+    Raises
+    ------
+    InputError
+        It exists.
+    """
+    if path.exists() and not force:
+        raise InputError(
+            f"{path}: exists already and is not overwritten. "
+            f"Give another {other}, or --force to overwrite it."
+        )
 
 
 def write_bytes(path: Path, data: bytes | memoryview, *, force: bool = False) -> None:
@@ -62,25 +73,8 @@ def write_bytes(path: Path, data: bytes | memoryview, *, force: bool = False) ->
     HelixerFtError
         Writing failed (disk full, quota); what stood at `path` before stands there still.
     """
-    check_writable(path, force=force)
-    partial = partial_path(path)
-    try:
-        mode = _make_private(partial)
-        with open(partial, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        _set_mode(partial, mode)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise HelixerFtError(
-            f"{path}: could not be written ({error.strerror or error}). "
-            "Nothing was changed there; free disk space or give another path."
-        ) from error
-    except BaseException:  # Ctrl-C
-        partial.unlink(missing_ok=True)
-        raise
+    with staged_file(path, force=force) as partial, open(partial, "wb") as file:
+        file.write(data)
 
 
 def write_text(path: Path, text: str, *, force: bool = False) -> None:

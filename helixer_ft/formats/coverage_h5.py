@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.hdf5 import GuardedFile, find, open_hdf5
+from helixer_ft.formats.hdf5 import GuardedFile, as_text, find, open_hdf5
 
 READS, SIGNAL = "reads", "signal"
 """Kinds of tracks: counts of aligned reads (BAM, CRAM), or values per base (bigWig)."""
@@ -308,4 +308,4 @@ def _texts(file: h5py.File, path: Path, name: str, count: int) -> list[str] | No
             f"{path}: {name} is {found}, expected one text for each of the {count} track(s). "
             "Add the coverage anew, with --force."
         )
-    return [value.decode(errors="replace") for value in dataset[()]]
+    return [as_text(value) for value in dataset[()]]

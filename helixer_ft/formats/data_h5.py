@@ -5,8 +5,8 @@ so that both strands keep their sequence where it lies in the genome. `DataFile.
 rows as the network sees them.
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,39 +16,67 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_h5 import Track, members, read_tracks
-from helixer_ft.formats.hdf5 import find, open_hdf5
+from helixer_ft.formats.data_names import ANNOTATION_WARNING, WHAT
+from helixer_ft.formats.hdf5 import as_text, attribute, find, open_hdf5
 
-WHAT = "a Helixer data file (.h5)"
-TRAINING, VALIDATION, TEST = SETS = ("training", "validation", "test")
-POOL_SIZE = 9
-"""Bases that Helixer's networks pool into one step."""
-DEFAULT_LENGTH = 21_384
-"""Of a subsequence, in bp: Helixer's for fungi."""
-MAX_LENGTH = 9_999_999
-"""Bases of the longest row: several times the longest gene that is known."""
-MAX_SPECIES = 25
-"""Bytes of a species' name: the width of `data/species`."""
 NO_CLASS = 4
 """Class code of a base without label (padding)."""
 
-_SPECIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-_FASTA_SUFFIXES = re.compile(r"(\.(fa|fas|fasta|fna|dna))?(\.(gz|bgz|bgzip))?$", re.IGNORECASE)
-_TRAILING = {"X": 4, "y": 4, "phases": 4, "transitions": 6, "sample_weights": 0}
-_PER_ROW = {
-    "seqids": "text",
-    "species": "text",
-    "start_ends": "integers",
-    "is_annotated": "true or false",
-    "err_samples": "true or false",
+
+@dataclass(frozen=True)
+class Layout:
+    """How a dataset below `data/` is.
+
+    Attributes
+    ----------
+    dtype
+        As it is written.
+    content, kinds
+        What is expected of it when it is read: in words, and as `numpy.dtype.kind`.
+    width
+        Values of a base, or of a row; 0: one, without an axis of its own.
+    per_base
+        Whether there are values for every base, not only for every row.
+    is_label
+        Whether only labelled data have it.
+    """
+
+    dtype: np.dtype
+    content: str
+    kinds: str
+    width: int = 0
+    per_base: bool = False
+    is_label: bool = True
+
+    def shape(self, n_rows: int, length: int) -> tuple[int, ...]:
+        """Of a file with so many rows of so many bases."""
+        return (n_rows, *([length] if self.per_base else []), *([self.width] if self.width else []))
+
+
+def _of_bases(dtype: type, width: int = 0, *, is_label: bool = True) -> Layout:
+    return Layout(np.dtype(dtype), "numbers", "biuf", width, True, is_label)
+
+
+_TEXT, _FLAG = ("text", "text"), ("true or false", "biu")
+LAYOUT = {
+    "X": _of_bases(np.float16, 4, is_label=False),
+    "y": _of_bases(np.int8, 4),
+    "phases": _of_bases(np.int8, 4),
+    "transitions": _of_bases(np.int8, 6),
+    "sample_weights": _of_bases(np.int8),
+    "gene_lengths": _of_bases(np.uint32),
+    "seqids": Layout(np.dtype("S50"), *_TEXT, is_label=False),
+    "species": Layout(np.dtype("S25"), *_TEXT, is_label=False),
+    "start_ends": Layout(np.dtype(np.int64), "integers", "iu", 2, is_label=False),
+    "is_annotated": Layout(np.dtype(bool), *_FLAG),
+    "err_samples": Layout(np.dtype(bool), *_FLAG),
+    "fully_intergenic_samples": Layout(np.dtype(bool), *_FLAG),
 }
-"""Datasets with one value (`start_ends`: two) per row, and what they hold."""
-_UNLABELLED = ("seqids", "species", "start_ends")
-"""Those of them that a file without labels has."""
+"""The datasets, in the order in which they are written."""
 
 
-ANNOTATION_WARNING = "helixer_ft_annotation_warning"
-"""Attribute of a data file: why most genes of its annotation cannot be used."""
 _LONGEST_WARNING = 1000
+"""Letters of `annotation_warning` that are shown."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +108,77 @@ class Windows:
     coverage: np.ndarray | None = None
 
 
+class OpenData:
+    """`data/` of an open file: every dataset is checked before it is handed out.
+
+    Parameters
+    ----------
+    file, path
+        The file, and its path for the messages.
+    purpose
+        What the data are for, and how to make such, for the messages.
+
+    Attributes
+    ----------
+    n_rows, length
+        Rows, both strands together, and bases of each.
+
+    Raises
+    ------
+    InputError
+        There is no `data/X`, or none of the expected shape.
+    """
+
+    def __init__(self, file: h5py.File, path: Path, purpose: str) -> None:
+        self.file = file
+        self.path = path
+        self._purpose = purpose
+        bases = find(file, "data/X")
+        if not isinstance(bases, h5py.Dataset) or bases.ndim != 3 or bases.shape[2] != 4:
+            raise self._missing("X", "(rows, subsequence length, 4)", bases)
+        self.n_rows, self.length = map(int, bases.shape[:2])
+
+    def has(self, name: str) -> bool:
+        """Whether there is something of that name below `data/`."""
+        return find(self.file, f"data/{name}") is not None
+
+    def dataset(self, name: str) -> h5py.Dataset:
+        """A dataset.
+
+        Raises
+        ------
+        InputError
+            It is missing, or of another shape or type.
+        """
+        layout = LAYOUT[name]
+        expected = layout.shape(self.n_rows, self.length)
+        dataset = find(self.file, f"data/{name}")
+        if not isinstance(dataset, h5py.Dataset) or dataset.shape != expected:
+            raise self._missing(name, str(expected), dataset)
+        is_text = h5py.check_string_dtype(dataset.dtype) is not None
+        if not (layout.kinds == "text" if is_text else dataset.dtype.kind in layout.kinds):
+            raise InputError(
+                f"{self.path}: data/{name} holds {dataset.dtype}, expected {layout.content} as "
+                "Helixer writes them (see docs/formats.md)."
+            )
+        return dataset
+
+    def texts(self, name: str) -> list[str]:
+        """The texts of a dataset, one for each row."""
+        return [as_text(value) for value in self.dataset(name)[()]]
+
+    def flags(self, name: str) -> np.ndarray:
+        """(rows,) bool."""
+        return self.dataset(name)[()].astype(bool)
+
+    def _missing(self, name: str, expected: str, found: object) -> InputError:
+        state = f"of shape {found.shape}" if isinstance(found, h5py.Dataset) else "missing"
+        return InputError(
+            f"{self.path}: data/{name} is {state}, expected {expected}; this is not {WHAT} "
+            f"{self._purpose}"
+        )
+
+
 class DataFile:
     """One data file, its row table in memory, its bases read on demand.
 
@@ -94,6 +193,20 @@ class DataFile:
         enough (data to predict on), and no row is `usable`.
     coverage_prefix
         "rnaseq" for `evaluation/rnaseq_coverage` and its spliced part; None: no coverage.
+
+    Attributes
+    ----------
+    n_rows, length
+        Rows, both strands together, and bases of each.
+    seqids, species
+        Per row.
+    start_ends
+        (rows, 2) int64, bp; start > end on the minus strand.
+    usable
+        (rows,) bool: annotated sequence and at least one valid base; the rows to train on.
+    annotation_warning
+        Why most genes of the annotation cannot be used, in the words of `prepare`; empty if they
+        can, or if the file does not say.
 
     Raises
     ------
@@ -116,28 +229,34 @@ class DataFile:
         self.transitions = labels and transitions
         self.coverage_prefix = coverage_prefix
         self.tracks: tuple[Track, ...] = ()
-        with open_hdf5(path, WHAT) as file:
-            data = find(file, "data/X")
-            if not isinstance(data, h5py.Dataset) or data.ndim != 3 or data.shape[2] != 4:
-                raise self._missing("X", "(rows, subsequence length, 4)", data)
-            self.n_rows, self.length = int(data.shape[0]), int(data.shape[1])
+        with self.opened() as data:
+            self.n_rows, self.length = data.n_rows, data.length
             if self.n_rows == 0 or self.length == 0:
                 raise InputError(f"{path}: holds no subsequences. Make it anew with more sequence.")
             for name in self._datasets():
-                self._check_dataset(file, name)
-            per_row = _PER_ROW if labels else _UNLABELLED
-            table = {name: self._row_table(file, name) for name in per_row}
+                data.dataset(name)
+            self.seqids = data.texts("seqids")
+            self.species = data.texts("species")
+            self.start_ends: np.ndarray = data.dataset("start_ends")[()].astype(np.int64)
+            self.usable = np.zeros(self.n_rows, bool)
+            if labels:
+                self.usable = data.flags("is_annotated") & data.flags("err_samples")
             if coverage_prefix is not None:
-                self.tracks = read_tracks(file, path, coverage_prefix)
-            self.annotation_warning = _text(file.attrs.get(ANNOTATION_WARNING))
-            """What `prepare` found wrong with most genes; empty if nothing."""
-        self.seqids: list[str] = [_decode(name) for name in table["seqids"]]
-        self.species: list[str] = [_decode(name) for name in table["species"]]
-        self.start_ends: np.ndarray = table["start_ends"].astype(np.int64)
-        self.usable: np.ndarray = np.zeros(self.n_rows, bool)
-        if labels:
-            self.usable = table["is_annotated"].astype(bool) & table["err_samples"].astype(bool)
-        """(rows,) bool: annotated sequence and at least one valid base; the rows to train on."""
+                self.tracks = read_tracks(data.file, path, coverage_prefix)
+            warning = as_text(attribute(data.file, ANNOTATION_WARNING) or "")
+            self.annotation_warning = " ".join(warning.split())[:_LONGEST_WARNING]
+
+    @contextmanager
+    def opened(self) -> Iterator[OpenData]:
+        """The file, open for reading."""
+        with open_hdf5(self.path, WHAT) as file:
+            yield OpenData(file, self.path, self._purpose)
+
+    @property
+    def _purpose(self) -> str:
+        if self.labels:
+            return "with labels. Make it with helixer-ft prepare, with --gff3."
+        return "to predict on. Make it with helixer-ft prepare."
 
     @cached_property
     def shifts(self) -> np.ndarray:
@@ -193,15 +312,14 @@ class DataFile:
         return out
 
     def _datasets(self) -> list[str]:
-        if not self.labels:
-            return ["X"]
-        return [
-            "X",
-            "y",
-            *(["phases"] if self.phase else []),
-            *(["transitions"] if self.transitions else []),
-            "sample_weights",
-        ]
+        wanted = {
+            "X": True,
+            "y": self.labels,
+            "phases": self.phase,
+            "transitions": self.transitions,
+            "sample_weights": self.labels,
+        }
+        return [name for name, is_wanted in wanted.items() if is_wanted]
 
     def _read_rows(self, file: h5py.File, name: str, rows: Sequence[int]) -> np.ndarray:
         dataset = file[name]
@@ -223,45 +341,6 @@ class DataFile:
         codes[total == 0] = NO_CLASS
         return codes
 
-    def _check_dataset(self, file: h5py.File, name: str) -> None:
-        width = _TRAILING[name]
-        expected = (self.n_rows, self.length, width) if width else (self.n_rows, self.length)
-        dataset = find(file, f"data/{name}")
-        if not isinstance(dataset, h5py.Dataset) or dataset.shape != expected:
-            raise self._missing(name, str(expected), dataset)
-        self._check_type(name, dataset, "numbers", dataset.dtype.kind in "iufb")
-
-    def _row_table(self, file: h5py.File, name: str) -> np.ndarray:
-        dataset = find(file, f"data/{name}")
-        expected = (self.n_rows, 2) if name == "start_ends" else (self.n_rows,)
-        if not isinstance(dataset, h5py.Dataset) or dataset.shape != expected:
-            raise self._missing(name, str(expected), dataset)
-        content = _PER_ROW[name]
-        if content == "text":
-            fits = h5py.check_string_dtype(dataset.dtype) is not None
-        else:
-            fits = dataset.dtype.kind in ("iu" if content == "integers" else "biu")
-        self._check_type(name, dataset, content, fits)
-        return dataset[()]
-
-    def _check_type(self, name: str, dataset: h5py.Dataset, content: str, fits: bool) -> None:
-        if not fits:
-            raise InputError(
-                f"{self.path}: data/{name} holds {dataset.dtype}, expected {content} as Helixer "
-                "writes them (see docs/formats.md)."
-            )
-
-    def _missing(self, name: str, expected: str, found: object) -> InputError:
-        state = f"of shape {found.shape}" if isinstance(found, h5py.Dataset) else "missing"
-        remedy = (
-            "with labels. Make it with helixer-ft prepare, with --gff3."
-            if self.labels
-            else "to predict on. Make it with helixer-ft prepare."
-        )
-        return InputError(
-            f"{self.path}: data/{name} is {state}, expected {expected}; this is not {WHAT} {remedy}"
-        )
-
 
 def row_shifts(start_ends: np.ndarray, length: int) -> np.ndarray:
     """(rows,) int: how far rows as stored are rotated to be as the network sees them.
@@ -276,59 +355,3 @@ def row_shifts(start_ends: np.ndarray, length: int) -> np.ndarray:
 def _bits(columns: np.ndarray) -> np.ndarray:
     """(n, L, 6) marks -> (n, L) uint8, bit k for column k."""
     return np.packbits(columns != 0, axis=-1, bitorder="little")[..., 0]
-
-
-def _text(value: object) -> str:
-    """A text attribute, one line of some length at most; empty if it is not there or no text."""
-    return " ".join(value.split())[:_LONGEST_WARNING] if isinstance(value, str) else ""
-
-
-def _decode(value: bytes | str) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-def check_longest(length: int) -> None:
-    """Refuse a subsequence length above `MAX_LENGTH`."""
-    if length > MAX_LENGTH:
-        raise InputError(
-            f"--subsequence-length is {length}, expected at most {MAX_LENGTH}: no gene is that "
-            "long. Take less; the default holds most genes."
-        )
-
-
-def check_length(length: int) -> None:
-    """Refuse a subsequence length that the network cannot pool.
-
-    Raises
-    ------
-    InputError
-        No positive multiple of 9, or above `MAX_LENGTH`.
-    """
-    check_longest(length)
-    if length < POOL_SIZE or length % POOL_SIZE:
-        below = max(POOL_SIZE, length // POOL_SIZE * POOL_SIZE)
-        raise InputError(
-            f"--subsequence-length is {length}, expected a multiple of {POOL_SIZE}, because "
-            f"Helixer's networks pool {POOL_SIZE} bases into one step. Take {below} or "
-            f"{below + POOL_SIZE}."
-        )
-
-
-def check_species(name: str, where: str = "--species") -> None:
-    """Refuse a species name that the data files cannot hold, or that is no part of a file name."""
-    if not _SPECIES.fullmatch(name):
-        raise InputError(
-            f"{where} is '{name}', expected letters, digits and _ . + - (it becomes part of file "
-            "names), for example Arabidopsis_thaliana."
-        )
-    if len(name) > MAX_SPECIES:
-        raise InputError(
-            f"{where} is '{name}', {len(name)} characters, but Helixer's files hold {MAX_SPECIES}. "
-            "Shorten it."
-        )
-
-
-def species_of(fasta: Path) -> str:
-    """A name for the species from that of its FASTA file, cut to `MAX_SPECIES`."""
-    name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", _FASTA_SUFFIXES.sub("", fasta.name)).lstrip("_.+-")
-    return name[:MAX_SPECIES] or "genome"

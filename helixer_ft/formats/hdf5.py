@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import h5py
 import numpy as np
 
-from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.errors import HelixerFtError, InputError, first_line
 from helixer_ft.formats import hdf5_check
 from helixer_ft.formats.input_file import check_input_file
 
@@ -48,10 +47,10 @@ def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
-        raise _damaged(path, what, _first_line(error)) from error
+        raise _damaged(path, what, first_line(error)) from error
     except (TypeError, ValueError, ArithmeticError) as error:
         if _raised_by_h5py(error):
-            raise _damaged(path, what, _first_line(error)) from error
+            raise _damaged(path, what, first_line(error)) from error
         raise
 
 
@@ -146,14 +145,9 @@ class RowWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         try:
-            if kind is None:
+            if error[0] is None:
                 assert self._done == self.n_rows, f"{self._done} of {self.n_rows} rows are there"
                 with self._writing():
                     self._finish()
@@ -175,8 +169,15 @@ def attribute(node: h5py.Group, name: str) -> Any:
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{node.file.filename}: the attribute '{name}' of '{node.name}' cannot be read "
-            f"({_first_line(error)}). The file is damaged: copy it again or make it anew."
+            f"({first_line(error)}). The file is damaged: copy it again or make it anew."
         ) from error
+
+
+def as_text(value: object) -> str:
+    """Text as HDF5 holds it (bytes, or `str` with what is not UTF-8 as surrogates), or a number."""
+    if isinstance(value, str):
+        value = value.encode(errors="surrogateescape")
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
@@ -228,7 +229,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         raise HelixerFtError(
-            f"{path}: could not be written ({_first_line(error)}). "
+            f"{path}: could not be written ({first_line(error)}). "
             "Free disk space or give another path."
         ) from error
 
@@ -269,8 +270,3 @@ def _why_not_hdf5(path: Path) -> str:
     if path.stat().st_size == 0:
         return "is empty"
     return "is not an HDF5 file"
-
-
-def _first_line(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error.args[0] if error.args else error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

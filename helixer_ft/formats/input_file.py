@@ -1,5 +1,6 @@
 """What every reader asks of a path before it opens it."""
 
+import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,9 +32,7 @@ def check_input_file(path: Path, what: str) -> None:
             raise InputError(f"{path}: is not a regular file (a pipe?), expected {what}.")
         path.open("rb").close()
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror or error}), expected {what}."
-        ) from error
+        raise _unreadable(path, error, what) from error
 
 
 def refuse_overwriting(
@@ -84,13 +83,21 @@ def read_text_file(path: Path, what: str) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror or error}), expected {what}."
-        ) from error
+        raise _unreadable(path, error, what) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is no text, expected {what}.") from error
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def real_path(path: Path) -> Path:
     """Where a path leads, by whatever links; unlike `Path.resolve` also for links in a circle."""
     return Path(os.path.realpath(path))
+
+
+def _unreadable(path: Path, error: OSError, what: str) -> InputError:
+    return InputError(f"{path}: cannot be read ({error.strerror or error}), expected {what}.")

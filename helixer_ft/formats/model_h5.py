@@ -1,10 +1,9 @@
 """Trained models: Keras 2 whole-model HDF5 files, as Helixer writes and loads them.
 
 The file is data: its JSON is parsed, its arrays are read, nothing in it is ever executed.
-What the JSON means is the business of `helixer_ft.network.config`.
+What the JSON means is the business of `helixer_ft.network.config_reader`.
 """
 
-import hashlib
 import io
 import json
 from collections.abc import Mapping
@@ -17,7 +16,8 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
-from helixer_ft.formats.hdf5 import attribute, find, open_hdf5
+from helixer_ft.formats.hdf5 import as_text, attribute, find, open_hdf5
+from helixer_ft.formats.input_file import file_sha256
 
 WHAT = "a trained Helixer model (Keras 2 .h5)"
 PROVENANCE_PREFIX = "helixer_ft_"
@@ -82,11 +82,11 @@ def read_model_file(path: Path) -> ModelFile:
         for name in names:
             weights[name] = _read_group(file, name, path, left)
             left -= sum(array.nbytes for array in weights[name].values())
-        keras_version = _text(attribute(file, "keras_version") or "2.15.0")
-        backend = _text(attribute(file, "backend") or "tensorflow")
+        keras_version = as_text(attribute(file, "keras_version") or "2.15.0")
+        backend = as_text(attribute(file, "backend") or "tensorflow")
         provenance = {
-            key.removeprefix(PROVENANCE_PREFIX): _text(attribute(file, key))
-            for key in map(_text, file.attrs)
+            key.removeprefix(PROVENANCE_PREFIX): as_text(attribute(file, key))
+            for key in map(as_text, file.attrs)
             if key.startswith(PROVENANCE_PREFIX)
         }
     return ModelFile(
@@ -129,12 +129,6 @@ def write_model_file(path: Path, model: ModelFile, *, force: bool = False) -> No
     atomic.write_bytes(path, buffer.getbuffer(), force=force)
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _read_config(file: h5py.File, path: Path) -> dict[str, Any]:
     if "model_config" not in file.attrs:
         raise InputError(
@@ -142,7 +136,7 @@ def _read_config(file: h5py.File, path: Path) -> dict[str, Any]:
             f"expected {WHAT}, saved whole rather than as weights alone."
         )
     try:
-        text = _text(attribute(file, "model_config"))
+        text = as_text(attribute(file, "model_config"))
         if len(text) > _MAX_CONFIG:
             raise ValueError(f"{len(text):,} characters")
         config = json.loads(text)
@@ -219,14 +213,8 @@ def _names(group: h5py.Group, name: str, path: Path) -> list[str]:
             raise InputError(
                 f"{path}: group '{group.name}' has no attribute '{name}'; expected {WHAT}."
             )
-    names = [_text(one) for chunk in chunks for one in np.asarray(chunk).ravel()]
+    names = [as_text(one) for chunk in chunks for one in np.asarray(chunk).ravel()]
     return [one for one in names if one != "top_level_model_weights"]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):  # h5py hands bytes that are not UTF-8 on as surrogates
-        value = value.encode(errors="surrogateescape")
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _string_array(names: list[str]) -> np.ndarray:

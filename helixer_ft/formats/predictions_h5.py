@@ -10,13 +10,88 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
-from helixer_ft.formats.hdf5 import GZIP_LEVEL, RowWriter, compressed_chunk
+from helixer_ft.errors import InputError
+from helixer_ft.formats.hdf5 import (
+    GZIP_LEVEL,
+    RowWriter,
+    attribute,
+    compressed_chunk,
+    find,
+    open_hdf5,
+)
 
+WHAT = "a predictions file (.h5)"
 DATASETS = ("predictions", "predictions_phase")
 """Of the outputs of a model, in their order; one without phase has the first alone."""
 CLASSES = 4
+
+
+class PredictionsFile:
+    """A predictions file, of helixer-ft or of Helixer, its probabilities read on demand.
+
+    Parameters
+    ----------
+    path
+        The `.h5` file.
+
+    Attributes
+    ----------
+    shapes, dtypes
+        Dataset (see `DATASETS`) -> its shape (rows, L, 4), and type.
+    attributes
+        Of the file, as HDF5 has them.
+
+    Raises
+    ------
+    InputError
+        Not HDF5, truncated, or a dataset missing or of another shape.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with open_hdf5(path, WHAT) as file:
+            found = {name: find(file, name) for name in DATASETS}
+            there = {
+                name: self._checked(name, dataset)
+                for name, dataset in found.items()
+                if dataset is not None or name == DATASETS[0]
+            }
+            self.shapes = {name: dataset.shape for name, dataset in there.items()}
+            self.dtypes = {name: str(dataset.dtype) for name, dataset in there.items()}
+            self.attributes = {name: attribute(file, name) for name in file.attrs}
+
+    @property
+    def n_rows(self) -> int:
+        """Rows, both strands together."""
+        return int(self.shapes[DATASETS[0]][0])
+
+    def read(self, start: int, end: int) -> np.ndarray:
+        """(n, outputs, L, 4) probabilities of the rows from `start` to before `end`.
+
+        They lie as in the file: of helixer-ft as the rows of the data file do, of Helixer itself
+        with the padding of minus-strand rows first.
+
+        Raises
+        ------
+        InputError
+            Damaged data.
+        """
+        with open_hdf5(self.path, WHAT) as file:
+            return np.stack([file[name][start:end] for name in self.shapes], axis=1)
+
+    def _checked(self, name: str, dataset: h5py.Group | h5py.Dataset | None) -> h5py.Dataset:
+        if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 3 or dataset.shape[2] != 4:
+            state = "missing" if dataset is None else "a group"
+            if isinstance(dataset, h5py.Dataset):
+                state = f"of shape {dataset.shape}"
+            raise InputError(
+                f"{self.path}: {name} is {state}, expected (windows, subsequence length, 4) as "
+                "Helixer and helixer-ft write predictions."
+            )
+        return dataset
 
 
 def pack(row: np.ndarray) -> list[bytes]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from helixer_ft.errors import InputError
 from helixer_ft.genes.open_reading_frames import OpenReadingFrames, count_open_reading_frames
-from helixer_ft.genes.scores import Comparison, Level, compare
+from helixer_ft.genes.scores import GeneComparison, Level, compare
 from helixer_ft.genes.structures import Selection, select
 from helixer_ft.genome.annotation import Annotation, Notice
 from helixer_ft.genome.fasta import Fasta, open_fasta
@@ -46,12 +46,12 @@ class GeneEvaluation:
     seqids: tuple[str, ...]
     reference: Selection
     predicted: Selection
-    comparison: Comparison
+    comparison: GeneComparison
     frames: Mapping[str, OpenReadingFrames]
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         sides = {"reference": self.reference, "predicted": self.predicted}
         comparison = self.comparison

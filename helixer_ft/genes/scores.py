@@ -69,7 +69,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class GeneComparison:
     """Two sets of genes compared.
 
     Attributes
@@ -88,7 +88,9 @@ class Comparison:
     only_predicted: tuple[str, ...]
 
 
-def compare(reference: Iterable[GeneStructure], predicted: Iterable[GeneStructure]) -> Comparison:
+def compare(
+    reference: Iterable[GeneStructure], predicted: Iterable[GeneStructure]
+) -> GeneComparison:
     """Compare two sets of genes, strand by strand."""
     places: dict[tuple[str, str], tuple[_Genes, _Genes]] = {}
     for which, genes in enumerate((reference, predicted)):
@@ -105,7 +107,7 @@ def compare(reference: Iterable[GeneStructure], predicted: Iterable[GeneStructur
             coding[name] += level
         only_reference += _alone(one, other)
         only_predicted += _alone(other, one)
-    return Comparison(exons, coding, tuple(only_reference), tuple(only_predicted))
+    return GeneComparison(exons, coding, tuple(only_reference), tuple(only_predicted))
 
 
 _Genes = list[GeneStructure]

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from helixer_ft.errors import InputError
+from helixer_ft.dataset.batch import BaseTable, Batch, rows_named
 from helixer_ft.inference.overlap import join_windows, row_of_window
 from helixer_ft.inference.source import Source
 from helixer_ft.inference.windows import Overlap
-from helixer_ft.training.batch import BaseTable, BaseVectorError, Batch
 
 
 def window_batches(
@@ -45,18 +44,12 @@ def _encoded_rows(source: Source, table: BaseTable, first: int) -> Iterator[np.n
     base = np.dtype([("code", np.uint8), ("coverage", np.float16, (channels,))])
     done = first
     for rows in source.read(first):
-        try:
+        with rows_named(source.path, range(done, done + len(rows.bases))):
             codes = table.encode(rows.bases)
-        except BaseVectorError as error:
-            raise InputError(f"{source.path}: data/X row {done + error.window} {error}") from error
         encoded = np.zeros(codes.shape, base)
         encoded["code"] = codes
         if coverage is not None and rows.coverage is not None:
-            try:
-                encoded["coverage"] = coverage.normalize(rows.coverage)
-            except InputError as error:
-                name = f"'{coverage.prefix}' coverage"
-                raise InputError(f"{source.path}: its {name} {error}") from error
+            encoded["coverage"] = coverage.normalize_data(rows.coverage, source.path)
         yield from encoded
         done += len(codes)
 

@@ -1,10 +1,10 @@
 """Which coverage a prediction takes: what the model says, and what is said for it."""
 
+from helixer_ft.dataset.coverage import CoverageWanted, coverage_of_model
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_names import DEFAULT_PREFIX
 from helixer_ft.inference.request import PredictRequest
 from helixer_ft.network.model import TrainedModel
-from helixer_ft.training.coverage import CoverageWanted, coverage_of_model
 
 
 def wanted_coverage(request: PredictRequest, model: TrainedModel) -> CoverageWanted | None:
@@ -32,13 +32,12 @@ def wanted_coverage(request: PredictRequest, model: TrainedModel) -> CoverageWan
             "none. Make a data file of the genome with helixer-ft prepare, add the tracks with "
             "helixer-ft add-coverage --data, and predict on it with -t."
         )
-    own = model.coverage
-    if own is None:
-        if normalization is None:
-            raise InputError(
-                f"{path}: takes coverage of {n_tracks} track(s), but does not say how it was "
-                "normalised (Helixer does not write it down). Say so with --coverage-norm; and "
-                f"with --coverage-prefix, where the tracks are not {DEFAULT_PREFIX}."
-            )
-        return CoverageWanted(prefix or DEFAULT_PREFIX, normalization, None)
-    return coverage_of_model(own, path, prefix, normalization, why="and says so itself")
+    return coverage_of_model(
+        model,
+        path,
+        prefix,
+        normalization,
+        unknown="Say so with --coverage-norm; and with --coverage-prefix, where the tracks are "
+        f"not {DEFAULT_PREFIX}.",
+        why="and says so itself",
+    )

@@ -6,6 +6,7 @@ It runs in a child process, as the program `helixer_post_bin` or through the Pyt
 
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,9 @@ data, predictions, window, edge, peak, length, out = sys.argv[1:]
     data, predictions, int(window), float(edge), float(peak), int(length), out
 )
 """
+_REGION = b"##sequence-region "
+_RESERVED = re.compile(rb"[%;=&,\x00-\x1f\x7f]")
+"""What must not stand in GFF3 as it is."""
 _POLL_SECONDS = 0.1
 _LAST_OUTPUT = 4096
 """Bytes at the end of what HelixerPost printed, for the message where it fails."""
@@ -118,7 +122,7 @@ def write_gene_models(
     force: bool = False,
     stop: Callable[[], bool] = lambda: False,
 ) -> GeneModels:
-    """Run HelixerPost; its file appears once it is complete.
+    """Run HelixerPost; its file appears once it is complete, names of sequences escaped.
 
     Parameters
     ----------
@@ -152,8 +156,53 @@ def write_gene_models(
         files = (data.absolute(), predictions.absolute())
         arguments = [*files, *astuple(settings), partial.absolute()]
         _run(helixerpost, [str(argument) for argument in arguments], gff3_out, stop)
+        escape_names(partial)
         plus, minus = _count_genes(helixerpost, partial, gff3_out)
     return GeneModels(gff3_out, plus, minus, time.perf_counter() - started)
+
+
+def escape_names(path: Path) -> None:
+    """Escape the names of sequences in a GFF3 file of HelixerPost, which writes them as they are.
+
+    A name is the first column, and a part of each ID and Parent: SPECIES_NAME_NUMBER. What has a
+    meaning in GFF3 (`,` `;` `=` `&` `%`, control characters, `>` and `#` at the start of a line) is
+    written as %2C and so on. A file without such names is left as it is.
+    """
+    if not path.is_file():
+        return
+    with open(path, "rb") as file:
+        if not any(_escaped(name) != name for name in map(_name_in, file) if name):
+            return
+    escaped = path.with_name(path.name + ".escaped")
+    try:
+        with open(path, "rb") as file, open(escaped, "wb") as out:
+            out.writelines(map(_escaped_line, file))
+        escaped.replace(path)
+    finally:
+        escaped.unlink(missing_ok=True)
+
+
+def _escaped_line(line: bytes) -> bytes:
+    name = _name_in(line)
+    if not name:
+        return line
+    escaped = _escaped(name)
+    if line.startswith(_REGION):
+        return line.replace(b" %b " % name, b" %b " % escaped)
+    columns = line.removeprefix(name)
+    return escaped + columns.replace(b"_%b_" % name, b"_%b_" % escaped)
+
+
+def _name_in(line: bytes) -> bytes:
+    """The name of the sequence that a line of GFF3 is about; empty: of none."""
+    if line.startswith(_REGION):
+        return line.split()[1]
+    return line.split(b"\t", 1)[0] if b"\t" in line else b""
+
+
+def _escaped(name: bytes) -> bytes:
+    escaped = _RESERVED.sub(lambda found: b"%%%02X" % found[0][0], name)
+    return b"%%%02X" % name[0] + escaped[1:] if name[:1] in (b">", b"#") else escaped
 
 
 def _run(

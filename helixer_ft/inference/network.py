@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from helixer_ft.dataset.batch import TABLE_SIZE, Batch, even_batch_size
+from helixer_ft.engine import device_memory, forward_function
 from helixer_ft.errors import is_out_of_memory
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import MEMORY_SHARE, OutOfMemoryError
 from helixer_ft.runtime.resources import ProcessMemory
-from helixer_ft.training.batch import TABLE_SIZE, Batch, even_batch_size
-from helixer_ft.training.engine import device_memory, forward_function
 
 MAX_ON_HOST, MAX_ON_DEVICE = 8, 256
 """Most windows at once where the size is chosen: on processors, more gain nothing."""

@@ -11,24 +11,29 @@ import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from helixer_ft import __version__
+from helixer_ft.dataset.batch import Batch, even_batch_size
+from helixer_ft.dataset.coverage import CoverageWanted
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats import atomic
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.journal import Journal
-from helixer_ft.formats.predictions_h5 import PredictionsWriter, helixer_attributes, pack
+from helixer_ft.formats.predictions_h5 import (
+    CLASSES,
+    PredictionsWriter,
+    helixer_attributes,
+    pack,
+)
 from helixer_ft.genome.fasta import open_fasta
 from helixer_ft.inference import resume
 from helixer_ft.inference.batches import window_batches
 from helixer_ft.inference.coverage import wanted_coverage
 from helixer_ft.inference.gff3 import (
-    GeneModels,
     find_helixerpost,
     scratch_folder,
     write_gene_models,
@@ -39,58 +44,21 @@ from helixer_ft.inference.network import (
     choose_batch_size,
     prediction_function,
 )
+from helixer_ft.inference.outcome import Prediction
 from helixer_ft.inference.overlap import average_windows, window_of_row
 from helixer_ft.inference.request import DEFAULT_OUTPUT, PredictRequest
+from helixer_ft.inference.selection import (
+    select_sequences,
+    selection_attributes,
+    shortened,
+    tell_of_padding,
+)
 from helixer_ft.inference.source import DataFileSource, FastaSource, Source
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.coverage import track_list
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import ahead, default_threads, read_ahead
-from helixer_ft.training.batch import even_batch_size
-from helixer_ft.training.coverage import CoverageWanted
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What was predicted.
-
-    Attributes
-    ----------
-    request, model
-        What was asked for, and the network; its coverage is known, where it takes any.
-    overlap
-        Of the windows; the offset is L without overlap.
-    rows, windows
-        Rows of the file, and windows that the network sees for them.
-    resumed_from
-        Rows that an interrupted run had predicted; None where nothing was resumed.
-    bases
-        Bases that were predicted, both strands, padding aside.
-    batch_size
-        Windows at once.
-    seconds
-        Of this run, gene models aside.
-    genes
-        Gene models, where they were asked for.
-    """
-
-    request: PredictRequest
-    model: TrainedModel
-    overlap: Overlap
-    rows: int
-    windows: int
-    bases: int
-    batch_size: int
-    seconds: float
-    resumed_from: int | None = None
-    genes: GeneModels | None = None
-
-    @property
-    def rate(self) -> float:
-        """Bases per second of this run, both strands counted."""
-        done = self.resumed_from or 0
-        return self.bases * (self.rows - done) / self.rows / self.seconds
 
 
 def predict(request: PredictRequest, progress: Progress | None = None) -> Prediction:
@@ -126,26 +94,22 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
             )
         if helixerpost is not None:
             source.check_whole()
-        overlap = request.windows(source.length, model.architecture.pool_size)
-        if overlap.removed:
-            progress.notice(
-                f"the last {overlap.removed} of {overlap.length} bases of a window are not "
-                f"predicted: the model pools {model.architecture.pool_size} bases (make data of a "
-                "length divisible by that)"
-            )
+        overlap = _overlap(request, model, source, progress)
         n_windows = sum(overlap.count(n_rows) for n_rows in source.ranges)
         stack.enter_context(resume.kept(journal, source.n_rows, progress))
         present = resume.origin(request, model, source, overlap)
         resumed_from = resume.resumed_rows(journal, request, present, progress)
         before = None if resumed_from is None else resume.batch_size(journal)
-        network = prediction_function(model, request.precision)
-        batch_size = _batch_size(request, model, network, overlap, n_windows, before, progress)
+        # nothing to compute: building a network takes seconds
+        network = prediction_function(model, request.precision) if n_windows else _no_network
+        size = _batch_size(request, model, network, overlap, n_windows, before, progress)
         if resumed_from is None:
-            attributes = _attributes(request, model, source, overlap)
-            resume.begin(journal, present, attributes, batch_size)
-        run = BatchedPrediction(network, batch_size, progress)
+            resume.begin(journal, present, _attributes(request, model, source, overlap), size)
+        run = BatchedPrediction(network, size, progress)
         if journal.records < source.n_rows:
-            _predict_rows(source, overlap, run, journal, request.checkpoint_minutes, progress)
+            outputs = len(model.architecture.outputs)
+            minutes = request.checkpoint_minutes
+            _predict_rows(source, overlap, run, outputs, journal, minutes, progress)
         output, scratch = request.prediction_output_path, None
         if request.gff3_out is not None:
             scratch = stack.enter_context(scratch_folder(request.gff3_out))
@@ -185,11 +149,11 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
 def predicted_rows(
     source: Source, overlap: Overlap, predict_batch: Predict, batch_size: int, skip: int = 0
 ) -> Generator[np.ndarray, None, None]:
-    """(outputs, L, 4) float32 probabilities of each row, as `data/X` has its bases.
+    """(outputs, L, 4) float32 probabilities of each computed row, as `data/X` has its bases.
 
-    The first `skip` rows are left out; the others are what they are without that, to the bit: the
-    network sees their windows in the same batches. Reading, the network and the caller work at the
-    same time.
+    The first `skip` of them are left out; the others are what they are without that, to the bit:
+    the network sees their windows in the same batches. Reading, the network and the caller work at
+    the same time.
     """
     first = window_of_row(source.ranges, overlap, skip)
     before = first % batch_size
@@ -200,17 +164,15 @@ def predicted_rows(
     ):
         windows = (window for batch in predictions for window in batch)
         rows = average_windows(islice(windows, before, None), source.ranges, overlap, skip)
-        for row, shift in zip(rows, source.shifts[skip:].tolist(), strict=True):
+        shifts = source.shifts[~source.skipped][skip:]
+        for row, shift in zip(rows, shifts.tolist(), strict=True):
             yield np.roll(row, -shift, axis=1) if shift else row
 
 
 def _check_model(request: PredictRequest, model: TrainedModel) -> None:
     architecture = model.architecture
-    if request.predict_phase and not architecture.has_phase:
-        raise InputError(
-            f"{request.load_model_path}: predicts no phase, so --predict-phase cannot be kept. "
-            "Leave it out."
-        )
+    if request.predict_phase:
+        model.require_phase(request.load_model_path)
     if request.gff3_out is not None and not architecture.has_phase:
         raise InputError(
             f"{request.load_model_path}: predicts no phase, without which HelixerPost makes no "
@@ -237,10 +199,37 @@ def _open_source(
             request.test_data, labels=False, coverage_prefix=wanted.prefix if wanted else None
         )
         coverage = wanted.found_in([file]) if wanted else None
-        return DataFileSource(file, single_rows=not request.overlap, coverage=coverage)
+        data = DataFileSource(file, single_rows=not request.overlap, coverage=coverage)
+        tell_of_padding(data, None, progress)
+        return data
     assert request.fasta is not None
-    fasta = open_fasta(request.fasta, scratch=request.output.parent, progress=progress)
-    return FastaSource(stack.enter_context(fasta), request.genome_length, request.genome_species)
+    fasta = stack.enter_context(
+        open_fasta(request.fasta, scratch=request.output.parent, progress=progress)
+    )
+    lengths = select_sequences(fasta.lengths, request, progress)
+    genome = FastaSource(
+        fasta, request.genome_length, request.genome_species, lengths, request.shortest_computed
+    )
+    tell_of_padding(genome, lengths, progress)
+    return genome
+
+
+def _no_network(_batch: Batch) -> np.ndarray:
+    raise AssertionError("there is nothing to compute")
+
+
+def _overlap(
+    request: PredictRequest, model: TrainedModel, source: Source, progress: Progress
+) -> Overlap:
+    """How windows overlap, and what of them is not predicted."""
+    pool = model.architecture.pool_size
+    overlap = request.windows(source.length, pool)
+    if overlap.removed:
+        progress.notice(
+            f"the last {overlap.removed} of {overlap.length} bases of a window are not predicted: "
+            f"the model pools {pool} bases (make data of a length divisible by that)"
+        )
+    return overlap
 
 
 def _batch_size(
@@ -253,6 +242,8 @@ def _batch_size(
     progress: Progress,
 ) -> int:
     """Windows at once; an interrupted run's, where nothing else is asked for."""
+    if not n_windows:
+        return 1
     if request.val_test_batch_size is not None:
         size = even_batch_size([n_windows], request.val_test_batch_size)
         if before not in (None, size):
@@ -280,12 +271,13 @@ def _attributes(
         md5 = hashlib.file_digest(file, "md5").hexdigest()
     own: dict[str, str | int] = {
         "helixer_ft_version": __version__,
-        "helixer_ft_command_line": request.command_line,
+        "helixer_ft_command_line": shortened(request.command_line),
         "helixer_ft_overlap_offset": overlap.offset,
         "helixer_ft_core_length": overlap.core,
     }
     if request.fasta is not None:
         own["helixer_ft_species"] = request.genome_species
+        own |= selection_attributes(request)
     if model.coverage is not None:
         own["helixer_ft_coverage"] = model.coverage.to_json()
     return own | helixer_attributes(
@@ -301,6 +293,7 @@ def _predict_rows(
     source: Source,
     overlap: Overlap,
     run: BatchedPrediction,
+    outputs: int,
     journal: Journal,
     checkpoint_minutes: float,
     progress: Progress,
@@ -308,13 +301,18 @@ def _predict_rows(
     """Predict the rows that the journal lacks; compress them in threads, write them in order."""
     threads = default_threads()
     done = journal.records
+    computed = done - int(source.skipped[:done].sum())
+    empty = pack(np.zeros((outputs, source.length, CLASSES), np.float32))
     per_row = source.bases / source.n_rows
     pool = ThreadPoolExecutor(threads, "compress")
     started = synced = time.perf_counter()
     progress.start("predicting", source.n_rows, done=done)
     try:
-        with closing(predicted_rows(source, overlap, run, run.batch_size, done)) as rows:
-            packed = ahead(pool, pack, rows, budget=2 * threads)
+        with closing(predicted_rows(source, overlap, run, run.batch_size, computed)) as rows:
+            every = source.with_skipped(rows, done)
+            packed = ahead(
+                pool, lambda row: pack(row) if row.size else empty, every, budget=2 * threads
+            )
             for number, (_, chunks) in enumerate(packed, start=1):
                 journal.append(chunks)
                 _stop_if_interrupted(progress, journal, source)

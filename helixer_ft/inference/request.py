@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import DEFAULT_LENGTH, check_longest, check_species, species_of
+from helixer_ft.formats.data_names import DEFAULT_LENGTH, check_longest, check_species, species_of
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
 from helixer_ft.inference.windows import Overlap, choose_windows
 from helixer_ft.settings import (
@@ -68,6 +68,11 @@ class PredictRequest:
         Of the genome, for the record; None: from the FASTA's name.
     subsequence_length
         Bases of a window, for FASTA input; None: the default.
+    exclude, seqids
+        Sequences of the genome that are left out, and those that alone are predicted (empty: all).
+    min_length
+        Shorter sequences, in bp, are left out too, and all others are computed; None: none is left
+        out, but some are not computed (see `shortest_computed`).
     overlap
         Predict in overlapping windows and average.
     overlap_offset, core_length
@@ -101,6 +106,9 @@ class PredictRequest:
     fasta: Path | None = None
     species: str | None = None
     subsequence_length: int | None = None
+    exclude: tuple[str, ...] = ()
+    seqids: tuple[str, ...] = ()
+    min_length: int | None = None
     overlap: bool = True
     overlap_offset: int | None = None
     core_length: int | None = None
@@ -129,9 +137,21 @@ class PredictRequest:
                         f"{option(name)} acts with --fasta only: a data file has its own. Leave it "
                         "out."
                     )
+            for name in ("exclude", "seqids", "min_length"):
+                if getattr(self, name):
+                    raise InputError(
+                        f"{option(name)} requires --fasta: predictions have the rows of the data "
+                        "file. Leave it out, or make the data without those sequences "
+                        "(helixer-ft prepare --exclude)."
+                    )
+        if both := sorted(set(self.exclude) & set(self.seqids)):
+            raise InputError(f"{', '.join(both)}: in --seqids and in --exclude. Choose one.")
         if self.species is not None:
             check_species(self.species)
-        for name in ("subsequence_length", "overlap_offset", "core_length", "val_test_batch_size"):
+        for name in (
+            "subsequence_length", "min_length", "overlap_offset", "core_length",
+            "val_test_batch_size",
+        ):  # fmt: skip
             require(name, getattr(self, name), 1)
         if self.subsequence_length is not None:
             check_longest(self.subsequence_length)
@@ -175,6 +195,14 @@ class PredictRequest:
         """Species of FASTA input."""
         assert self.fasta is not None
         return self.species or species_of(self.fasta)
+
+    @property
+    def shortest_computed(self) -> int:
+        """Bases of the shortest sequence of a genome that is computed, unless `min_length` says.
+
+        HelixerPost makes no gene of a shorter one, and each costs two whole windows.
+        """
+        return 0 if self.min_length is not None else self.helixerpost.min_coding_length
 
     def windows(self, length: int, pool_size: int) -> Overlap:
         """How windows overlap where rows have `length` bases; see `choose_windows`."""

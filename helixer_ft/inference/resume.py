@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from helixer_ft import __version__
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats import atomic
-from helixer_ft.formats.hdf5 import open_hdf5
+from helixer_ft.formats.input_file import file_sha256
 from helixer_ft.formats.journal import Journal
-from helixer_ft.formats.model_h5 import file_sha256
+from helixer_ft.formats.origin import differing
+from helixer_ft.formats.predictions_h5 import PredictionsFile
 from helixer_ft.inference.request import PredictRequest
 from helixer_ft.inference.source import Source
 from helixer_ft.inference.windows import Overlap
@@ -59,7 +61,8 @@ def origin(
     request: PredictRequest, model: TrainedModel, source: Source, overlap: Overlap
 ) -> dict[str, Any]:
     """What predictions follow from, to the bit; keys are for messages."""
-    used = versions()
+    # asking imports the backend, which takes seconds
+    used = versions() if source.ranges else {"helixer_ft": __version__}
     return {
         "model (SHA-256)": model.file.sha256,
         "data (SHA-256)": file_sha256(source.path),
@@ -68,11 +71,15 @@ def origin(
         "overlap offset": overlap.offset,
         "core length": overlap.core,
         "species": request.genome_species if request.fasta is not None else None,
+        "--exclude": ",".join(sorted(request.exclude)) or None,
+        "--seqids": ",".join(sorted(request.seqids)) or None,
+        "--min-length": request.min_length,
+        "rows not computed": int(source.skipped.sum()),
         "coverage": None if model.coverage is None else model.coverage.to_json(),
         "--precision": request.precision,
         "helixer-ft": used["helixer_ft"],
-        "Keras": used["keras"],
-        "backend": used["backend"],
+        "Keras": used.get("keras"),
+        "backend": used.get("backend"),
     }
 
 
@@ -105,9 +112,7 @@ def resumed_rows(
     assert journal.header is not None, "there are records"
     before = journal.header.get(_ORIGIN, {})
     changed = [
-        f"{name} was {before.get(name)}, is {value}"
-        for name, value in present.items()
-        if before.get(name) != value
+        f"{name} was {then}, is {now}" for name, then, now in differing(before, present, present)
     ]
     if changed:
         raise InputError(
@@ -146,8 +151,7 @@ def is_written(journal: Journal, path: Path) -> bool:
     time of the first start, tell.
     """
     try:
-        with open_hdf5(path, "predictions") as file:
-            return dict(file.attrs) == attributes(journal)
+        return PredictionsFile(path).attributes == attributes(journal)
     except InputError:
         return False
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile, Windows, row_shifts
+from helixer_ft.formats.data_writer import DataWriter
 from helixer_ft.genome.fasta import Fasta
 from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.preparation.windows import count_rows, rows_of, to_datasets
-from helixer_ft.preparation.writer import DataWriter, pack
+from helixer_ft.preparation.windows import count_rows, pack_rows, rows_of, to_datasets
 from helixer_ft.runtime.parallel import ahead, default_threads
 
 _ROWS_AT_ONCE = 8
@@ -30,9 +30,11 @@ class Source(ABC):
     length
         L, bases of a row.
     ranges
-        Rows of each range (see `windows.py`), which follow one another.
+        Rows of each range that is computed (see `windows.py`), which follow one another.
     shifts
         (rows,) how far each row is rotated to be as the network sees it.
+    skipped
+        (rows,) bool: rows that are not computed.
     bases
         Bases of all rows, both strands, without padding.
     coverage
@@ -43,6 +45,7 @@ class Source(ABC):
     length: int
     ranges: list[int]
     shifts: np.ndarray
+    skipped: np.ndarray
     bases: int
     coverage: CoverageInput | None = None
 
@@ -53,7 +56,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, first: int = 0) -> Iterator[Windows]:
-        """All rows in order, from `first` on, a few at a time, as the network sees them.
+        """All computed rows in order, from `first` on, a few at a time, as the network sees them.
 
         Labels are not read.
 
@@ -64,6 +67,14 @@ class Source(ABC):
         InputError
             Damaged data.
         """
+
+    def with_skipped(self, rows: Iterator[np.ndarray], first: int) -> Iterator[np.ndarray]:
+        """What is predicted of the computed rows, and an array without values in the place of each
+        that is not; from row `first` on.
+        """
+        nothing = np.empty(0, np.float32)
+        for skipped in self.skipped[first:].tolist():
+            yield nothing if skipped else next(rows)
 
     @abstractmethod
     def check_whole(self) -> None:
@@ -117,6 +128,7 @@ class DataFileSource(Source):
         self.length = file.length
         self.ranges = [1] * file.n_rows if single_rows else contiguous_ranges(file)
         self.shifts = file.shifts
+        self.skipped = np.zeros(file.n_rows, bool)
         self.bases = int(np.abs(file.start_ends[:, 0] - file.start_ends[:, 1]).sum())
 
     def read(self, first: int = 0) -> Iterator[Windows]:
@@ -134,23 +146,47 @@ class FastaSource(Source):
     """The rows that `helixer-ft prepare` without annotation would write, and Helixer's fasta2h5.
 
     One sequence is in memory at a time, one byte per base.
+
+    Parameters
+    ----------
+    fasta
+        The genome.
+    length
+        L, bases of a row.
+    species
+        Its name.
+    lengths
+        Sequence -> bp of those that are predicted; None: all.
+    shortest
+        Bases of the shortest sequence that is computed.
     """
 
-    def __init__(self, fasta: Fasta, length: int, species: str) -> None:
+    def __init__(
+        self,
+        fasta: Fasta,
+        length: int,
+        species: str,
+        lengths: dict[str, int] | None = None,
+        shortest: int = 0,
+    ) -> None:
         self._fasta = fasta
         self._species = species
+        self._lengths = fasta.lengths if lengths is None else lengths
+        self._computed = {name: n for name, n in self._lengths.items() if n >= shortest}
         self.path = fasta.path
         self.length = length
-        rows = np.array([count_rows(n, length) // 2 for n in fasta.lengths.values()])
-        self.ranges = np.repeat(rows, 2).tolist()
+        sizes = np.array(list(self._lengths.values()), np.int64)
+        rows = -(-sizes // length)
+        self.ranges = np.repeat(rows[sizes >= shortest], 2).tolist()
         self.shifts = np.zeros(2 * rows.sum(), np.int64)
         firsts_on_minus = np.cumsum(2 * rows) - rows
-        self.shifts[firsts_on_minus] = [-n % length for n in fasta.lengths.values()]
-        self.bases = 2 * sum(fasta.lengths.values())
+        self.shifts[firsts_on_minus] = -sizes % length
+        self.skipped = np.repeat(sizes < shortest, 2 * rows)
+        self.bases = 2 * int(sizes.sum())
 
     def read(self, first: int = 0) -> Iterator[Windows]:
         skip = first
-        for name, n in self._fasta.lengths.items():
+        for name, n in self._computed.items():
             if skip >= (count := count_rows(n, self.length)):
                 skip -= count
                 continue
@@ -175,9 +211,9 @@ class FastaSource(Source):
             DataWriter(path, self.n_rows, self.length, labels=False) as writer,
             ThreadPoolExecutor(threads, "compress") as pool,
         ):
-            for name in self._fasta.lengths:
+            for name in self._lengths:
                 rows = rows_of(self._fasta.read(name), None, self.length)
-                for _, packed in ahead(pool, pack, rows, budget=2 * threads):
+                for _, packed in ahead(pool, pack_rows, rows, budget=2 * threads):
                     writer.append(packed, name, self._species, is_annotated=False)
         return path
 

@@ -14,10 +14,10 @@ from helixer_ft.progress import Progress
 WHAT = "a Helixer model, data file or predictions file (.h5)"
 _SHOWN = 5
 
-Content = ModelContent | DataContent | PredictionsContent
+FileContent = ModelContent | DataContent | PredictionsContent
 
 
-def inspect(path: Path, progress: Progress | None = None) -> Content:
+def inspect(path: Path, progress: Progress | None = None) -> FileContent:
     """Find out what a file is, and read what is to be said of it.
 
     Parameters
@@ -35,7 +35,7 @@ def inspect(path: Path, progress: Progress | None = None) -> Content:
     with open_hdf5(path, WHAT) as file:
         # predictions carry the attribute model_config of their model as well
         if isinstance(find(file, "predictions"), h5py.Dataset):
-            return inspect_predictions(file, path)
+            return inspect_predictions(path)
         is_model = "model_config" in file.attrs or find(file, "model_weights") is not None
         if not is_model and isinstance(find(file, "data/X"), h5py.Dataset):
             return inspect_data(file, path, progress or Progress())

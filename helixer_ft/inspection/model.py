@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from helixer_ft.network.architecture import Architecture, BatchNorm, Pool
+from helixer_ft.network.architecture import Architecture, Pool
 from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.network.model import TrainedModel, load_model
-from helixer_ft.network.strategies import Plan, plan_freeze, plan_whole
+from helixer_ft.network.model import load_model
+from helixer_ft.network.strategies import STRATEGIES
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class ModelContent:
     backend: str
     provenance: dict[str, Any]
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         network = self.architecture
         return {
@@ -113,8 +113,10 @@ def inspect_model(path: Path) -> ModelContent:
         layers=tuple(_layers(model.architecture)),
         parameters=model.architecture.parameters(),
         trains={
-            command: (plan.trainable_parameters, plan.total_parameters)
-            for command, plan in _plans(model)
+            strategy.typed: (plan.trainable_parameters, plan.total_parameters)
+            for kind in STRATEGIES
+            for strategy in kind.variants(model)
+            for plan in [strategy.plan(model)]
         },
         keras_version=model.file.keras_version,
         backend=model.file.backend,
@@ -135,16 +137,6 @@ def _layers(architecture: Architecture) -> Iterator[LayerContent]:
             layer.parameters(width),
             "head" if layer.name in head else "body",
         )
-
-
-def _plans(model: TrainedModel) -> Iterator[tuple[str, Plan]]:
-    """What each command would do to the model, those that it cannot be used with left out."""
-    yield "whole", plan_whole(model)
-    if any(isinstance(layer, BatchNorm) for layer in model.architecture.body):
-        yield "whole --freeze-batchnorm", plan_whole(model, freeze_batchnorm=True)
-    yield "freeze", plan_freeze(model)
-    yield "freeze --post-coverage-hidden-layer", plan_freeze(model, hidden_layer=True)
-    yield "freeze --keep-head", plan_freeze(model, keep_head=True)
 
 
 def _parsed(text: str) -> Any:

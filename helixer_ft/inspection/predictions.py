@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.hdf5 import attribute, find
-from helixer_ft.formats.predictions_h5 import DATASETS
+from helixer_ft.formats.hdf5 import as_text
+from helixer_ft.formats.predictions_h5 import PredictionsFile
 from helixer_ft.network.config_reader import parse_config
 
 _CONFIG = "model_config"
@@ -39,7 +38,7 @@ class PredictionsContent:
     model_summary: str
     attributes: Mapping[str, str]
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {
             "kind": "predictions",
@@ -53,7 +52,7 @@ class PredictionsContent:
         }
 
 
-def inspect_predictions(file: h5py.File, path: Path) -> PredictionsContent:
+def inspect_predictions(path: Path) -> PredictionsContent:
     """Read what is to be said of a predictions file.
 
     Raises
@@ -61,31 +60,20 @@ def inspect_predictions(file: h5py.File, path: Path) -> PredictionsContent:
     InputError
         A dataset of another shape.
     """
-    datasets = {name: find(file, name) for name in DATASETS}
-    there = {name: found for name, found in datasets.items() if found is not None}
-    for name, found in there.items():
-        if not isinstance(found, h5py.Dataset) or found.ndim != 3 or found.shape[2] != 4:
-            state = f"of shape {found.shape}" if isinstance(found, h5py.Dataset) else "a group"
-            raise InputError(
-                f"{path}: {name} is {state}, expected (windows, subsequence length, 4) as Helixer "
-                "and helixer-ft write predictions."
-            )
+    file = PredictionsFile(path)
+    attributes = {as_text(name): _text(value) for name, value in file.attributes.items()}
     return PredictionsContent(
         path=path,
-        shapes={name: found.shape for name, found in there.items()},
-        dtypes={name: str(found.dtype) for name, found in there.items()},
-        model_summary=_summary(file, path),
-        attributes={
-            _text(name): _text(attribute(file, name)) for name in file.attrs if name != _CONFIG
-        },
+        shapes=file.shapes,
+        dtypes=file.dtypes,
+        model_summary=_summary(attributes.pop(_CONFIG, ""), path),
+        attributes=attributes,
     )
 
 
-def _summary(file: h5py.File, path: Path) -> str:
-    if _CONFIG not in file.attrs:
-        return ""
+def _summary(config: str, path: Path) -> str:
     try:
-        return parse_config(json.loads(_text(attribute(file, _CONFIG))), str(path)).summary()
+        return parse_config(json.loads(config), str(path)).summary()
     except (ValueError, RecursionError, InputError):
         return ""
 
@@ -93,4 +81,4 @@ def _summary(file: h5py.File, path: Path) -> str:
 def _text(value: object) -> str:
     if isinstance(value, np.ndarray) and value.ndim:
         return ", ".join(map(_text, value.tolist()))
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return as_text(value)

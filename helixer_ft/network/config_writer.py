@@ -20,7 +20,7 @@ from helixer_ft.network.architecture import (
     Layer,
     Pool,
 )
-from helixer_ft.network.config_reader import FIXED_OPTIONS
+from helixer_ft.network.config_graph import FIXED_OPTIONS
 
 HIDDEN_NAME, OUTPUT_NAME = "dense", "dense_1"
 """Helixer finds the head by the name `dense`; a two-layer head is `dense`, then `dense_1`."""

@@ -99,6 +99,13 @@ class CoverageInput:
             )
         return rounded
 
+    def normalize_data(self, coverage: np.ndarray, data_path: Path) -> np.ndarray:
+        """`normalize` for values of a data file, which an error names."""
+        try:
+            return self.normalize(coverage)
+        except InputError as error:
+            raise InputError(f"{data_path}: its '{self.prefix}' coverage {error}") from error
+
     def check(self, data_path: Path, tracks: Sequence[Track]) -> None:
         """Refuse data with other tracks.
 

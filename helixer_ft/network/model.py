@@ -71,6 +71,19 @@ class TrainedModel:
             )
         return replace(self, coverage=coverage)
 
+    def require_phase(self, path: Path) -> None:
+        """Refuse, where --predict-phase is asked for, the model at `path` if it has none.
+
+        Raises
+        ------
+        InputError
+            It predicts no phase.
+        """
+        if not self.architecture.has_phase:
+            raise InputError(
+                f"{path}: predicts no phase, so --predict-phase cannot be kept. Leave it out."
+            )
+
     def to_file(self, provenance: dict[str, str]) -> ModelFile:
         """The content of a file that holds this model."""
         weights = weights_for_file(self.architecture, self.weights, self.file.weights)

@@ -1,12 +1,15 @@
-"""The three ways to fine-tune: which layers are trained, which are new.
+"""The ways to fine-tune: which layers are trained, which are new.
 
-Trainability is decided here alone; the flags in a model file are never looked at (every released
-Helixer file says that nothing is trainable).
+A strategy is a value: its fields are its options, by their names on the command line, and its
+`plan` says what it makes of a network. Another one is another class here, and a command that takes
+its options. Trainability is decided here alone; the flags in a model file are never looked at
+(every released Helixer file says that nothing is trainable).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import Field, dataclass, fields, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,17 +19,9 @@ from helixer_ft.network.config_writer import HIDDEN_NAME, OUTPUT_NAME, replace_h
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.weights import LayerWeights
+from helixer_ft.settings import option
 
 HIDDEN_ACTIVATION = "relu"
-
-
-class Strategy(StrEnum):
-    """How a trained network is tuned."""
-
-    WHOLE = "whole network"
-    NEW_HEAD = "freeze + new head"
-    HIDDEN_LAYER = "freeze + hidden layer"
-    KEEP_HEAD = "freeze + trained head kept"
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ class Plan:
     Attributes
     ----------
     strategy
-        Which.
+        What it is called, in results and in the written model.
     model
         The network to train: trained weights in place, new layers freshly initialised.
     trainable
@@ -49,24 +44,22 @@ class Plan:
         What the user should know, in plain words.
     """
 
-    strategy: Strategy
+    strategy: str
     model: TrainedModel
     trainable: frozenset[str]
-    new: tuple[str, ...]
-    batchnorm_statistics: bool
-    notices: tuple[str, ...]
-
-    @property
-    def training_mode(self) -> bool:
-        """Whether layers run in training mode (dropout active); a frozen body never does."""
-        return self.strategy is Strategy.WHOLE
+    new: tuple[str, ...] = ()
+    batchnorm_statistics: bool = True
+    notices: tuple[str, ...] = ()
 
     @property
     def body_is_frozen(self) -> bool:
         """Whether the body is a fixed function, so that its output can be computed once."""
-        return not self.training_mode and not self.trainable & {
-            layer.name for layer in self.model.architecture.body
-        }
+        return not self.trainable & {layer.name for layer in self.model.architecture.body}
+
+    @property
+    def training_mode(self) -> bool:
+        """Whether layers run in training mode (dropout active); a frozen body never does."""
+        return not self.body_is_frozen
 
     def layers(self) -> Iterator[tuple[Layer, int, int]]:
         """Every layer with its number of parameters and how many of these train."""
@@ -88,118 +81,230 @@ class Plan:
         return sum(count for _, count, _ in self.layers())
 
 
-def plan_whole(model: TrainedModel, *, freeze_batchnorm: bool = False) -> Plan:
-    """Train every layer on from its trained weights."""
-    names = frozenset(layer.name for layer, _ in model.architecture.layers())
-    has_batchnorm = any(isinstance(layer, BatchNorm) for layer in model.architecture.body)
-    if freeze_batchnorm and not has_batchnorm:
-        raise InputError(
-            "--freeze-batchnorm: this model has no batch normalisation. Leave the option out."
+class Strategy(ABC):
+    """A way to tune a trained network; what derives from it is a frozen dataclass of its options.
+
+    Attributes
+    ----------
+    command
+        The command that takes these options.
+    keep_head
+        Whether the head is the one that the model has.
+    input_coverage
+        Whether the head takes coverage beside the body's features.
+    coverage_prefix, coverage_norm
+        Of the coverage; None: those of the model, else `rnaseq` and `log`.
+    ablate_coverage
+        Also score the tuned model with its tracks silenced.
+    fixes_body
+        Whether the body stays as it is, so that its output may be kept for the training.
+    """
+
+    command: ClassVar[str]
+    fixes_body: ClassVar[bool] = False
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    keep_head: bool = True
+    input_coverage: bool = False
+    coverage_prefix: str | None = None
+    coverage_norm: str | None = None
+    ablate_coverage: bool = False
+
+    @abstractmethod
+    def plan(
+        self, model: TrainedModel, *, coverage: CoverageInput | None = None, seed: int = 0
+    ) -> Plan:
+        """What becomes of a trained network.
+
+        Parameters
+        ----------
+        model
+            The network.
+        coverage
+            What a new head takes beside the body's features; a kept head takes what it took.
+        seed
+            Initialises new layers.
+
+        Raises
+        ------
+        InputError
+            Options that contradict each other, or the model.
+        """
+
+    @classmethod
+    def variants(cls, model: TrainedModel) -> Iterator["Strategy"]:
+        """What `inspect` shows: the strategy with the options that change what trains."""
+        yield cls()
+
+    def options(self) -> dict[str, Any]:
+        """Its options, named as on the command line with _ for -."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def typed(self) -> str:
+        """The command and the flags that are set, as they are typed."""
+        flags = [option(name) for name, value in self.options().items() if value is True]
+        return " ".join([self.command, *flags])
+
+
+@dataclass(frozen=True)
+class Whole(Strategy):
+    """Train every layer on from its trained weights.
+
+    Attributes
+    ----------
+    freeze_batchnorm
+        Keep the trained batch-norm statistics.
+    """
+
+    command: ClassVar[str] = "whole"
+
+    freeze_batchnorm: bool = False
+
+    def plan(
+        self, model: TrainedModel, *, coverage: CoverageInput | None = None, seed: int = 0
+    ) -> Plan:
+        """See `Strategy`; there are no new layers."""
+        if self.freeze_batchnorm and not _has_batchnorm(model):
+            raise InputError(
+                "--freeze-batchnorm: this model has no batch normalisation. Leave the option out."
+            )
+        notices = []
+        if self.freeze_batchnorm:
+            notices.append("batch norm keeps its trained statistics; its scale and offset train")
+        if model.architecture.has_dropout:
+            notices.append("the model's dropout layers are active in training")
+        return Plan(
+            strategy="whole network",
+            model=model,
+            trainable=frozenset(layer.name for layer, _ in model.architecture.layers()),
+            batchnorm_statistics=not self.freeze_batchnorm,
+            notices=tuple(notices),
         )
-    notices = []
-    if freeze_batchnorm:
-        notices.append("batch norm keeps its trained statistics; its scale and offset train")
-    if model.architecture.has_dropout:
-        notices.append("the model's dropout layers are active in training")
-    return Plan(
-        strategy=Strategy.WHOLE,
-        model=model,
-        trainable=names,
-        new=(),
-        batchnorm_statistics=not freeze_batchnorm,
-        notices=tuple(notices),
-    )
+
+    @classmethod
+    def variants(cls, model: TrainedModel) -> Iterator[Strategy]:
+        """See `Strategy`."""
+        yield cls()
+        if _has_batchnorm(model):
+            yield cls(freeze_batchnorm=True)
 
 
-def plan_freeze(
-    model: TrainedModel,
-    *,
-    hidden_layer: bool = False,
-    hidden_units: int | None = None,
-    keep_head: bool = False,
-    coverage: CoverageInput | None = None,
-    seed: int = 0,
-) -> Plan:
+@dataclass(frozen=True)
+class Freeze(Strategy):
     """Keep the body as it is; train a new head, a new hidden layer and head, or the kept head.
 
-    Parameters
+    Attributes
     ----------
-    model
-        The trained network.
-    hidden_layer
+    post_coverage_hidden_layer
         Put a hidden layer (ReLU) before the new output layer.
     hidden_units
         Its width; half the width that feeds it by default.
     keep_head
         Train the head that is there, instead of a new one.
-    coverage
-        What a new head takes beside the body's features; a kept head takes what it took.
-    seed
-        Initialises the new layers.
-
-    Raises
-    ------
-    InputError
-        Options that contradict each other.
+    input_coverage, coverage_prefix, coverage_norm, ablate_coverage
+        See `Strategy`.
     """
-    if keep_head and hidden_layer:
-        raise InputError(
-            "--keep-head trains the head that the model has, --post-coverage-hidden-layer makes a "
-            "new one. Give one of the two."
-        )
-    if hidden_units is not None and not hidden_layer:
-        raise InputError(
-            "--hidden-units is the width of the hidden layer, and no hidden layer was asked for. "
-            "Add --post-coverage-hidden-layer, or leave --hidden-units out."
-        )
-    notices = []
-    if model.architecture.has_dropout:
-        notices.append("the frozen body's dropout layers are inactive in training")
-    if keep_head:
-        kept = [dense.name for dense in model.architecture.head]
+
+    command: ClassVar[str] = "freeze"
+    fixes_body: ClassVar[bool] = True
+
+    post_coverage_hidden_layer: bool = False
+    hidden_units: int | None = None
+    keep_head: bool = False
+    input_coverage: bool = False
+    coverage_prefix: str | None = None
+    coverage_norm: str | None = None
+    ablate_coverage: bool = False
+
+    def plan(
+        self, model: TrainedModel, *, coverage: CoverageInput | None = None, seed: int = 0
+    ) -> Plan:
+        """See `Strategy`."""
+        self._check()
+        notices = []
+        if model.architecture.has_dropout:
+            notices.append("the frozen body's dropout layers are inactive in training")
+        if self.keep_head:
+            return Plan(
+                strategy="freeze + trained head kept",
+                model=model,
+                trainable=frozenset(dense.name for dense in model.architecture.head),
+                notices=tuple(notices),
+            )
+        notices += _replaced(model, coverage)
+        old = model.architecture
+        with_coverage = replace(old, coverage_channels=coverage.channels if coverage else 0)
+        architecture = replace(with_coverage, head=self._new_head(with_coverage))
+        new = tuple(dense.name for dense in architecture.head)
+        body = {layer.name: model.weights[layer.name] for layer in old.body}
+        kind = "hidden layer" if self.post_coverage_hidden_layer else "new head"
         return Plan(
-            strategy=Strategy.KEEP_HEAD,
-            model=model,
-            trainable=frozenset(kept),
-            new=(),
-            batchnorm_statistics=True,
+            strategy=f"freeze + {kind}",
+            model=TrainedModel(
+                architecture=architecture,
+                weights=body | initial_head_weights(architecture, seed),
+                file=replace(model.file, config=replace_head(model.file.config, architecture)),
+                coverage=coverage,
+            ),
+            trainable=frozenset(new),
+            new=new,
             notices=tuple(notices),
         )
+
+    @classmethod
+    def variants(cls, model: TrainedModel) -> Iterator[Strategy]:
+        """See `Strategy`."""
+        yield from (cls(), cls(post_coverage_hidden_layer=True), cls(keep_head=True))
+
+    def _check(self) -> None:
+        if self.keep_head and self.post_coverage_hidden_layer:
+            raise InputError(
+                "--keep-head trains the head that the model has, --post-coverage-hidden-layer "
+                "makes a new one. Give one of the two."
+            )
+        if self.hidden_units is not None and not self.post_coverage_hidden_layer:
+            raise InputError(
+                "--hidden-units is the width of the hidden layer, and no hidden layer was asked "
+                "for. Add --post-coverage-hidden-layer, or leave --hidden-units out."
+            )
+
+    def _new_head(self, architecture: Architecture) -> tuple[Dense, ...]:
+        if not self.post_coverage_hidden_layer:
+            return (Dense(HIDDEN_NAME, architecture.output_units),)
+        units = self.hidden_units or max(1, architecture.head_input_width // 2)
+        return (
+            Dense(HIDDEN_NAME, units, HIDDEN_ACTIVATION),
+            Dense(OUTPUT_NAME, architecture.output_units),
+        )
+
+
+STRATEGIES: tuple[type[Strategy], ...] = (Whole, Freeze)
+
+
+def _has_batchnorm(model: TrainedModel) -> bool:
+    return any(isinstance(layer, BatchNorm) for layer in model.architecture.body)
+
+
+def _replaced(model: TrainedModel, coverage: CoverageInput | None) -> Iterator[str]:
+    """What is lost with the head that a new one replaces."""
     old = model.architecture
     if len(old.head) > 1:
         widths = " → ".join(str(dense.units) for dense in old.head)
-        notices.append(
+        yield (
             f"the model was fine-tuned before: its whole head of {len(old.head)} layers "
             f"({widths} units) is replaced (--keep-head would train it further)"
         )
     elif model.file.provenance:
-        notices.append(
+        yield (
             "the model was fine-tuned before: its head is replaced "
             "(--keep-head would train it further)"
         )
     if old.coverage_channels and coverage is None:
-        notices.append(
+        yield (
             f"the model takes coverage of {old.coverage_channels // 2} track(s), the new head none "
             "(--input-coverage would make one that does)"
         )
-    with_coverage = replace(old, coverage_channels=coverage.channels if coverage else 0)
-    head = _new_head(with_coverage, hidden_layer, hidden_units)
-    architecture = replace(with_coverage, head=head)
-    new = tuple(dense.name for dense in architecture.head)
-    body = {layer.name: model.weights[layer.name] for layer in old.body}
-    return Plan(
-        strategy=Strategy.HIDDEN_LAYER if hidden_layer else Strategy.NEW_HEAD,
-        model=TrainedModel(
-            architecture=architecture,
-            weights=body | initial_head_weights(architecture, seed),
-            file=replace(model.file, config=replace_head(model.file.config, architecture)),
-            coverage=coverage,
-        ),
-        trainable=frozenset(new),
-        new=new,
-        batchnorm_statistics=True,
-        notices=tuple(notices),
-    )
 
 
 def initial_head_weights(architecture: Architecture, seed: int) -> LayerWeights:
@@ -216,15 +321,3 @@ def initial_head_weights(architecture: Architecture, seed: int) -> LayerWeights:
         weights[dense.name] = [kernel, np.zeros(dense.units, np.float32)]
         width = dense.units
     return weights
-
-
-def _new_head(
-    architecture: Architecture, hidden_layer: bool, hidden_units: int | None
-) -> tuple[Dense, ...]:
-    if not hidden_layer:
-        return (Dense(HIDDEN_NAME, architecture.output_units),)
-    units = hidden_units or max(1, architecture.head_input_width // 2)
-    return (
-        Dense(HIDDEN_NAME, units, HIDDEN_ACTIVATION),
-        Dense(OUTPUT_NAME, architecture.output_units),
-    )

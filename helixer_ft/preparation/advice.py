@@ -6,8 +6,8 @@ from itertools import combinations
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import POOL_SIZE
-from helixer_ft.metrics import GENIC_CLASSES
+from helixer_ft.formats.data_names import POOL_SIZE
+from helixer_ft.metrics import GENIC_CLASSES, LITTLE_INTERGENIC, STRONG_DIFFERENCE
 from helixer_ft.preparation.report import Content, GeneLengths, SpeciesReport
 from helixer_ft.preparation.survey import GeneRecord
 from helixer_ft.preparation.usability import unusable_warning
@@ -20,8 +20,6 @@ ENOUGH_GENES = 600
 _COVERED = 0.99
 _STEP = 10_692
 """Helixer's own subsequence lengths are multiples of it."""
-_STRONG_DIFFERENCE = 0.15
-_LITTLE_INTERGENIC = 0.15
 _MUCH_MASKED = 0.3
 _LONGER_GENES = 0.01
 
@@ -154,7 +152,7 @@ def set_advice(sets: Mapping[str, Content]) -> list[str]:
                 f"{usable:,} usable training genes: fewer than {ENOUGH_GENES}, the field's rule of "
                 "thumb for a well-trained gene finder. Try 'freeze' first."
             )
-        if training.valid_fractions[0] < _LITTLE_INTERGENIC:
+        if training.valid_fractions[0] < LITTLE_INTERGENIC:
             result.append(
                 f"only {training.valid_fractions[0]:.1%} of the valid training bases are "
                 "intergenic: the tuned model will tend to see genes everywhere. Add intergenic "
@@ -162,7 +160,7 @@ def set_advice(sets: Mapping[str, Content]) -> list[str]:
             )
     for (one, left), (other, right) in combinations(sets.items(), 2):
         shares = left.valid_fractions[0], right.valid_fractions[0]
-        if abs(shares[0] - shares[1]) > _STRONG_DIFFERENCE:
+        if abs(shares[0] - shares[1]) > STRONG_DIFFERENCE:
             result.append(
                 f"{shares[0]:.0%} of the valid {one} bases are intergenic, but {shares[1]:.0%} of "
                 f"the valid {other} bases: the sets do not represent each other. Try another "

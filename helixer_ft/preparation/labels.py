@@ -14,14 +14,12 @@ from helixer_ft.genome.annotation import Gene, Interval
 from helixer_ft.genome.annotation import Strand as StrandName
 from helixer_ft.genome.reading import Model, Strand, read_strand
 from helixer_ft.preparation.masks import Mask, find_masks
+from helixer_ft.preparation.request import DEFAULT_UTR_FLANK
 
 INTERGENIC, UTR, CDS, INTRON = range(4)
 """Codes of `StrandLabels.genic`."""
 NO_PHASE = 0
 """Code of `StrandLabels.phase` outside CDS; phase p is p + 1."""
-
-DEFAULT_UTR_FLANK = 300
-"""Bases masked beside a CDS without UTR under `missing_utr="keep"` (docs/labels.md says why)."""
 
 MissingUtr = Literal["mask", "keep"]
 

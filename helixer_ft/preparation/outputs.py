@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import SETS
+from helixer_ft.formats.atomic import refuse_existing
+from helixer_ft.formats.data_names import SETS
 from helixer_ft.formats.input_file import read_text_file, refuse_overwriting
 from helixer_ft.preparation.genome import Genome, Survey
 from helixer_ft.preparation.pieces import Piece
@@ -52,11 +53,7 @@ def check_outputs(request: PrepareRequest) -> None:
     for path in written:
         if path.is_dir():
             raise InputError(f"{path}: is a folder, but a file of that name is to be written.")
-        if path.exists() and not request.force:
-            raise InputError(
-                f"{path}: exists already and is not overwritten. "
-                "Give another --out-dir, or --force to overwrite it."
-            )
+        refuse_existing(path, force=request.force, other="--out-dir")
     if sets == (ALL,) or not folder.is_dir():
         return
     strange = sorted({p.name for s in SETS for p in folder.glob(f"{s}_data*h5")} - data)

@@ -22,7 +22,8 @@ import pysam
 from helixer_ft import __version__
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
-from helixer_ft.formats.data_h5 import ANNOTATION_WARNING, SETS
+from helixer_ft.formats.data_names import ANNOTATION_WARNING, SETS
+from helixer_ft.formats.data_writer import DataWriter
 from helixer_ft.preparation import advice
 from helixer_ft.preparation.genome import Genome, Survey, labelled, open_genome, survey
 from helixer_ft.preparation.outputs import (
@@ -42,8 +43,7 @@ from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.split import Split, SplitSettings, draw, pieces_to_split
 from helixer_ft.preparation.survey import masked_totals
 from helixer_ft.preparation.usability import refuse_unusable, unusable_warning
-from helixer_ft.preparation.windows import Rows, count_rows, rows_of
-from helixer_ft.preparation.writer import DataWriter, pack
+from helixer_ft.preparation.windows import Rows, count_rows, pack_rows, rows_of
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import ahead, default_threads
 
@@ -319,7 +319,7 @@ def _write(
         if splits:
             _write_text(folder / SPLIT_FILE, split_table(splits))
         names = [path.name for path in folder.iterdir()] + [REPORT_FILE]
-        report = replace(preparation, files=[Path(name) for name in sorted(names)]).as_dict()
+        report = replace(preparation, files=[Path(name) for name in sorted(names)]).to_dict()
         del report["seconds"], report["dry_run"]
         _write_text(folder / REPORT_FILE, json.dumps(report, indent=2) + "\n")
     return names
@@ -365,7 +365,9 @@ def _write_data(
         try:
             rows = _rows(plan, request, pool)
             threads = request.threads or default_threads()
-            for task, packed in ahead(pool, lambda task: pack(task[2]), rows, budget=2 * threads):
+            for task, packed in ahead(
+                pool, lambda task: pack_rows(task[2]), rows, budget=2 * threads
+            ):
                 name, seqid, _ = task
                 annotated = plan.genome.is_annotated(seqid)
                 writers[name].append(packed, seqid, species, annotated)

@@ -33,7 +33,7 @@ class Content(ClassBases):
         """Trusted genes of whose coding bases at least half are valid."""
         return sum(gene.usable for gene in self.genes)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As in prepare.json."""
         return {
             "genes": len(self.genes),
@@ -59,6 +59,11 @@ class SetReport:
     content: Content | None
     subsequences: int
     sequences: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        counts = {"subsequences": self.subsequences, "sequences": self.sequences}
+        return counts if self.content is None else counts | self.content.to_dict()
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ class SpeciesReport:
     notices: Sequence[Notice] = ()
     split: Split | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As in prepare.json."""
         gff3 = self.sample.gff3
         result: dict[str, Any] = {
@@ -129,7 +134,7 @@ class SpeciesReport:
         trusted = [gene for gene in self.content.genes if gene.trusted]
         result |= {
             "annotated_sequences": self.annotated_sequences,
-            **self.content.as_dict(),
+            **self.content.to_dict(),
             "trusted_genes": len(trusted),
             "other_genes": self.other_genes,
             "introns": sum(gene.introns for gene in trusted),
@@ -192,20 +197,13 @@ class Preparation:
     files: Sequence[Path] = ()
     seconds: float = 0.0
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The object of prepare.json and of --json."""
         return {
             "dry_run": self.dry_run,
             "files": [path.name for path in self.files],
-            "sets": {
-                name: {
-                    "subsequences": part.subsequences,
-                    "sequences": part.sequences,
-                    **({} if part.content is None else part.content.as_dict()),
-                }
-                for name, part in self.sets.items()
-            },
-            "species": {report.sample.species: report.as_dict() for report in self.species},
+            "sets": {name: part.to_dict() for name, part in self.sets.items()},
+            "species": {report.sample.species: report.to_dict() for report in self.species},
             "notices": list(self.notices),
             "warnings": list(self.warnings),
             "settings": dict(self.settings),

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import DEFAULT_LENGTH, check_length, check_species
+from helixer_ft.formats.data_names import DEFAULT_LENGTH, check_length, check_species
 from helixer_ft.preparation.samples import Sample
 
 DEFAULT_UTR_FLANK = 300
-"""In bp; what --missing-utr keep masks."""
+"""Bases that --missing-utr keep masks beside a CDS without UTR (docs/labels.md says why)."""
 DEFAULT_VALIDATION_FRACTION = 0.2
 DEFAULT_TEST_FRACTION = 0.1
 

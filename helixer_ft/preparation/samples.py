@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import check_species
+from helixer_ft.formats.data_names import check_species
 from helixer_ft.formats.input_file import read_text_file
 
 Role = Literal["train", "validation", "test", "split"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import SETS, TRAINING
+from helixer_ft.formats.data_names import SETS, TRAINING
 from helixer_ft.genome.annotation import Gene
 from helixer_ft.preparation.pieces import Piece, blocks, n90, whole
 

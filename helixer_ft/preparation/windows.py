@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from helixer_ft.formats.data_writer import PackedRows, pack
+from helixer_ft.genome.complement import COMPLEMENTS
+
 if TYPE_CHECKING:
     from helixer_ft.preparation.labels import SequenceLabels, StrandLabels
 
@@ -27,7 +30,6 @@ _SHARES = {
     "N": (0.25, 0.25, 0.25, 0.25),
 }  # fmt: skip
 """Letter of the IUPAC code -> shares of C, A, T, G, as Helixer rounds them."""
-_COMPLEMENT = bytes.maketrans(b"ACGTRYKMBDHV", b"TGCAYRMKVHDB")
 
 
 def _shares_table() -> np.ndarray:
@@ -39,7 +41,6 @@ def _shares_table() -> np.ndarray:
 
 
 _X = _shares_table()
-_COMPLEMENTS = np.frombuffer(bytes(range(256)).translate(_COMPLEMENT), np.uint8)
 _ONE_HOT = np.vstack([np.eye(4, dtype=np.int8), np.zeros((1, 4), np.int8)]).view(np.uint32)[:, 0]
 _BITS = ((np.arange(64)[:, None] >> np.arange(6)) & 1).astype(np.int8)
 
@@ -141,6 +142,11 @@ def to_datasets(rows: Rows) -> dict[str, np.ndarray]:
     return result
 
 
+def pack_rows(rows: Rows) -> PackedRows:
+    """The rows as `DataWriter.append` takes them; any thread may."""
+    return pack(to_datasets(rows))
+
+
 def _rows(
     bases: np.ndarray,
     labels: "StrandLabels | None",
@@ -158,7 +164,7 @@ def _rows(
     letters = gather(bases, 0)
     start_ends = np.array(windows, np.int64)
     if backwards:
-        letters = _COMPLEMENTS[letters]
+        letters = COMPLEMENTS[letters]
         start_ends = start_ends[:, ::-1]
     if labels is None:
         return Rows(letters, start_ends)

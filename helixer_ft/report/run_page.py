@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
-from helixer_ft.formats.model_h5 import file_sha256
-from helixer_ft.metrics import GENIC_CLASSES, PHASE_CLASSES
+from helixer_ft.formats.input_file import file_sha256
+from helixer_ft.metrics import GENIC_CLASSES, OUTPUTS, matrix_rows
 from helixer_ft.network.coverage import track_list
 from helixer_ft.report.figures import (
     change_figure,
@@ -22,13 +21,16 @@ from helixer_ft.report.page import in_order, interval, percent, score, signed, w
 from helixer_ft.runtime.backend import determinism
 from helixer_ft.runtime.hardware import hardware
 from helixer_ft.training.history import overfitting_began
-from helixer_ft.training.outcome import Comparison, Outcome
-from helixer_ft.training.scoring import DatasetScore
+from helixer_ft.training.outcome import COVERAGE_VERDICTS, Comparison, Outcome
 from helixer_ft.training.views import WindowView
 
 MAX_CHECKS = 200
 """Most checks in the table; `history.csv` has all."""
-_HEADINGS = {"better": "Better", "not better": "Not better", "cannot tell": "Cannot tell"}
+_COLUMNS = {
+    "without": "tuned without coverage",
+    "with": "tuned with coverage",
+    "silenced": "tuned with, tracks silenced",
+}
 _WINDOWS = {
     "best": "Best: the window in which the errors fell most",
     "typical": "Typical: the median window",
@@ -63,12 +65,12 @@ def write_report(outcome: Outcome, path: Path) -> None:
         prepared=prepared,
         request=request,
         plan=prepared.plan,
-        heading=_HEADINGS[outcome.verdict],
+        heading=outcome.verdict.capitalize(),
         sentences=verdict_sentences(outcome),
-        warnings=[*prepared.warnings, *outcome.warnings],
+        warnings=outcome.all_warnings,
         f1_figure=f1_figure(outcome.decisive),
         change_figure=change_figure(outcome.decisive),
-        comparisons=_comparisons(outcome),
+        comparisons=sorted(outcome.comparisons.items()),  # the one that decides first
         f1_curve=f1_curve(outcome.checks, outcome.best, began),
         loss_curve=loss_curve(outcome.checks, outcome.best, began),
         checks=outcome.checks[:MAX_CHECKS],
@@ -115,37 +117,14 @@ class _Matrix:
     rows: list[tuple[str, list[tuple[int, float]]]]
 
 
-def _matrices(compared: Comparison) -> list[tuple[str, list[_Matrix]]]:
+def _matrices(compared: Comparison) -> dict[str, list[_Matrix]]:
     """Output -> matrices of untouched and tuned model."""
-    result = []
-    for output, classes in (("genic", GENIC_CLASSES), ("phase", PHASE_CLASSES)):
-        pair = []
-        for title, scored in (
-            ("Untouched model", compared.baseline),
-            ("Tuned model", compared.tuned),
-        ):
-            matrix = scored.genic_matrix if output == "genic" else scored.phase_matrix
-            if matrix is not None:
-                pair.append(_Matrix(title, classes, _matrix_rows(matrix, classes)))
-        if pair:
-            result.append((output, pair))
+    result: dict[str, list[_Matrix]] = {}
+    for model, output, matrix in compared.matrices():
+        classes = OUTPUTS[output]
+        shown = _Matrix(f"{model.capitalize()} model", classes, matrix_rows(matrix, classes))
+        result.setdefault(output, []).append(shown)
     return result
-
-
-def _matrix_rows(
-    matrix: np.ndarray, classes: tuple[str, ...]
-) -> list[tuple[str, list[tuple[int, float]]]]:
-    shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
-    return [
-        (name, list(zip(counts.tolist(), of_row.tolist(), strict=True)))
-        for name, counts, of_row in zip(classes, matrix, shares, strict=True)
-    ]
-
-
-def _comparisons(outcome: Outcome) -> list[tuple[str, Comparison]]:
-    """Name -> comparison; the one that decides first."""
-    result = [("validation", outcome.validation)]
-    return [("test", outcome.test), *result] if outcome.test else result
 
 
 @dataclass(frozen=True)
@@ -174,20 +153,16 @@ def _coverage(outcome: Outcome) -> dict[str, Any] | None:
     coverage = outcome.coverage
     if coverage is None:
         return None
-    columns: dict[str, DatasetScore] = {"untouched": outcome.decisive.baseline}
-    if coverage.without:
-        columns["tuned without coverage"] = coverage.without.baseline
-    columns["tuned with coverage"] = coverage.tuned
-    if coverage.silenced:
-        columns["tuned with, tracks silenced"] = coverage.silenced
+    columns = coverage.columns(outcome.decisive.baseline)
     return {
         "tracks": track_list(coverage.input.tracks),
         "input": coverage.input,
         "without": coverage.without,
-        "columns": list(columns),
+        "verdicts": COVERAGE_VERDICTS,
+        "columns": [_COLUMNS.get(name, name) for name in columns],
         "rows": [
-            (name, [(of.genic | of.phase)[name].f1 for of in columns.values()])
-            for name in in_order(coverage.tuned.genic | coverage.tuned.phase)
+            (name, [of.scores[name].f1 for of in columns.values()])
+            for name in in_order(coverage.tuned.scores)
         ],
     }
 

@@ -60,7 +60,7 @@ class SummaryRow:
         """The row of a run; `strategy` where it shall be called otherwise than by its plan."""
         compared, plan = outcome.decisive, outcome.prepared.plan
         return cls(
-            strategy=strategy or str(plan.strategy),
+            strategy=strategy or plan.strategy,
             on=outcome.verdict_on,
             before=compared.baseline.genic_f1,
             after=compared.tuned.genic_f1,

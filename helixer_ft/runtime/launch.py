@@ -1,4 +1,8 @@
-"""Which of several processes this one is: from options, or from what SLURM sets for its tasks."""
+"""Which of several processes this one is: from options, or from what SLURM sets for its tasks.
+
+JAX finds SLURM's tasks, too, but has no public function that says what it found, is not imported
+yet when the backend is chosen, and gives all steps of a job the same port.
+"""
 
 import re
 from collections.abc import Mapping

@@ -3,26 +3,39 @@
 Every process has its share of each batch; all take the same decisions, from the same numbers. None
 can go on without the others: one that fails tells why, and the others end with that message; one
 that vanishes is missed after half a minute at most, and the others end then.
+
+JAX connects the processes, misses one that vanishes, and adds up what all compute. What it does not
+do, and is done here:
+
+- Every process says why the run ended, and has the exit status of the one that failed. SLURM's
+  `--kill-on-bad-exit` says nothing, is off by default, and does not exist without SLURM. The reason
+  goes through JAX's key-value store, whose client has no public name.
+- JAX aborts a process that misses another one, from a thread of its own: only a C handler of
+  SIGABRT can still say what happened, and that the run can be resumed.
+- The error of a collective operation whose partner is gone has no class of its own: the words of
+  the transport tell it (`_SIGNS`).
+- Gloo prints to standard output, which is for results.
+
+Which process this is has to be known before JAX is imported: see `launch.py`.
 """
 
 import atexit
 import ctypes
-import hashlib
 import json
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from helixer_ft.errors import HelixerFtError, InputError, Interrupted
+from helixer_ft.errors import HelixerFtError, InputError, Interrupted, first_line
+from helixer_ft.formats.origin import differing
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.gpu_shares import share_gpus
 from helixer_ft.runtime.interruption import leave
 from helixer_ft.runtime.launch import Launch
 
@@ -131,13 +144,12 @@ class _JaxProcesses(Processes):
     def require_same(self, values: Mapping[str, Any]) -> None:
         first, *others = (json.loads(text) for text in self.gather(json.dumps(dict(values))))
         for index, other in enumerate(others, start=1):
-            names = [name for name in sorted(first | other) if first.get(name) != other.get(name)]
-            if names:
-                name = names[0]
+            if found := differing(first, other, sorted(first | other)):
+                name, one, another = found[0]
                 raise InputError(
-                    f"the processes of this run differ in: {', '.join(names)}; process 0 has "
-                    f"{_shortened(first.get(name))} for {name}, process {index} has "
-                    f"{_shortened(other.get(name))}. Start all with the same command (except "
+                    f"the processes of this run differ in: {', '.join(n for n, *_ in found)}; "
+                    f"process 0 has {_shortened(one)} for {name}, process {index} has "
+                    f"{_shortened(another)}. Start all with the same command (except "
                     "--process-id), versions and files."
                 )
 
@@ -205,26 +217,6 @@ class _JaxProcesses(Processes):
         leave(status)
 
 
-def own_gpus(visible: str | None, present: int, beside: list[str]) -> list[int] | None:
-    """Which of the GPUs that this process sees are its own; None: all.
-
-    Parameters
-    ----------
-    visible
-        `CUDA_VISIBLE_DEVICES`.
-    present
-        GPUs of the machine.
-    beside
-        `visible` of the processes on this machine in their order, this one's marked by `*`.
-    """
-    own = next(i for i, text in enumerate(beside) if text.startswith("*"))
-    n = present if visible is None else len([name for name in visible.split(",") if name])
-    same = all(text.lstrip("*") == (visible or "") for text in beside)
-    if len(beside) == 1 or not same or n < len(beside):  # each was given its own
-        return None
-    return list(range(n))[own :: len(beside)]
-
-
 @contextmanager
 def started(
     launch: Launch | None,
@@ -270,7 +262,7 @@ def started(
             raise
         if isinstance(error, Exception) and any(sign in str(error) for sign in _SIGNS):
             time.sleep(3 * _POLL_SECONDS)  # the other one may have told why
-            failure = processes.lost(_first_line(error))
+            failure = processes.lost(first_line(error))
         processes.announce(failure)
         # JAX would wait for the others when the interpreter ends
         atexit.register(leave, _status(failure))
@@ -283,7 +275,6 @@ def started(
 def _connect(
     launch: Launch, tell: Tell, resumable: Callable[[], bool], progress: Progress
 ) -> _JaxProcesses:
-    import jax
     from jax._src import distributed
 
     processes = _JaxProcesses(launch, tell, resumable)
@@ -292,19 +283,7 @@ def _connect(
     processes.client = distributed.global_state.client
     _silence_libraries()
     processes.watch()
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    own = json.dumps([socket.gethostname(), visible or ""])
-    everyone = [json.loads(text) for text in processes.gather(own)]
-    here = [
-        ("*" if index == launch.index else "") + seen
-        for index, (host, seen) in enumerate(everyone)
-        if host == socket.gethostname()
-    ]
-    processes.beside = len(here)
-    present = len([path for path in Path("/dev").glob("nvidia*") if path.name[6:].isdigit()])
-    gpus = own_gpus(visible, present, here)
-    if gpus is not None and "JAX_LOCAL_DEVICE_IDS" not in os.environ:
-        jax.config.update("jax_cuda_visible_devices", ",".join(map(str, gpus)))
+    processes.beside = share_gpus(launch.index, processes.gather)
     return processes
 
 
@@ -343,7 +322,7 @@ def _find_one_another(launch: Launch, progress: Progress) -> None:
                 "the processes of this run had not found one another, and nothing was done."
             )
     if failures:
-        raise _not_found(launch, _first_line(failures[0])) from failures[0]
+        raise _not_found(launch, first_line(failures[0])) from failures[0]
 
 
 def _not_found(launch: Launch, reason: str) -> HelixerFtError:
@@ -364,14 +343,6 @@ def _silence_libraries() -> None:
     sys.stdout = os.fdopen(out, "w", encoding="utf-8")
 
 
-def digest(arrays: Iterator[Any]) -> str:
-    """A short text that differs where any of the numpy arrays does."""
-    total = hashlib.blake2b(digest_size=16)
-    for array in arrays:
-        total.update(array.tobytes())
-    return total.hexdigest()
-
-
 def _on_abort(act: Callable[[], None]) -> None:
     """Have `act` called where JAX aborts this process, which is how it tells of a lost one."""
     kind = ctypes.CFUNCTYPE(None, ctypes.c_int)
@@ -386,10 +357,6 @@ def _status(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     return int(getattr(error, "exit_code", 1))
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _shortened(value: Any) -> str:

@@ -2,19 +2,5 @@
 
 Everything follows from one seed. Two species share the logic of a gene but differ in codon
 usage, splice context, introns, UTRs and composition, so that a model trained on `SOURCE` has
-something to learn from `TARGET`. ``python -m helixer_ft.simulate --help`` writes one to disk.
+something to learn from `TARGET`. `helixer-ft simulate` writes one to disk.
 """
-
-from helixer_ft.simulate.files import write_species
-from helixer_ft.simulate.genome import Gene, Genome, simulate
-from helixer_ft.simulate.species import SOURCE, TARGET, Species
-
-__all__ = [
-    "SOURCE",
-    "TARGET",
-    "Gene",
-    "Genome",
-    "Species",
-    "simulate",
-    "write_species",
-]

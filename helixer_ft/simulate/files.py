@@ -10,24 +10,25 @@ from tempfile import TemporaryDirectory
 
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats.atomic import PARTIAL, check_folder, staged_folder
-from helixer_ft.formats.data_h5 import check_length
+from helixer_ft.formats.data_names import check_length
 from helixer_ft.preparation.prepare import prepare
 from helixer_ft.preparation.report import SetReport
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample
-from helixer_ft.simulate.genome import Gene, Genome, simulate
+from helixer_ft.simulate.genome import SimulatedGene, SimulatedGenome, simulate
+from helixer_ft.simulate.sizes import (
+    DEFAULT_SEQUENCE_LENGTH,
+    DEFAULT_SEQUENCES,
+    DEFAULT_SUBSEQUENCE_LENGTH,
+    MINIMUM_SEQUENCES,
+)
 from helixer_ft.simulate.species import Species
-
-DEFAULT_SUBSEQUENCE_LENGTH = 2700
-DEFAULT_SEQUENCES = 12
-DEFAULT_SEQUENCE_LENGTH = 54_000
-"""Together about 650 kb: quick to train on, with about 40 test windows per strand."""
-
-MINIMUM_SEQUENCES = 3
 
 GENOME_FILE, GENES_FILE, MODEL_FILE = "genome.fa", "genes.gff3", "source_model.h5"
 SOURCE_MODEL = Path(__file__).with_name("source_model.h5")
-"""The shipped model; `helixer_ft.simulate.pretrain` makes it."""
+"""The shipped model; `scripts/shipped_model.py` of the repository makes it."""
+SOURCE_SEED = 1000
+"""Of the genome that it was trained on; far from the seeds that users simulate species with."""
 
 _FASTA_WIDTH = 80
 
@@ -93,38 +94,44 @@ def write_species(
     _check_out_dir(out_dir, force)
     genome = simulate(species, n_sequences, sequence_length, seed)
     with staged_folder(out_dir) as folder:
-        fasta, gff3 = folder / GENOME_FILE, folder / GENES_FILE
-        fasta.write_bytes(to_fasta(genome))
-        gff3.write_bytes(to_gff3(genome))
-        with TemporaryDirectory(dir=folder) as prepared:
-            validation, test = held_out(genome)
-            request = PrepareRequest(
-                (Sample(species.name, fasta, gff3),),
-                Path(prepared),
-                subsequence_length=subsequence_length,
-                validation_seqids=validation,
-                test_seqids=test,
-            )
-            try:
-                sets = prepare(request).sets
-            except HelixerFtError as error:  # a full disk: the staging folder is nobody's business
-                text = str(error).replace(prepared, str(out_dir))
-                raise type(error)(text) from error
-            for path in Path(prepared).glob("*.h5"):
-                os.replace(path, folder / path.name)
+        (folder / GENOME_FILE).write_bytes(to_fasta(genome))
+        (folder / GENES_FILE).write_bytes(to_gff3(genome))
+        sets = _prepare(genome, folder, subsequence_length, shown=out_dir)
         if with_model:
             shutil.copyfile(SOURCE_MODEL, folder / MODEL_FILE)
     return sets
 
 
-def held_out(genome: Genome) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _prepare(
+    genome: SimulatedGenome, folder: Path, subsequence_length: int, shown: Path
+) -> Mapping[str, SetReport]:
+    """Make data of the files of a genome in a folder, which messages call `shown`."""
+    validation, test = held_out(genome)
+    with TemporaryDirectory(dir=folder) as prepared:
+        request = PrepareRequest(
+            (Sample(genome.species, folder / GENOME_FILE, folder / GENES_FILE),),
+            Path(prepared),
+            subsequence_length=subsequence_length,
+            validation_seqids=validation,
+            test_seqids=test,
+        )
+        try:
+            sets = prepare(request).sets
+        except HelixerFtError as error:  # a full disk: the staging folder is nobody's business
+            raise type(error)(str(error).replace(prepared, str(shown))) from error
+        for path in Path(prepared).glob("*.h5"):
+            os.replace(path, folder / path.name)
+    return sets
+
+
+def held_out(genome: SimulatedGenome) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the names of the validation and of the test sequences: the last ones."""
     seqids = tuple(genome.sequences)
     share = max(1, len(seqids) // 6)
     return seqids[-2 * share : -share], seqids[-share:]
 
 
-def to_fasta(genome: Genome) -> bytes:
+def to_fasta(genome: SimulatedGenome) -> bytes:
     """Return the genome as FASTA, in lines of 80 bases."""
     lines = []
     for seqid, sequence in genome.sequences.items():
@@ -133,7 +140,7 @@ def to_fasta(genome: Genome) -> bytes:
     return ("\n".join(lines) + "\n").encode("ascii")
 
 
-def to_gff3(genome: Genome) -> bytes:
+def to_gff3(genome: SimulatedGenome) -> bytes:
     """Return the gene models as GFF3 (1-based, closed), parts of a transcript ascending."""
     lines = ["##gff-version 3"]
     lines += [f"##sequence-region {name} 1 {len(s)}" for name, s in genome.sequences.items()]
@@ -142,7 +149,7 @@ def to_gff3(genome: Genome) -> bytes:
     return ("\n".join(lines) + "\n").encode("ascii")
 
 
-def _cds_phases(gene: Gene) -> tuple[int, ...]:
+def _cds_phases(gene: SimulatedGene) -> tuple[int, ...]:
     """Return the phase of the 5'-most base of each CDS piece, in the order of ``gene.cds``."""
     pieces = gene.cds if gene.strand == "+" else gene.cds[::-1]
     phases = []
@@ -153,7 +160,7 @@ def _cds_phases(gene: Gene) -> tuple[int, ...]:
     return tuple(phases if gene.strand == "+" else reversed(phases))
 
 
-def _gff3_lines(gene: Gene) -> Iterator[str]:
+def _gff3_lines(gene: SimulatedGene) -> Iterator[str]:
     """Yield the lines of one gene."""
     transcript = f"{gene.gene_id}.t1"
 

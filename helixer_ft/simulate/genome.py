@@ -9,20 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from helixer_ft.errors import InputError
+from helixer_ft.genome.complement import COMPLEMENT
+from helixer_ft.simulate.sizes import MINIMUM_SEQUENCE_LENGTH
 from helixer_ft.simulate.species import Species
 from helixer_ft.simulate.transcript import FLANK, draw_length, draw_transcript, random_bases
 
 Interval = tuple[int, int]
 """Start and end on the plus strand of a sequence, 0-based, half-open, in bp."""
 
-MINIMUM_SEQUENCE_LENGTH = 10_000
 LENGTH_VARIATION = 0.1
-
-_COMPLEMENT = bytes.maketrans(b"ACGTN", b"TGCAN")
 
 
 @dataclass(frozen=True)
-class Gene:
+class SimulatedGene:
     """A protein-coding gene with one transcript.
 
     Attributes
@@ -54,7 +53,7 @@ class Gene:
 
 
 @dataclass(frozen=True)
-class Genome:
+class SimulatedGenome:
     """The sequences of one species and the genes on them.
 
     Attributes
@@ -63,21 +62,23 @@ class Genome:
         The species' name.
     sequences : dict of str to str
         Sequence name -> plus strand, of A, C, G, T and N.
-    genes : tuple of Gene
+    genes : tuple of SimulatedGene
         In the order of `sequences`, then by `start`.
     """
 
     species: str
     sequences: dict[str, str]
-    genes: tuple[Gene, ...]
+    genes: tuple[SimulatedGene, ...]
 
 
 def reverse_complement(sequence: str) -> str:
     """Return the other strand, 5' to 3', of a sequence of A, C, G, T and N."""
-    return sequence.encode("ascii").translate(_COMPLEMENT)[::-1].decode("ascii")
+    return sequence.encode("ascii").translate(COMPLEMENT)[::-1].decode("ascii")
 
 
-def simulate(species: Species, n_sequences: int, sequence_length: int, seed: int) -> Genome:
+def simulate(
+    species: Species, n_sequences: int, sequence_length: int, seed: int
+) -> SimulatedGenome:
     """Make a genome with known genes.
 
     Every sequence has a random stream of its own, from the seed, the species' name and the
@@ -96,7 +97,7 @@ def simulate(species: Species, n_sequences: int, sequence_length: int, seed: int
 
     Returns
     -------
-    Genome
+    SimulatedGenome
         Genes on random strands, which neither overlap nor touch a sequence's end.
 
     Raises
@@ -116,7 +117,7 @@ def simulate(species: Species, n_sequences: int, sequence_length: int, seed: int
     # Without the name, two species of one seed would have their genes at related places.
     root = np.random.SeedSequence([seed, zlib.crc32(species.name.encode())])
     sequences: dict[str, str] = {}
-    genes: list[Gene] = []
+    genes: list[SimulatedGene] = []
     for number, stream in enumerate(root.spawn(n_sequences), start=1):
         rng = np.random.default_rng(stream)
         seqid = f"chr{number:02d}"
@@ -124,15 +125,15 @@ def simulate(species: Species, n_sequences: int, sequence_length: int, seed: int
         length = round(sequence_length * (1 + variation))
         sequences[seqid], on_sequence = _simulate_sequence(species, seqid, length, rng)
         genes += on_sequence
-    return Genome(species.name, sequences, tuple(genes))
+    return SimulatedGenome(species.name, sequences, tuple(genes))
 
 
 def _simulate_sequence(
     species: Species, seqid: str, length: int, rng: np.random.Generator
-) -> tuple[str, list[Gene]]:
+) -> tuple[str, list[SimulatedGene]]:
     """Return the plus strand of one sequence of `length` bp, and its genes."""
     bases = random_bases(rng, species.intergenic, length)
-    genes: list[Gene] = []
+    genes: list[SimulatedGene] = []
     previous_end = 0
     while True:
         transcript = draw_transcript(species, rng)
@@ -145,11 +146,11 @@ def _simulate_sequence(
         strand = "+" if rng.random() < 0.5 else "-"
         stretch, exons, cds = transcript.bases, transcript.exons, transcript.cds
         if strand == "-":
-            stretch = stretch.translate(_COMPLEMENT)[::-1]
+            stretch = stretch.translate(COMPLEMENT)[::-1]
             exons, cds = _mirror(exons, transcript.length), _mirror(cds, transcript.length)
         bases[start - FLANK : end + FLANK] = np.frombuffer(stretch, dtype=np.uint8)
         genes.append(
-            Gene(
+            SimulatedGene(
                 gene_id=f"{seqid}_g{len(genes) + 1:04d}",
                 seqid=seqid,
                 strand=strand,

@@ -11,7 +11,7 @@ import pysam
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.atomic import check_writable, partial_path
-from helixer_ft.simulate.genome import Gene, Genome, Interval
+from helixer_ft.simulate.genome import Interval, SimulatedGene, SimulatedGenome
 
 READ_LENGTH = 75
 FRAGMENT_LENGTH = 250
@@ -27,11 +27,13 @@ _FLAGS = {("+", 1): 163, ("+", 0): 83, ("-", 1): 147, ("-", 0): 99}
 _QUALITY = 37
 
 Blocks = list[Interval]
+Record = tuple[str, int, Blocks, int]
+"""Sequence, flag, aligned blocks, start of the mate."""
 
 
 def write_reads(
     path: Path,
-    genome: Genome,
+    genome: SimulatedGenome,
     seed: int,
     *,
     stranded: bool = True,
@@ -44,7 +46,7 @@ def write_reads(
     ----------
     path : Path
         The BAM file; the index is ``path`` with ``.bai`` after it.
-    genome : Genome
+    genome : SimulatedGenome
         Its genes are expressed, each at a level of its own.
     seed : int
         The same arguments give the same reads.
@@ -76,6 +78,18 @@ def write_reads(
         for record in _records(gene.seqid, gene.strand, pair, rng, stranded)
     ]
     records += _intergenic(genome, round(len(records) / 2 * INTERGENIC_SHARE), rng)
+    partial = partial_path(path)
+    try:
+        _write_sorted(partial, genome, records)
+        pysam.index("-o", f"{path}.bai", str(partial))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    os.utime(f"{path}.bai")
+    return len(records)
+
+
+def _write_sorted(path: Path, genome: SimulatedGenome, records: list[Record]) -> None:
     order = {seqid: number for number, seqid in enumerate(genome.sequences)}
     numbered = sorted(
         enumerate(records), key=lambda item: (order[item[1][0]], item[1][2][0][0], item[0])
@@ -86,36 +100,26 @@ def write_reads(
             "SQ": [{"SN": name, "LN": len(bases)} for name, bases in genome.sequences.items()],
         }
     )
-    partial = partial_path(path)
-    try:
-        with pysam.AlignmentFile(str(partial), "wb", header=header) as file:
-            for number, (seqid, flag, blocks, mate_start) in numbered:
-                read = pysam.AlignedSegment(header)
-                read.query_name = f"pair{number // 2}"
-                read.flag = flag
-                read.reference_id = read.next_reference_id = order[seqid]
-                read.reference_start, read.next_reference_start = blocks[0][0], mate_start
-                read.mapping_quality = 60
-                read.cigartuples = _cigar(blocks)
-                bases = genome.sequences[seqid]
-                read.query_sequence = "".join(bases[start:end] for start, end in blocks)
-                read.query_qualities = pysam.qualitystring_to_array(
-                    chr(33 + _QUALITY) * len(read.query_sequence)
-                )
-                file.write(read)
-        pysam.index("-o", f"{path}.bai", str(partial))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    os.utime(f"{path}.bai")
-    return len(records)
+    with pysam.AlignmentFile(str(path), "wb", header=header) as file:
+        for number, (seqid, flag, blocks, mate_start) in numbered:
+            read = pysam.AlignedSegment(header)
+            read.query_name = f"pair{number // 2}"
+            read.flag = flag
+            read.reference_id = read.next_reference_id = order[seqid]
+            read.reference_start, read.next_reference_start = blocks[0][0], mate_start
+            read.mapping_quality = 60
+            read.cigartuples = _cigar(blocks)
+            bases = genome.sequences[seqid]
+            read.query_sequence = "".join(bases[start:end] for start, end in blocks)
+            read.query_qualities = pysam.qualitystring_to_array(
+                chr(33 + _QUALITY) * len(read.query_sequence)
+            )
+            file.write(read)
 
 
-Record = tuple[str, int, Blocks, int]
-"""Sequence, flag, aligned blocks, start of the mate."""
-
-
-def _pairs(gene: Gene, rng: np.random.Generator, depth: float) -> Iterator[tuple[Blocks, Blocks]]:
+def _pairs(
+    gene: SimulatedGene, rng: np.random.Generator, depth: float
+) -> Iterator[tuple[Blocks, Blocks]]:
     """Yield the blocks of the left and the right read of each pair from a gene's mRNA."""
     length = sum(end - start for start, end in gene.exons)
     expression = rng.lognormal(-(EXPRESSION_SPREAD**2) / 2, EXPRESSION_SPREAD)
@@ -156,7 +160,7 @@ def _records(
         yield seqid, flag, own, mate[0][0]
 
 
-def _intergenic(genome: Genome, n_pairs: int, rng: np.random.Generator) -> list[Record]:
+def _intergenic(genome: SimulatedGenome, n_pairs: int, rng: np.random.Generator) -> list[Record]:
     lengths = np.array([len(bases) for bases in genome.sequences.values()])
     names = list(genome.sequences)
     records: list[Record] = []

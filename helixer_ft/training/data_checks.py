@@ -7,18 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
+from helixer_ft.dataset.batch import unpack
+from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import NO_CLASS
-from helixer_ft.metrics import GENIC_CLASSES, ClassBases
+from helixer_ft.metrics import (
+    GENIC_CLASSES,
+    LITTLE_INTERGENIC,
+    STRONG_DIFFERENCE,
+    ClassBases,
+)
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import read_ahead
-from helixer_ft.training.batch import unpack
-from helixer_ft.training.dataset import Dataset
 
-STRONG_DIFFERENCE = 0.15
-"""Difference between the intergenic shares of two sets that calls for a warning."""
-LITTLE_INTERGENIC = 0.15
-"""Intergenic share of the valid training bases below which too many genes are predicted."""
 _AT_ONCE = 16
 
 
@@ -110,7 +111,7 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
 
 def _with_coverage(summary: SetSummary, dataset: Dataset, progress: Progress) -> SetSummary:
     """Read the coverage of a set once, keeping it where there is room for it, and look at it."""
-    coverage, rows = dataset.source.coverage, dataset.coverage
+    coverage, rows = dataset.coverage_input, dataset.coverage
     assert coverage is not None, "coverage is read"
     assert rows is not None, "coverage is read"
     silence, _ = coverage.silence

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from helixer_ft.dataset.batch import Batch
+from helixer_ft.engine import Engine, engine_class
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import largest_batch
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.engine import Engine, engine_class
 from helixer_ft.training.features import Body, feature_dtype
 from helixer_ft.training.prepared import PreparedRun
 

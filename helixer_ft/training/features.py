@@ -14,6 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from helixer_ft.dataset.batch import Batch, even_batch_size
+from helixer_ft.dataset.cache_folder import CacheFolder, Room
+from helixer_ft.dataset.dataset import Dataset
+from helixer_ft.dataset.row_cache import Compute, RowCache
+from helixer_ft.engine import Forward, Read, device_memory, forward_function
 from helixer_ft.network.architecture import Architecture, BiLSTM, Dropout
 from helixer_ft.network.model import TrainedModel, build_body, set_weights
 from helixer_ft.progress import Progress, duration_text, size_text
@@ -21,11 +26,6 @@ from helixer_ft.runtime.backend import versions
 from helixer_ft.runtime.memory import scoring_in_memory
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import CacheSettings, TrainingSettings
-from helixer_ft.training.batch import Batch, even_batch_size
-from helixer_ft.training.cache_folder import CacheFolder, Room
-from helixer_ft.training.dataset import Dataset
-from helixer_ft.training.engine import Forward, Read, device_memory, forward_function
-from helixer_ft.training.row_cache import Compute, RowCache
 
 FORMAT = 1
 KIND = "features"

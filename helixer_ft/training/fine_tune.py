@@ -1,15 +1,18 @@
-"""One fine-tuning run, from the untouched model's scores to the verdict."""
+"""One fine-tuning run: a request becomes an outcome, a tuned model and the folder of its run."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from helixer_ft.engine import Engine, engine_class
 from helixer_ft.errors import HelixerFtError, Interrupted
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
 from helixer_ft.runtime.backend import chosen_options, versions
-from helixer_ft.training.engine import Engine, engine_class
+from helixer_ft.runtime.processes import Processes
 from helixer_ft.training.features import FeatureCaches
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.loop import train
@@ -20,12 +23,64 @@ from helixer_ft.training.outcome import (
     compare,
     outcome_warnings,
 )
-from helixer_ft.training.prepared import PreparedRun
+from helixer_ft.training.prepared import PreparedRun, check_save_path, prepare_run
 from helixer_ft.training.record import Record, baseline_check, provenance_of_run
+from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
+from helixer_ft.training.run_lock import run_lock
 from helixer_ft.training.run_state import RunState, data_origin, settings_origin
 from helixer_ft.training.scoring import DatasetScore, predict_windows, score_dataset
 from helixer_ft.training.views import WindowView, choose_windows, view_windows
+
+
+def fine_tune(
+    request: FineTuneRequest,
+    progress: TrainingProgress | None = None,
+    *,
+    report: Callable[[Outcome, Path], None] | None = None,
+    on_prepared: Callable[[PreparedRun], None] = lambda _: None,
+    processes: Processes | None = None,
+) -> Outcome:
+    """Tune a model: check everything, train, compare, and write the page about it.
+
+    Parameters
+    ----------
+    request
+        What is asked for.
+    progress
+        Told of the work.
+    report
+        Writes the page, `helixer_ft.report.write_report`; None: none is written. Where it fails
+        that is a warning, and the result is returned all the same.
+    on_prepared
+        Called between the checks and the training.
+    processes
+        Those that work on the run; None: this one alone.
+
+    Raises
+    ------
+    InputError
+        Anything that would spoil the run; another process works on it.
+    Interrupted, HelixerFtError
+        See `run`.
+    """
+    progress, processes = progress or TrainingProgress(), processes or Processes()
+    check_save_path(request)
+    folder = RunFolder(request.save_model_path)
+
+    def finish(outcome: Outcome) -> None:
+        if report is None or not processes.is_first:
+            return
+        try:
+            report(outcome, folder.report_path)
+        except Exception as error:  # whatever it is, hours of training must not end in it
+            text = f"{folder.report_path}: the report could not be written: {error}"
+            progress.warning(text)
+
+    with run_lock(folder.path, progress) if processes.is_first else contextlib.nullcontext():
+        prepared = prepare_run(request, progress, processes=processes)
+        on_prepared(prepared)
+        return run(prepared, progress, finish)
 
 
 def run(
@@ -73,7 +128,7 @@ def _start(prepared: PreparedRun, folder: RunFolder) -> RunState:
     """The state of a run of which nothing is done."""
     request = prepared.request
     if prepared.processes.is_first:
-        folder.create(request.command, request.options() | chosen_options())
+        folder.create(request.strategy.command, request.options() | chosen_options())
     origin = settings_origin(request, prepared.base.file.sha256)
     origin |= data_origin(prepared.summaries)
     return RunState(folder.state_path, origin, provenance_of_run(prepared))
@@ -118,7 +173,7 @@ def _run(
     }
     validation, test = compared["validation"], compared.get("test")
     coverage = None
-    if request.input_coverage:
+    if request.strategy.input_coverage:
         coverage = _compare_coverage(tuning, tuned, without, progress)
     return Outcome(
         prepared=prepared,
@@ -209,7 +264,7 @@ def _compare_coverage(
     on = "test" if prepared.test else "validation"
     dataset = prepared.scored[on]
     silenced = None
-    if request.ablate_coverage:
+    if request.strategy.ablate_coverage:
         size, task = request.settings.val_test_batch_size, f"scoring without its tracks: {on} data"
         silenced = score_dataset(tuned.engine, dataset.silenced(), size, progress, task)
     return CoverageComparison(

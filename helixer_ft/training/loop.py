@@ -8,14 +8,14 @@ from functools import partial
 
 import numpy as np
 
+from helixer_ft.dataset.batch import Batch
+from helixer_ft.dataset.dataset import Dataset, batches
+from helixer_ft.engine import Engine, EngineState
 from helixer_ft.errors import HelixerFtError, Interrupted
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.runtime.memory import batch_in_memory
 from helixer_ft.runtime.parallel import read_ahead
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.dataset import Dataset, batches
-from helixer_ft.training.engine import Engine, EngineState
 from helixer_ft.training.history import Check, TrainingProgress
 from helixer_ft.training.scoring import DatasetScore, score_dataset
 

@@ -2,18 +2,33 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from helixer_ft.metrics import GENIC_CLASSES, MIN_BLOCKS, Interval, paired_bootstrap
+from helixer_ft.dataset.dataset import Dataset
+from helixer_ft.metrics import (
+    GENIC_CLASSES,
+    MIN_BLOCKS,
+    STRONG_DIFFERENCE,
+    Interval,
+    Score,
+    differences_dict,
+    paired_bootstrap,
+)
 from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.training.data_checks import STRONG_DIFFERENCE
-from helixer_ft.training.dataset import Dataset
+from helixer_ft.runtime.backend import determinism
+from helixer_ft.runtime.hardware import hardware
 from helixer_ft.training.history import Check, overfitting_began
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.scoring import DatasetScore
 from helixer_ft.training.views import WindowView
 
+COVERAGE_VERDICTS = {
+    "better": "Coverage helped",
+    "not better": "Coverage did not help",
+    "cannot tell": "Whether coverage helped cannot be told",
+}
 GENIC_SHARE_OFF = 1.5
 """Predicted genic bases over those of the reference, or the inverse, that call for a warning."""
 
@@ -38,6 +53,23 @@ class Comparison:
     def interval(self) -> Interval:
         """The difference in genic F1, which decides."""
         return self.intervals["genic"]
+
+    def rows(self) -> list[tuple[str, Score, Score, Interval]]:
+        """Class or composite score -> before, after, and the difference in F1."""
+        before, after = self.baseline.scores, self.tuned.scores
+        return [(name, before[name], after[name], self.intervals[name]) for name in after]
+
+    def matrices(self) -> list[tuple[str, str, np.ndarray]]:
+        """Confusion matrices of both models: model ("untouched", "tuned"), output, counts."""
+        return [
+            (model, output, matrix)
+            for model, score in (("untouched", self.baseline), ("tuned", self.tuned))
+            for output, matrix in score.matrices.items()
+        ]
+
+    def difference_dict(self) -> dict[str, Any]:
+        """The differences as `--json` prints them."""
+        return differences_dict(self.intervals)
 
 
 @dataclass(frozen=True)
@@ -64,6 +96,26 @@ class CoverageComparison:
     without: Comparison | None
     silenced: DatasetScore | None
     checks: tuple[int, int]
+
+    def columns(self, untouched: DatasetScore) -> dict[str, DatasetScore]:
+        """The models side by side: "untouched", "without" (coverage), "with" and "silenced"."""
+        scores = {"untouched": untouched}
+        if self.without:
+            scores["without"] = self.without.baseline
+        scores["with"] = self.tuned
+        return scores | ({"silenced": self.silenced} if self.silenced else {})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        compared, silenced = self.without, self.silenced
+        return self.input.to_dict() | {
+            "without": compared.baseline.to_dict() if compared else None,
+            "with": self.tuned.to_dict(),
+            "silenced": silenced.to_dict() if silenced else None,
+            "difference": compared.difference_dict() if compared else None,
+            "verdict": compared.interval.verdict if compared else None,
+            "checks": dict(zip(("without", "with"), self.checks, strict=True)),
+        }
 
     @property
     def warnings(self) -> list[str]:
@@ -136,6 +188,53 @@ class Outcome:
     def verdict(self) -> str:
         """ "better", "not better" or "cannot tell"."""
         return self.decisive.interval.verdict
+
+    @property
+    def comparisons(self) -> dict[str, Comparison]:
+        """Both models on the validation and, where there are, the test data."""
+        return {"validation": self.validation} | ({"test": self.test} if self.test else {})
+
+    @property
+    def all_warnings(self) -> list[str]:
+        """What the data and the result give reason to say."""
+        return [*self.prepared.warnings, *self.warnings]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        baseline, best = self.checks[0], self.best
+        result = self.prepared.to_dict() | {
+            "verdict": self.verdict,
+            "verdict_on": self.verdict_on,
+            "difference": self.decisive.difference_dict(),
+            "baseline": self.validation.baseline.to_dict(),
+            "best": self.validation.tuned.to_dict()
+            | {"check": best.number, "epoch": best.epoch, "batch": best.batch},
+            "training_subset": {
+                "baseline": {"genic_f1": baseline.subset.genic_f1, "loss": baseline.subset.loss},
+                "best": {"genic_f1": best.subset.genic_f1, "loss": best.subset.loss},
+            },
+            "checks": len(self.checks) - 1,
+            "ended": self.ended,
+            "warnings": self.all_warnings,
+            "resumed_from": place_dict(self.resumed_from),
+            "seconds": round(self.seconds, 3),
+            "check_seconds": [round(check.seconds, 3) for check in self.checks[1:]],
+            "save_model_path": str(self.prepared.request.save_model_path),
+            "versions": self.versions,
+            "hardware": hardware().to_dict(),
+            "determinism": determinism(),
+        }
+        if self.test:
+            scores = {"baseline": self.test.baseline, "tuned": self.test.tuned}
+            result["test"] = {name: score.to_dict() for name, score in scores.items()}
+        if self.coverage:
+            result["coverage"] = self.coverage.to_dict()
+        return result
+
+
+def place_dict(place: tuple[int, int] | None) -> dict[str, int] | None:
+    """Where an interrupted run went on, as `--json` prints it."""
+    return None if place is None else dict(zip(("epoch", "batch"), place, strict=True))
 
 
 def compare(dataset: Dataset, baseline: DatasetScore, tuned: DatasetScore, seed: int) -> Comparison:

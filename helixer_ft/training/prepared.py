@@ -5,16 +5,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from helixer_ft.dataset.cache_folder import CacheFolder
+from helixer_ft.dataset.coverage import CoverageWanted
+from helixer_ft.dataset.dataset import Dataset, check_lengths, keep_rows, open_dataset
+from helixer_ft.dataset.row_cache import RowCache
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
+from helixer_ft.formats.origin import digest
 from helixer_ft.network.architecture import Architecture
+from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
-from helixer_ft.runtime.processes import Processes, digest
-from helixer_ft.training.cache_folder import CacheFolder
-from helixer_ft.training.coverage import CoverageWanted, wanted_coverage
+from helixer_ft.runtime.processes import Processes
+from helixer_ft.training.coverage import wanted_coverage
 from helixer_ft.training.data_checks import (
     DATA_PREFIXES,
     SetSummary,
@@ -22,10 +27,8 @@ from helixer_ft.training.data_checks import (
     summarise,
     warnings,
 )
-from helixer_ft.training.dataset import Dataset, check_lengths, keep_rows, open_dataset
 from helixer_ft.training.loop import TrainingData, fixed_subset
 from helixer_ft.training.request import FineTuneRequest
-from helixer_ft.training.row_cache import RowCache
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_state import (
     RunState,
@@ -93,6 +96,21 @@ class PreparedRun:
         """The sets that models are compared on: validation and, where given, test."""
         return {"validation": self.data.validation} | ({"test": self.test} if self.test else {})
 
+    def to_dict(self) -> dict[str, Any]:
+        """What trains on what, as `--json` prints it."""
+        return {
+            "strategy": self.plan.strategy,
+            "trainable_parameters": self.plan.trainable_parameters,
+            "total_parameters": self.plan.total_parameters,
+            "new_layers": list(self.plan.new),
+            "notices": list(self.notices),
+            "warnings": list(self.warnings),
+            "data": {
+                summary.name: {"subsequences": summary.windows} | summary.class_shares()
+                for summary in self.summaries
+            },
+        }
+
     def without_coverage(self) -> "PreparedRun":
         """The same data for a network that takes no coverage."""
         return self.on(lambda _, dataset: dataset.without_coverage())
@@ -135,53 +153,27 @@ def prepare_run(
     processes = processes or Processes()
     run_folder = RunFolder(request.save_model_path)
     _check_output(request, run_folder)
-    training_files, validation_files = (
-        find_files(request.data_dir, prefix) for prefix in DATA_PREFIXES
-    )
+    data_files = [find_files(request.data_dir, prefix) for prefix in DATA_PREFIXES]
     base = load_model(request.load_model_path)
     resumed = _interrupted_run(request, base, run_folder, progress)
     architecture = base.architecture
     wanted = wanted_coverage(request, base)
-    if request.predict_phase and not architecture.has_phase:
-        raise InputError(
-            f"{request.load_model_path}: predicts no phase, so --predict-phase cannot be kept. "
-            "Leave it out."
-        )
-    if wanted is not None and architecture.coverage_channels:
+    if request.predict_phase:
+        base.require_phase(request.load_model_path)
+    takes_coverage = wanted is not None and architecture.coverage_channels > 0
+    if wanted is not None and takes_coverage:
         progress.notice(
             f"{request.load_model_path} takes coverage of {architecture.coverage_channels // 2} "
             f"track(s), prefix {wanted.prefix}, normalisation {wanted.normalization}: all data "
             "must have it"
         )
-    sets = _open_sets(request, architecture, wanted, training_files, validation_files)
-    coverage = None
-    if wanted is not None:
-        coverage = wanted.found_in([file for one in sets.values() for file in one.source.files])
-        sets = {name: dataset.with_coverage(coverage) for name, dataset in sets.items()}
-        if architecture.coverage_channels:
-            base = base.with_coverage(coverage, str(request.load_model_path))
-    plan = request.plan(base, coverage if request.input_coverage else None)
+    sets, coverage = _open_sets(request, architecture, wanted, *data_files)
+    if coverage is not None and takes_coverage:
+        base = base.with_coverage(coverage, str(request.load_model_path))
+    plan = request.plan(base, coverage if request.strategy.input_coverage else None)
     comparison = request.plan(base) if plan.new and plan.model.coverage else None
-    folder = None
-    if not dry:
-        folder = CacheFolder(request.cache, run_folder.path, progress, processes)
-    try:
-        if folder is not None:
-            keep_rows(list(sets.values()), folder, progress)
-        summaries = tuple(
-            summarise(dataset, name, architecture.pool_size, progress)
-            for name, dataset in sets.items()
-        )
-    except BaseException:
-        for dataset in sets.values():
-            for rows in _kept_rows(dataset):
-                rows.forget()
-        if folder is not None:
-            folder.remove_if_empty()
-        raise
-    for dataset in sets.values():
-        for rows in _kept_rows(dataset):
-            rows.publish()
+    folder = None if dry else CacheFolder(request.cache, run_folder.path, progress, processes)
+    summaries = _read_sets(sets, architecture, folder, progress)
     if resumed is not None:
         data = data_origin(summaries)
         require_same(resumed, {name for name in resumed.origin if name.endswith(" data")}, data)
@@ -197,21 +189,18 @@ def prepare_run(
             "codes of bases": [one.source.table.vectors.tolist() for one in sets.values()],
         }
     )
-    training, validation = sets["training"], sets["validation"]
-    size = min(len(training), len(validation), MAX_SUBSET)
-    subset = training.subset(fixed_subset(len(training), size, request.settings.seed))
     return PreparedRun(
         request=request,
         base=base,
         plan=plan,
-        data=TrainingData(training, subset, validation),
+        data=_training_data(sets["training"], sets["validation"], request.settings.seed),
         test=sets.get("test"),
         summaries=summaries,
         comparison=comparison,
         resumed=resumed,
         processes=processes,
         cache_folder=folder,
-        notices=(*plan.notices, *_overhang_notices(training, architecture.pool_size)),
+        notices=(*plan.notices, *_overhang_notices(sets["training"], architecture.pool_size)),
         warnings=(*_annotation_warnings(sets.values()), *warnings(summaries)),
     )
 
@@ -220,6 +209,38 @@ def _annotation_warnings(sets: Iterable[Dataset]) -> list[str]:
     """What `prepare` wrote into the data files about their annotations, each once."""
     texts = [file.annotation_warning for one in sets for file in one.source.files]
     return [text for text in dict.fromkeys(texts) if text]
+
+
+def _training_data(training: Dataset, validation: Dataset, seed: int) -> TrainingData:
+    size = min(len(training), len(validation), MAX_SUBSET)
+    subset = training.subset(fixed_subset(len(training), size, seed))
+    return TrainingData(training, subset, validation)
+
+
+def _read_sets(
+    sets: dict[str, Dataset],
+    architecture: Architecture,
+    folder: CacheFolder | None,
+    progress: Progress,
+) -> tuple[SetSummary, ...]:
+    """Read all rows once, keep them in `folder` (None: nowhere), and say what they hold."""
+    caches = [rows for dataset in sets.values() for rows in _kept_rows(dataset)]
+    try:
+        if folder is not None:
+            keep_rows(list(sets.values()), folder, progress)
+        summaries = tuple(
+            summarise(dataset, name, architecture.pool_size, progress)
+            for name, dataset in sets.items()
+        )
+    except BaseException:
+        for rows in caches:
+            rows.forget()
+        if folder is not None:
+            folder.remove_if_empty()
+        raise
+    for rows in caches:
+        rows.publish()
+    return summaries
 
 
 def _kept_rows(dataset: Dataset) -> list[RowCache]:
@@ -232,8 +253,10 @@ def _open_sets(
     coverage: CoverageWanted | None,
     training_files: list[Path],
     validation_files: list[Path],
-) -> dict[str, Dataset]:
-    """Training, validation and, where asked for, test data, all of one subsequence length."""
+) -> tuple[dict[str, Dataset], CoverageInput | None]:
+    """Training, validation and, where asked for, test data, all of one subsequence length; and
+    their coverage.
+    """
     common: dict[str, Any] = {
         "pool_size": architecture.pool_size,
         "phase": architecture.has_phase,
@@ -246,8 +269,12 @@ def _open_sets(
     }
     if request.test_data:
         sets["test"] = open_dataset(request.test_data, transitions=False, all_rows=True, **common)
-    check_lengths([file for dataset in sets.values() for file in dataset.source.files])
-    return sets
+    files = [file for dataset in sets.values() for file in dataset.source.files]
+    check_lengths(files)
+    if coverage is None:
+        return sets, None
+    found = coverage.found_in(files)
+    return {name: dataset.with_coverage(found) for name, dataset in sets.items()}, found
 
 
 def _overhang_notices(training: Dataset, pool_size: int) -> list[str]:

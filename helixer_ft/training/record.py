@@ -14,7 +14,7 @@ from helixer_ft.training.history import Check
 from helixer_ft.training.loop import Position
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.run_folder import RunFolder
-from helixer_ft.training.run_state import RunState, Training
+from helixer_ft.training.run_state import Best, LayerArrays, RunState, Training
 from helixer_ft.training.scoring import DatasetScore
 
 
@@ -50,7 +50,9 @@ class Record:
         self.folder = RunFolder(prepared.request.save_model_path)
         self.is_result = path == prepared.request.save_model_path
         if name not in state.trainings:
-            state.trainings[name] = Training(state.provenance | provenance_of_training(prepared))
+            state.trainings[name] = Training(
+                name, state.provenance | provenance_of_training(prepared)
+            )
         self.training = state.trainings[name]
         self.writes = prepared.processes.is_first
         if self.training.checks and self.writes:
@@ -64,8 +66,9 @@ class Record:
     @property
     def best(self) -> tuple[Check, LayerWeights]:
         """The check whose model is saved, and its weights; there is one after any check."""
-        assert self.training.best is not None, "no check was made"
-        return self.training.best
+        best = self.training.best
+        assert best is not None, "no check was made"
+        return best.check, {one.layer: one.arrays for one in best.weights}
 
     def add(self, check: Check, weights: LayerWeights) -> None:
         """Take in a check: save its model where it is the best or all are kept."""
@@ -73,7 +76,7 @@ class Record:
         training.checks.append(check.summed())
         first = training.best is None and self.prepared.resumed is None
         if check.improved:
-            training.best = check, weights
+            training.best = Best(check, [LayerArrays(*item) for item in weights.items()])
         if not self.writes:
             return
         model = self._model_file(check, weights)
@@ -155,7 +158,7 @@ def provenance_of_training(prepared: PreparedRun) -> dict[str, str]:
             for summary in prepared.summaries
         }
     return {
-        "strategy": str(prepared.plan.strategy),
+        "strategy": prepared.plan.strategy,
         "new_layers": ", ".join(prepared.plan.new),
         "trainable_parameters": str(prepared.plan.trainable_parameters),
         "data_fingerprints": json.dumps(data),

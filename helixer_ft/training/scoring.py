@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from helixer_ft.metrics import Confusion
+from helixer_ft.dataset.batch import Batch
+from helixer_ft.dataset.dataset import Dataset, batches
+from helixer_ft.engine import Engine
+from helixer_ft.engine.loss import GENIC_SHARE
+from helixer_ft.metrics import OUTPUTS, Confusion
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import scoring_in_memory
 from helixer_ft.runtime.parallel import read_ahead
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.dataset import Dataset, batches
-from helixer_ft.training.engine import Engine
-from helixer_ft.training.loss import GENIC_SHARE
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class DatasetScore(Confusion):
     def summed(self) -> "DatasetScore":
         """The same score without its windows, a few numbers however large the dataset."""
         return DatasetScore(self.counts.sum(axis=0, keepdims=True), self.loss)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        matrices = {output: matrix.tolist() for output, matrix in self.matrices.items()}
+        return {
+            "genic_f1": self.genic_f1,
+            "loss": self.loss,
+            "f1": {name: value.f1 for name, value in self.scores.items()},
+        } | {f"{output}_confusion_matrix": matrices.get(output) for output in OUTPUTS}
 
 
 def score_dataset(

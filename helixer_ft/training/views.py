@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
+from helixer_ft.dataset.batch import PADDING, unpack
+from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.formats.data_h5 import NO_CLASS
 from helixer_ft.metrics import Confusion
-from helixer_ft.training.batch import PADDING, unpack
-from helixer_ft.training.dataset import Dataset
 
 Kind = Literal["best", "typical", "worst"]
 

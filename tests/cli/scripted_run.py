@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from helixer_ft.cli.run_output import RunPrinter
+from helixer_ft.cli.output import Printer
 from helixer_ft.training.history import Check
 from helixer_ft.training.scoring import DatasetScore
 
@@ -38,7 +38,7 @@ def check(number: int, last: int) -> Check:
 
 
 def main(n_checks: int, fails: bool) -> None:
-    printer = RunPrinter(quiet=False, as_json=False)
+    printer = Printer(quiet=False, as_json=False)
     with printer:
         for name in ("validation", "training"):
             bodies = range(0, 12, 4)

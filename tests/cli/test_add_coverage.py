@@ -3,8 +3,11 @@
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
+from contextlib import chdir
+from itertools import groupby
 from pathlib import Path
 
 import h5py
@@ -20,10 +23,12 @@ from tests.cli.workplace import CommandFolder
 from tests.coverage.coverage_files import (
     LENGTHS,
     coverage_of,
+    data_rows,
     random_reads,
     write_bam,
     write_data,
 )
+from tests.data_files import write_data_file
 
 GENES = {"chr1": [("+", 100, 300), ("-", 400, 700)]}
 
@@ -45,6 +50,33 @@ def dutp_reads() -> list:
                 flag = 1 + (128 if is_second else 64) + (16 if backwards else 0)
                 reads.append((flag, "chr1", int(rng.integers(start, end - 8)), [("M", 8)]))
     return reads
+
+
+def write_genome(path: Path) -> Path:
+    letters = np.random.default_rng(0)
+    sequences = ("".join(letters.choice(list("ACGT"), size)) for size in LENGTHS.values())
+    path.write_text("".join(f">{n}\n{s}\n" for n, s in zip(LENGTHS, sequences, strict=True)))
+    return path
+
+
+def to_cram(bam: Path, path: Path) -> Path:
+    genome = write_genome(path.with_name("genome.fa"))
+    pysam.view("-C", "-T", str(genome), "-o", str(path), str(bam), catch_stdout=False)
+    pysam.index(str(path))
+    return path
+
+
+def run_advised(message: str, folder: Path) -> None:
+    """Run the samtools command that a message gives, in the folder of the file."""
+    command = shlex.split(" ".join(message[message.rindex(": samtools ") + 2 :].split()))
+    steps = [list(step) for bar, step in groupby(command, "|".__eq__) if not bar]
+    for number, (program, name, *arguments) in enumerate(steps):
+        assert program == "samtools"
+        if number < len(steps) - 1:
+            arguments = ["-o", "piped", *arguments]
+        arguments = ["piped" if argument == "-" else argument for argument in arguments]
+        with chdir(folder):
+            getattr(pysam, name)(*arguments, catch_stdout=False)
 
 
 class Workplace(CommandFolder):
@@ -289,7 +321,19 @@ def test_no_alignments(place):
 def test_sam_text(place):
     sam = place.folder / "a.sam"
     pysam.view("-h", "-o", str(sam), str(place.bam), catch_stdout=False)
-    place.refused("--bam", sam, parts=["is SAM text", "samtools sort -o a.bam a.sam"])
+    text = place.refused("--bam", sam, parts=["is SAM text", "samtools sort -o sorted.bam a.sam"])
+    run_advised(text, place.folder)
+    assert place.added("--bam", place.folder / "sorted.bam")["tracks"][0]["reads"] == 240
+
+
+def test_sam_text_without_header(place):
+    """It names no sequence, and samtools sort would refuse it."""
+    sam, bam = place.folder / "a.sam", place.folder / "sorted.bam"
+    pysam.view("-o", str(sam), str(place.bam), catch_stdout=False)
+    write_genome(place.folder / "genome.fa")
+    text = place.refused("--bam", sam, parts=["is SAM text without a header", "no @SQ line"])
+    run_advised(text, place.folder)
+    assert place.added("--bam", bam)["tracks"][0]["reads"] == 240
 
 
 @pytest.mark.parametrize("index", [True, False])
@@ -312,21 +356,113 @@ def test_unsorted(place, said):
     write_bam(path, list(reversed(dutp_reads())), index=False, sort=False)
     if said == "queryname":
         pysam.sort("-n", "-o", str(path), str(place.bam))
-    place.refused(
+    text = place.refused(
         "--bam", path, parts=["is not sorted by coordinate", "samtools sort -o sorted.bam u.bam"]
     )
+    run_advised(text, place.folder)
+    assert place.added("--bam", place.folder / "sorted.bam")["tracks"][0]["reads"] == 240
+
+
+@pytest.mark.parametrize("name", ["sorted.bam", "a b.bam"])
+def test_the_advised_command_never_writes_what_it_reads(place, name):
+    path = write_bam(place.folder / name, dutp_reads()[::-1], index=False, sort=False)
+    run_advised(place.refused("--bam", path, parts=["samtools sort"]), place.folder)
+    (other,) = {"sorted.bam", "sorted_by_coordinate.bam"} & {
+        p.name for p in place.folder.iterdir()
+    } - {name}
+    assert place.added("--bam", place.folder / other)["tracks"][0]["reads"] == 240
+
+
+@pytest.mark.parametrize("order", ["unsorted", "sorted", "unknown", None])
+@pytest.mark.parametrize("kind", ["bam", "cram"])
+def test_the_index_decides_whatever_the_header_says_of_the_order(place, kind, order):
+    """Old samtools and pysam leave another word than "coordinate" in files that are sorted."""
+    path = place.folder / f"o.{kind}"
+    write_bam(place.folder / "o.bam", dutp_reads(), order=order)
+    if kind == "cram":
+        to_cram(place.folder / "o.bam", path)
+    (track,) = place.added("--bam", path)["tracks"]
+    (expected,) = place.added("--force")["tracks"]
+    assert track == {**expected, "name": "o", "files": path.name}
+    assert track["reads"] == 240
+
+
+def test_a_cram_that_is_not_sorted(place):
+    """samtools indexes it all the same, and would then miss reads."""
+    write_bam(place.folder / "u.bam", dutp_reads()[::-1], index=False, sort=False, order="unsorted")
+    path = to_cram(place.folder / "u.bam", place.folder / "u.cram")
+    text = place.refused(
+        "--bam",
+        path,
+        "--strandedness",
+        "reverse",
+        parts=["is not sorted by coordinate (a read at chr1:", "sort --reference genome.fa -o so"],
+    )
+    run_advised(text, place.folder)
+    assert place.added("--bam", place.folder / "sorted.bam")["tracks"][0]["reads"] == 240
 
 
 def test_other_genomes(place):
     for lengths, parts in (
         ({"1": 1000, "2": 270, "3": 91}, ["has none of the 3 sequences", "missing: chr1, chr2, c"]),
-        ({"chr1": 1000, "2": 270}, ["has not all of the 3 sequences", "missing: chr2, chr3"]),
+        ({"chr1": 1000, "2": 270}, ["lacks 2 of the 3 sequences of the data, 26.5% of their bases",
+                                    "helixer-ft prepare --exclude chr2,chr3). Otherwise"]),
         ({**LENGTHS, "chr2": 200}, ["1 of the 3 sequences are shorter", "chr2 has 200 bp, the data "
                                     "reach to 270"]),
     ):  # fmt: skip
         name = next(iter(lengths))
         path = write_bam(place.folder / "o.bam", [(0, name, 5, [("M", 3)])], lengths=lengths)
         place.refused("--bam", path, parts=[str(path), *parts])
+
+
+@pytest.mark.parametrize(("length", "read"), [(13, True), (14, False)])
+def test_small_sequences_without_reads(place, length, read):
+    """Up to a hundredth of the bases of the data."""
+    data = place.folder / "all.h5"
+    write_data_file(data, data_rows({"chr1": 1287, "chrM": length}, genes=GENES))
+    path = write_bam(place.folder / "o.bam", dutp_reads(), lengths={"chr1": 1287})
+    if not read:
+        part = "lacks 1 of the 2 sequences of the data, 1.1% of their bases, expected at most 1%"
+        place.refused(
+            "--data", data, "--bam", path, parts=[part, "(helixer-ft prepare --exclude chrM)"]
+        )
+        return
+    result = place.run("--data", data, "--bam", path, "--json")
+    assert result.exit_code == 0, result.output
+    assert (
+        "o.bam: lacks 1 of the 2 sequences of the data (chrM), 1.00% of their bases; coverage is 0"
+        in result.stderr
+    )
+    (track,) = json.loads(result.stdout)["tracks"]
+    assert (track["missing_sequences"], track["reads"]) == (["chrM"], 240)
+    with h5py.File(data) as file:
+        missing = file["data/seqids"][:] == b"chrM"
+    for values in coverage_of(data):
+        assert (values[missing, :length] == 0).all()
+        assert (values[missing, length:] == -1).all()
+
+
+@pytest.mark.parametrize("case", ["bam_header_says_unsorted", "bam_lacks_small_contigs"])
+def test_cases(shared, tmp_path, case):
+    folder = shared / "cases" / case
+    command = ["prepare", "--fasta", folder / "in.fa", "--gff3", folder / "in.gff3", "--no-split"]
+    command += ["--missing-utr", "keep", "--out-dir", tmp_path / "out"]
+    assert CliRunner().invoke(main, list(map(str, command))).exit_code == 0
+    command = ["add-coverage", "--data", tmp_path / "out/in.h5", "--bam", folder / "in.bam"]
+    command += ["--strandedness", "unstranded", "--threads", 1]
+    result = CliRunner().invoke(main, list(map(str, command)))
+    if case == "bam_lacks_small_contigs":
+        assert result.exit_code == 2
+        assert "(helixer-ft prepare --exclude chrM,scaffold_9)" in result.stderr
+        return
+    assert result.exit_code == 0, result.output
+    plus = coverage_of(tmp_path / "out/in.h5")[0][0, :8000, 0]
+    starts = (1099, 1199, 1299)
+    expected = np.zeros(8000, np.int64)
+    for start in starts:
+        expected[start : start + 50] += 1
+        expected[start + 150 : start + 200] += 1
+    np.testing.assert_array_equal(plus, expected)
 
 
 def test_longer_sequences_are_noted(place):
@@ -407,7 +543,7 @@ def test_data(place):
         (
             "start_ends",
             np.zeros((len(LENGTHS), 3), int),
-            "data/start_ends is int64 of shape (3, 3)",
+            "data/start_ends is of shape (3, 3)",
         ),
         ("seqids", None, "data/seqids is missing"),
         ("start_ends", "long", "data/start_ends has a row of 900 or 1 bp"),

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from helixer_ft.cli import main
-from helixer_ft.cli.demo_output import NEXT_STEPS, demo_dict
+from helixer_ft.cli.demo_output import NEXT_STEPS
 from helixer_ft.demo import demo as library
 from helixer_ft.demo.outcome import DemoOutcome
 from helixer_ft.demo.request import DemoRequest, DemoSize
@@ -44,8 +44,8 @@ class Workplace(CommandFolder):
         self.outcomes: list[DemoOutcome] = []
         self.whole_demo = library.demo
 
-    def demo(self, request: DemoRequest, progress: library.DemoProgress) -> DemoOutcome:
-        self.outcomes.append(self.whole_demo(replace(request, size=self.size), progress))
+    def demo(self, request: DemoRequest, *others: object) -> DemoOutcome:
+        self.outcomes.append(self.whole_demo(replace(request, size=self.size), *others))
         return self.outcomes[-1]
 
     def run(self, *options: object) -> Result:
@@ -178,7 +178,7 @@ def check_files(outcome: DemoOutcome) -> None:
 
 def check_json(outcome: DemoOutcome) -> None:
     """Every number of the table, and every command; every key is documented."""
-    found = json.loads(json.dumps(demo_dict(outcome)))
+    found = json.loads(json.dumps(outcome.to_dict()))
     section = PAGE.read_text(encoding="utf-8").split("## `--json`\n")[1]
     words = set(re.findall(r"`(\w+)`", section))
     parts = [found, *found["strategies"], *found["steps"], *found["untouched"].values()]
@@ -211,13 +211,14 @@ def test_options_change_what_is_simulated(first_steps):
 
 
 def test_held_out_source_sequences_are_not_those_the_model_was_trained_on(first_steps):
-    from helixer_ft.simulate import SOURCE, simulate
-    from helixer_ft.simulate.pretrain import SPECIES_SEED
+    from helixer_ft.simulate.files import SOURCE_SEED
+    from helixer_ft.simulate.genome import simulate
+    from helixer_ft.simulate.species import SOURCE
 
-    first_steps.run("--seed", SPECIES_SEED)
+    first_steps.run("--seed", SOURCE_SEED)
     text = (first_steps.out_dir / "source/genome.fa").read_text()
     shown = "".join(line for line in text.splitlines() if line[0] != ">")
-    trained_on = simulate(SOURCE, 1, TINY.sequence_length, SPECIES_SEED).sequences["chr01"]
+    trained_on = simulate(SOURCE, 1, TINY.sequence_length, SOURCE_SEED).sequences["chr01"]
     assert len(shown) > 1000
     assert shown[:1000] != trained_on[:1000]
 

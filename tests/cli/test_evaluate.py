@@ -24,9 +24,9 @@ from helixer_ft.network.config_reader import parse_config
 from helixer_ft.network.config_writer import render_config
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
-from helixer_ft.network.strategies import plan_freeze
 from tests.cli.workplace import CommandFolder
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 

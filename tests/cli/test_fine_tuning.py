@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from conftest import random_rows, tiny_model
 
 from helixer_ft.cli import main
-from helixer_ft.formats.model_h5 import file_sha256, write_model_file
+from helixer_ft.formats.input_file import file_sha256
+from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.model import load_model
 from tests.data_files import write_data_file
 

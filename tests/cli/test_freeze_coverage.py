@@ -22,13 +22,14 @@ from helixer_ft.network.config_reader import parse_config
 from helixer_ft.network.config_writer import render_config
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
-from helixer_ft.network.strategies import plan_freeze
+from helixer_ft.network.strategies import Freeze
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.outcome import CoverageComparison
 from helixer_ft.training.prepared import PreparedRun, prepare_run
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze
 
 LEAF = CoverageInput("rnaseq", "log", (Track("leaf"),))
 BODY = ("conv1d", "batch_normalization", "conv1d_1", "bidirectional")
@@ -64,7 +65,7 @@ class Work:
     def prepare(self, **options) -> PreparedRun:
         """Everything read and checked, nothing compiled."""
         files = (self.model, self.data, self.out, (self.test,))
-        request = FineTuneRequest("freeze", *files, **options)
+        request = FineTuneRequest(Freeze(**options), *files)
         return prepare_run(request, TrainingProgress(), dry=True)
 
     def refused(self, *options: object, parts: list[str], command: str = "freeze") -> None:

@@ -14,12 +14,13 @@ from conftest import random_rows, tiny_model
 
 from helixer_ft.cli import main
 from helixer_ft.formats.coverage_h5 import Track
-from helixer_ft.formats.model_h5 import file_sha256, write_model_file
+from helixer_ft.formats.input_file import file_sha256
+from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inspection.inspect import inspect
 from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.network.strategies import plan_freeze
 from helixer_ft.progress import Progress
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze
 
 
 def run(*arguments: object) -> Result:

@@ -5,10 +5,8 @@ import hashlib
 import json
 import os
 import re
-import resource
 import shlex
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,11 +17,11 @@ from click.testing import CliRunner, Result
 from conftest import random_rows, tiny_model
 
 import helixer_ft
-from helixer_ft.cli import main, prediction_output, progress_display
+from helixer_ft.cli import main, output, progress_display
 from helixer_ft.formats.atomic import partial_path
 from helixer_ft.formats.journal import Journal
 from helixer_ft.formats.model_h5 import write_model_file
-from tests.cli.workplace import CommandFolder
+from tests.cli.workplace import CommandFolder, no_file_above
 from tests.data_files import write_data_file
 
 DATASETS = ["predictions", "predictions_phase"]
@@ -152,6 +150,67 @@ def test_species_and_default_length_of_a_genome(work):
         assert file.attrs["helixer_ft_species"] == "A_b"
 
 
+def test_sequences_are_chosen(work):
+    """Each option by itself; what is left is predicted as ever, and the file says so."""
+    letters = work.fasta.read_text().split()[-1]
+    sequences = {"chr1": letters, "a": letters[:100], "b": letters[100:170], "t": letters[:9]}
+    work.fasta.write_text("".join(f">{name}\n{text}\n" for name, text in sequences.items()))
+    genome = ["--fasta", work.fasta, "--subsequence-length", 90]
+    every = work.predicted(*genome)
+    rows = {"chr1": slice(0, 10), "a": slice(10, 14), "b": slice(14, 16), "t": slice(16, 18)}
+    assert every.shape[1] == 18
+
+    def attributes() -> dict:
+        with h5py.File(work.out) as file:
+            names = ("exclude", "seqids", "min_length", "shortest_computed")
+            attrs = {name: file.attrs.get(f"helixer_ft_{name}") for name in names}
+        return {name: value for name, value in attrs.items() if value is not None}
+
+    assert attributes() == {"shortest_computed": 60}
+    assert not every[:, rows["t"]].any()
+    for options, kept, recorded in (
+        (["--exclude", "a,t"], ["chr1", "b"], {"exclude": "a,t", "shortest_computed": 60}),
+        (["--seqids", "b", "--seqids", "a"], ["a", "b"],
+         {"seqids": "b,a", "shortest_computed": 60}),
+        (["--min-length", 71], ["chr1", "a"], {"min_length": 71}),
+    ):  # fmt: skip
+        found = work.predicted(*genome, *options)
+        expected = np.concatenate([every[:, rows[name]] for name in kept], axis=1)
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+        assert attributes() == recorded
+    computed = work.predicted(*genome, "--min-length", 1)
+    assert computed[:, rows["t"]].any(axis=-1).all()
+    np.testing.assert_allclose(computed[:, :16], every[:, :16], atol=1e-3)
+
+
+def test_more_names_than_an_attribute_holds(work):
+    """HDF5 has room for 64 kB."""
+    names = [f"a_long_name_of_a_small_contig_{i}" for i in range(3000)]
+    work.fasta.write_text("".join(f">{name}\nACGT\n" for name in ["kept", *names]))
+    listed = ",".join(names)
+    result = work.run("--fasta", work.fasta, "--exclude", listed)
+    assert result.exit_code == 0, result.output
+    with h5py.File(work.out) as file:
+        assert len(file["predictions"]) == 2
+        assert file.attrs["helixer_ft_exclude"] == f"{listed[:16_000]}..."
+
+
+def test_what_short_sequences_cost_is_said_beforehand(work):
+    work.fasta.write_text("".join(f">c{i}\n{'ACGTACGTAC' * 7}\n" for i in range(100)))
+    options = ["--fasta", work.fasta, "--subsequence-length", 180, "--val-test-batch-size", 50]
+    result = work.run(*options)
+    assert result.exit_code == 0, result.output
+    notice = result.stderr.index("Note: 61.1% of the 200 rows of 180 bp to be computed is padding")
+    assert notice < result.stderr.index("predicting")
+
+
+def test_the_case_of_tiny_contigs(shared, work):
+    work.fasta.write_bytes((shared / "cases/predict_tiny_contigs/in.fa").read_bytes())
+    result = work.run("-l", shared / "models/small.h5", "--fasta", work.fasta)
+    assert result.exit_code == 0, result.output
+    assert "Note: 40 sequences of fewer than 60 bp" in result.stderr
+
+
 def test_overlap_options_change_the_result(work):
     default = work.predicted()
     assert np.array_equal(work.predicted("--overlap"), default)
@@ -181,23 +240,12 @@ def test_batch_size_does_not(work, size):
 
 
 def test_backend(work):
+    """tests/cli/test_startup.py compares the predictions of the two."""
     pytest.importorskip("jax")
-    found = work.predicted()
     running = os.environ["KERAS_BACKEND"]
     other = "tensorflow" if running == "jax" else "jax"
     work.refused("--backend", other, "--force", parts=[f"Keras runs on '{running}'"])
-    arguments = ["-l", work.model, "-t", work.data, "-p", work.out, "--backend", other, "--force"]
-    done = subprocess.run(
-        [sys.executable, "-m", "helixer_ft", "predict", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert f"Keras backend: {other} (--backend)" in done.stderr
-    with h5py.File(work.out) as file:
-        others = np.stack([file[name][()] for name in DATASETS]).astype(np.float64)
-    assert others == pytest.approx(found, abs=1e-3)
+    assert f"Keras backend: {running} (--backend)" in work.run("--backend", running).stderr
 
 
 def test_precision(work):
@@ -218,7 +266,7 @@ def test_progress_in_a_log(work, monkeypatch):
 def test_a_signal_interrupts_and_resume_goes_on(work, monkeypatch, number):
     default = work.predicted()
     work.out.unlink()
-    advance, calls = prediction_output.PredictionPrinter.advance, []
+    advance, calls = output.Printer.advance, []
 
     def signalled(self, steps=1, note=""):
         advance(self, steps, note)
@@ -228,7 +276,7 @@ def test_a_signal_interrupts_and_resume_goes_on(work, monkeypatch, number):
 
     with monkeypatch.context() as patch:
         patch.setattr(sys, "argv", ["helixer-ft", "predict", "-t", "my data.h5"])
-        patch.setattr(prediction_output.PredictionPrinter, "advance", signalled)
+        patch.setattr(output.Printer, "advance", signalled)
         result = work.run("--json")
     assert result.exit_code == 75, result.output
     assert result.stdout == ""
@@ -293,6 +341,9 @@ def test_neither_or_both_inputs(work):
         (["-t", "nothing.h5"], ["nothing.h5: no such file", "a Helixer data file"]),
         (["--species", "x"], ["--species acts with --fasta only"]),
         (["--subsequence-length", "90"], ["--subsequence-length acts with --fasta only"]),
+        (["--exclude", "a"], ["--exclude requires --fasta", "helixer-ft prepare --exclude"]),
+        (["--seqids", "a"], ["--seqids requires --fasta"]),
+        (["--min-length", "9"], ["--min-length requires --fasta"]),
         (["--overlap-offset", "40"], ["divisor of the subsequence length, 90", "Take 30."]),
         (["--overlap-offset", "0"], ["--overlap-offset is 0, expected"]),
         (["--core-length", "91"], ["--core-length is 91, expected at most", "90"]),
@@ -314,6 +365,10 @@ def test_options(work, options, parts):
         (["--subsequence-length", "9" * 12], ["expected at most 9999999"]),
         (["--subsequence-length", "5"], ["is 5, expected a multiple of 9", "Take 9."]),
         (["--species", "a/b"], ["--species is 'a/b'"]),
+        (["--min-length", "0"], ["--min-length is 0, expected a whole number of at least 1"]),
+        (["--min-length", "421"], ["leave no sequence of 1, the longest of 420 bp"]),
+        (["--exclude", "chr1,x"], ["--exclude: no sequence is named 'x'"]),
+        (["--exclude", "chr1", "--seqids", "chr1"], ["chr1: in --seqids and in --exclude"]),
     ],
 )
 def test_options_of_a_genome(work, options, parts):
@@ -402,18 +457,11 @@ def test_outputs_that_cannot_be_written(work):
 def test_a_full_disk(work):
     """A real one: no file above 64 KiB can be written, and the predictions take more."""
     write_data_file(work.data, random_rows(60, length=900))
+    work.predicted()
     work.out.write_bytes(b"old")
-    arguments = ["-l", work.model, "-t", work.data, "-p", work.out, "--force"]
-    result = subprocess.run(
-        [sys.executable, "-m", "helixer_ft", "predict", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)),
-        timeout=300,
-        check=False,
-    )
-    assert result.returncode == 1, result.stderr
+    with no_file_above(65536):
+        result = work.run("--force")
+    assert result.exit_code == 1, result.stderr
     assert f"Error: {work.out}: could not be written" in result.stderr
     assert "ree disk space" in result.stderr
     assert "Traceback" not in result.stderr

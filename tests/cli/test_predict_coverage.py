@@ -18,14 +18,14 @@ from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.config_reader import parse_config
 from helixer_ft.network.config_writer import render_config
 from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.network.strategies import plan_freeze
 from helixer_ft.simulate.files import to_fasta, to_gff3
 from helixer_ft.simulate.genome import simulate
 from helixer_ft.simulate.reads import write_reads
 from helixer_ft.simulate.species import TARGET
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze
 
-TRAINING = Path(__file__).parents[2] / "training.md"
+PAGE = Path(__file__).parents[2] / "docs/coverage.md"
 LEAF = CoverageInput("rnaseq", "log", (Track("leaf"),))
 
 
@@ -144,9 +144,9 @@ def test_a_model_of_helixers_own(work):
 
 
 def test_the_four_commands_of_the_page(tmp_path, monkeypatch):
-    """From FASTA, GFF3 and BAM to predictions with coverage, as training.md has it."""
+    """From FASTA, GFF3 and BAM to predictions with coverage, as docs/coverage.md has it."""
     monkeypatch.chdir(tmp_path)
-    page = TRAINING.read_text(encoding="utf-8").split("### Predicting with coverage\n")[1]
+    page = PAGE.read_text(encoding="utf-8").split("## Predicting with coverage\n")[1]
     block = re.search(r"```bash\n(.*?)```", page, re.S)
     commands = [shlex.split(line)[1:] for line in block[1].replace("\\\n", " ").splitlines()]
     assert [command[0] for command in commands] == ["prepare", "add-coverage", "freeze", "predict"]

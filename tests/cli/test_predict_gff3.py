@@ -214,6 +214,61 @@ def test_helixerpost_ends_with_its_parent(work):
     assert [path.name for path in work.folder.glob("*genes*")] == [work.out.name]
 
 
+NAMES = ["a,b", "a;b=c&d", "x%3Ay", "#1", ">g", "a_b", "s#1#chr1|f(2)", "é", "chr1"]
+
+
+def genes_of(names: list[str]) -> str:
+    """What HelixerPost writes of a gene on each sequence."""
+    text = "##gff-version 3.2.1\n##species g\n# 0123abc\n"
+    for name in names:
+        text += f"##sequence-region {name} 1 300\n"
+        for number, start in enumerate((10, 200), start=1):
+            gene = f"g_{name}_{number:06}"
+            for kind, attributes in (
+                ("gene", f"ID={gene}"),
+                ("mRNA", f"ID={gene}.1;Parent={gene}"),
+                ("exon", f"ID={gene}.1.exon.1;Parent={gene}.1"),
+                ("CDS", f"ID={gene}.1.CDS.1;Parent={gene}.1"),
+            ):
+                phase = 0 if kind == "CDS" else "."
+                columns = (name, "Helixer", kind, start, start + 89, ".", "+", phase, attributes)
+                text += "\t".join(map(str, columns)) + "\n"
+    return text
+
+
+def compared(path: Path, fasta: Path) -> dict:
+    arguments = ["--predicted", path, "--reference", path, "--fasta", fasta, "--json", "-q"]
+    result = CliRunner().invoke(main, ["evaluate-genes", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_names_of_sequences_are_escaped(work):
+    """HelixerPost writes them as they are: "," would be two parents, ";" the end of an ID."""
+    (work.notes / "genes").write_text(genes_of(NAMES))
+    work.program(f'cp {work.notes}/genes "$7"')
+    work.fasta.write_text("".join(f">{name}\n{'ACGGT' * 60}\n" for name in NAMES))
+    result = work.run(fasta=True)
+    assert result.exit_code == 0, result.output
+    text = work.out.read_text()
+    escaped = ["a%2Cb", "a%3Bb%3Dc%26d", "x%253Ay", "%231", "%3Eg", *NAMES[5:]]
+    assert text == genes_of(escaped)
+    assert [path.name for path in work.folder.glob("*genes*")] == [work.out.name]
+    scores = compared(work.out, work.fasta)
+    assert scores["genes"] == {"reference": 2 * len(NAMES), "predicted": 2 * len(NAMES)}
+    assert scores["left_out"]["predicted"]["elsewhere"] == {}
+    assert scores["left_out"]["predicted"]["without_place"] == []
+
+
+def test_the_case_of_a_name_with_a_comma(shared, work):
+    case = shared / "cases/predicted_gff3_name_with_comma"
+    work.program(f'cp {case}/out.gff3 "$7"')
+    result = work.run(fasta=True)
+    assert result.exit_code == 0, result.output
+    genes = (case / "out.gff3").read_text().count("\tgene\t")
+    assert compared(work.out, case / "in.fa")["genes"] == {"reference": genes, "predicted": genes}
+
+
 def test_force(work):
     work.out.write_text("precious")
     work.refused(parts=[f"{work.out}: exists already"])

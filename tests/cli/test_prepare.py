@@ -14,7 +14,6 @@ from conftest import tiny_model
 
 from helixer_ft.cli import main
 from helixer_ft.formats.model_h5 import write_model_file
-from helixer_ft.preparation.labels import DEFAULT_UTR_FLANK as FLANK_OF_LABELS
 from helixer_ft.preparation.request import DEFAULT_UTR_FLANK
 from helixer_ft.simulate.files import to_fasta, to_gff3
 from helixer_ft.simulate.genome import simulate
@@ -201,10 +200,6 @@ def test_missing_utr_and_flank(arguments, genomes, tmp_path):
     warned = run(*arguments, *options)
     assert "--missing-utr keep masks only a flank" in warned.stderr
     assert "no valid UTR base" in warned.stderr
-
-
-def test_the_default_flank_is_that_of_the_labels():
-    assert DEFAULT_UTR_FLANK == FLANK_OF_LABELS
 
 
 def test_seed(arguments, tmp_path):

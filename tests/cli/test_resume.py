@@ -73,7 +73,7 @@ def interrupted(arguments, quick, monkeypatch) -> list[str]:
 # -- interrupted, and gone on with -------------------------------------------------------------
 
 
-def test_sigterm_ends_with_the_command_that_resumes(arguments, tmp_path):
+def test_sigterm_ends_with_the_command_that_resumes(arguments, tmp_path, pages):
     long = ["-e", "30", "--patience", "999", "--seed", "3"]
     command = [sys.executable, "-m", "helixer_ft", *arguments, *long]
     process = subprocess.Popen(
@@ -100,12 +100,7 @@ def test_sigterm_ends_with_the_command_that_resumes(arguments, tmp_path):
     epoch, batch = state.position
     assert 3 <= epoch < 30
 
-    done = subprocess.run(
-        [sys.executable, "-m", "helixer_ft", *words[1:], "--json"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    outcome = json.loads(done.stdout)
+    outcome = json.loads(invoke(*words[1:], "--json").stdout)
     assert outcome["resumed_from"] == {"epoch": epoch, "batch": batch}
     assert outcome["checks"] == 30
     resumed = {name: (folder / name).read_bytes() for name in ("history.csv", "config.toml")}

@@ -1,8 +1,6 @@
 """Whatever happens to a run, a model file is whole: the new one, the one before, or none."""
 
-import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -16,11 +14,12 @@ from conftest import tiny_architecture
 from network.builders import random_model
 
 from helixer_ft.cli import main
+from helixer_ft.engine import engine_class
+from helixer_ft.engine.base import Engine
 from helixer_ft.formats.atomic import partial_path
 from helixer_ft.formats.model_h5 import ModelFile, read_model_file, write_model_file
 from helixer_ft.network.model import load_model
-from helixer_ft.training.engine import engine_class
-from helixer_ft.training.engine.base import Engine
+from tests.cli.workplace import no_file_above
 
 # -- killed while saving -----------------------------------------------------------------------
 
@@ -110,17 +109,13 @@ def test_a_full_disk_while_saving(arguments, base_model, tmp_path):
     """A real one: no file above 16 KiB can be written, which all but the model keep to."""
     out = tmp_path / "tuned.h5"
     assert base_model.stat().st_size > 16384
-    write_model_file(out, random_model(tiny_architecture(), seed=2).to_file({"note": "old"}))
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    old = random_model(tiny_architecture(), seed=2).to_file({"note": "old"})
+    write_model_file(out, old, force=True)
     before = out.read_bytes()
-    result = subprocess.run(
-        [sys.executable, "-m", "helixer_ft", *arguments],
-        capture_output=True,
-        text=True,
-        # or half a compiled function would be left for the other tests
-        env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384)),
-    )
-    assert result.returncode == 1, result.stderr
+    with no_file_above(16384):
+        result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1, result.stderr
     assert f"Error: {out}: could not be written (File too large)" in result.stderr
     assert "free disk space" in result.stderr
     assert "Traceback" not in result.stderr

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import random_rows, tiny_model
 
-from helixer_ft.cli import COMMANDS
+from helixer_ft.cli import COMMANDS, main
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.model import load_model
 from tests.data_files import write_data_file
@@ -25,8 +27,9 @@ sys.meta_path.insert(0, Refuse())
 """
 WORKFLOW = (
     *("prepare", "add-coverage", "whole", "freeze", "evaluate", "predict", "evaluate-genes"),
-    *("inspect", "demo", "completion"),
+    *("inspect", "simulate", "demo", "completion"),
 )
+NO_JAX = "import sys; sys.modules['jax'] = None\n"
 RUN = "from helixer_ft.cli import main; main(prog_name='helixer-ft')"
 
 
@@ -64,43 +67,33 @@ def run_arguments(model_path, data_dir, tmp_path) -> list[object]:
     return [*options, "-e", "1", "-b", "4", "--val-test-batch-size", "8"]
 
 
-@pytest.mark.parametrize("command", ["whole", "freeze"])
-def test_jax_works_where_tensorflow_cannot_be_imported(run_arguments, tmp_path, command):
-    pytest.importorskip("jax")
-    result = python(NO_TENSORFLOW + RUN, command, *run_arguments, KERAS_BACKEND="jax")
-    assert result.returncode == 0, result.stderr
-    assert "tensorflow was asked for" not in result.stderr
-    assert "Keras backend: jax (KERAS_BACKEND)" in result.stderr
-    assert load_model(tmp_path / "tuned.h5")
-
-
-def test_auto_takes_jax_where_it_is_installed(run_arguments):
+def test_auto_takes_jax_where_it_is_installed(run_arguments, tmp_path):
+    """And needs no TensorFlow then, with `freeze`; for `whole`, see the comparison below."""
     pytest.importorskip("jax")
     if any(Path(device).exists() for device in ("/dev/nvidia0", "/dev/kfd")):
         pytest.skip("this machine has an accelerator")
-    result = python(RUN, "freeze", *run_arguments, "--dry-run")
+    result = python(NO_TENSORFLOW + RUN, "freeze", *run_arguments)
+    assert result.returncode == 0, result.stderr
+    assert "tensorflow was asked for" not in result.stderr
     assert "Keras backend: jax (no accelerator" in result.stderr
+    assert load_model(tmp_path / "tuned.h5")
 
 
-def test_auto_takes_tensorflow_without_jax(run_arguments):
-    code = NO_TENSORFLOW.replace('== "tensorflow"', '== "jax"').replace(
-        'print("tensorflow was asked for", file=sys.stderr)', ""
-    )
-    result = python(
-        code + "import sys; sys.modules['jax'] = None\n" + RUN,
-        "freeze",
-        *run_arguments,
-        "--dry-run",
-    )
+def test_auto_takes_tensorflow_without_jax(tmp_path):
+    """And predicts with it what JAX predicts."""
+    write_model_file(tmp_path / "base.h5", tiny_model().to_file({}))
+    write_data_file(tmp_path / "data.h5", random_rows(5))
+    common = ["predict", "-l", tmp_path / "base.h5", "-t", tmp_path / "data.h5"]
+    common += ["--val-test-batch-size", "4", "-p"]
+    result = python(NO_JAX + RUN, *common, tmp_path / "tensorflow.h5")
     assert result.returncode == 0, result.stderr
     assert "Keras backend: tensorflow (no accelerator, and JAX is not installed)" in result.stderr
-
-
-def test_backend_flag_beats_the_environment(run_arguments):
-    result = python(
-        RUN, "freeze", *run_arguments, "--dry-run", "--backend", "tensorflow", KERAS_BACKEND="jax"
-    )
-    assert "Keras backend: tensorflow (--backend)" in result.stderr
+    here = CliRunner().invoke(main, [*map(str, common), str(tmp_path / "here.h5")])
+    assert here.exit_code == 0, here.output
+    with h5py.File(tmp_path / "tensorflow.h5") as one, h5py.File(tmp_path / "here.h5") as other:
+        for name in ("predictions", "predictions_phase"):
+            difference = one[name][()].astype(np.float64) - other[name][()]
+            assert np.abs(difference).max() <= 1e-3
 
 
 def test_a_backend_that_is_not_known_is_refused(run_arguments):
@@ -119,18 +112,26 @@ def test_a_backend_that_is_not_known_is_refused(run_arguments):
     ],
 )
 def test_both_backends_learn_the_same(tmp_path, strategy):
-    """Same weights to float tolerance."""
+    """Same weights to float tolerance; neither needs the other, and --backend beats the
+    environment.
+    """
     pytest.importorskip("jax")
     write_model_file(tmp_path / "base.h5", tiny_model().to_file({}))
     for name, seed in (("training", 1), ("validation", 2)):
         write_data_file(tmp_path / f"{name}_data.h5", random_rows(6, seed=seed, seqid=name))
-    common = ["-l", tmp_path / "base.h5", "-d", tmp_path, "-q"]
+    common = ["-l", tmp_path / "base.h5", "-d", tmp_path]
     common += ["-e", 3, "-b", 4, "--learning-rate", 0.001]
     tuned = []
-    for backend in ("jax", "tensorflow"):
+    for backend, without, options, reason in (
+        ("jax", NO_TENSORFLOW, [], "KERAS_BACKEND"),
+        ("tensorflow", NO_JAX, ["--backend", "tensorflow"], "--backend"),
+    ):
         path = tmp_path / f"{backend}.h5"
-        result = python(RUN, *strategy.split(), *common, "--backend", backend, "-s", path)
+        words = [*strategy.split(), *common, *options, "-s", path]
+        result = python(without + RUN, *words, KERAS_BACKEND="jax")
         assert result.returncode == 0, result.stderr
+        assert "tensorflow was asked for" not in result.stderr
+        assert f"Keras backend: {backend} ({reason})" in result.stderr
         tuned.append(load_model(path).weights)
     start = load_model(tmp_path / "base.h5").weights
     for name, arrays in tuned[0].items():

@@ -33,7 +33,7 @@ def test_version_says_backend_and_hardware():
 
 
 def test_version_of_a_backend_that_is_not_there():
-    assert "backend  torch not installed (KERAS_BACKEND)" in version(KERAS_BACKEND="torch")
+    assert "backend  nonesuch not installed (KERAS_BACKEND)" in version(KERAS_BACKEND="nonesuch")
 
 
 def test_version_with_an_accelerator_loads_no_backend(monkeypatch):

@@ -1,10 +1,28 @@
 """Folders in which commands run, and what a refused command must leave them as."""
 
+import resource
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from click.testing import Result
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """A disk that is full, for files above a size in bytes: writing more fails with EFBIG.
+
+    What runs here should have run before, so that no compiled function is left half in the cache
+    that tests share.
+    """
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 class CommandFolder(ABC):

@@ -53,14 +53,25 @@ def write_data(path: Path, *seqids: str, genes: dict[str, list] | None = None) -
     return path
 
 
-def header(lengths: dict[str, int] = LENGTHS, order: str = "coordinate") -> pysam.AlignmentHeader:
+def header(
+    lengths: dict[str, int] = LENGTHS, order: str | None = "coordinate"
+) -> pysam.AlignmentHeader:
     sequences = [{"SN": name, "LN": length} for name, length in lengths.items()]
-    return pysam.AlignmentHeader.from_dict({"HD": {"VN": "1.6", "SO": order}, "SQ": sequences})
+    first = {"VN": "1.6"} | ({} if order is None else {"SO": order})
+    return pysam.AlignmentHeader.from_dict({"HD": first, "SQ": sequences})
 
 
-def write_bam(path: Path, reads, *, index: bool = True, lengths=LENGTHS, sort: bool = True) -> Path:
+def write_bam(
+    path: Path,
+    reads,
+    *,
+    index: bool = True,
+    lengths=LENGTHS,
+    sort: bool = True,
+    order: str | None = "coordinate",
+) -> Path:
     """Reads as (flag, seqid, position, [(operation letter, length)])."""
-    head, names = header(lengths), list(lengths)
+    head, names = header(lengths, order), list(lengths)
     if sort:
         reads = sorted(reads, key=lambda read: (names.index(read[1]), read[2]))
     with pysam.AlignmentFile(str(path), "wb", header=head) as file:

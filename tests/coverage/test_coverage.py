@@ -11,8 +11,8 @@ import pytest
 
 from helixer_ft.coverage import alignments, regions
 from helixer_ft.coverage.add import add_coverage
-from helixer_ft.coverage.alignments import count_region, open_alignments
-from helixer_ft.coverage.regions import batches_of, read_row_table, regions_of
+from helixer_ft.coverage.alignments import count_region, open_alignments, usable_index
+from helixer_ft.coverage.regions import RowTable, batches_of, regions_of
 from helixer_ft.coverage.request import STRANDEDNESS, CoverageRequest
 from helixer_ft.formats.coverage_h5 import Track, read_tracks
 from helixer_ft.progress import Progress
@@ -59,8 +59,8 @@ def test_random_reads(tmp_path, monkeypatch, strandedness, seed):
 
 
 def test_regions_are_no_larger_than_asked_and_have_every_row_once(tmp_path):
-    tables = [read_row_table(write_data(tmp_path / "a.h5"))]
-    tables.append(read_row_table(write_data(tmp_path / "b.h5", "chr1")))
+    tables = [RowTable(write_data(tmp_path / "a.h5"))]
+    tables.append(RowTable(write_data(tmp_path / "b.h5", "chr1")))
     parts = list(regions_of(tables, 200))
     assert max(part.end - part.start for part in parts) <= 200
     rows = np.concatenate([part.rows for part in parts])
@@ -219,6 +219,14 @@ def test_an_index_is_made_where_none_can_be_used(tmp_path, state):
     add(data=(data,), bams=(bam,))
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     np.testing.assert_array_equal(coverage_of(data)[0][..., 0], expected(data, reads, "reverse")[0])
+
+
+@pytest.mark.parametrize("name", ["a.bam.bai", "a.bai", "a.bam.csi", "a.csi"])
+def test_an_index_is_found_by_any_of_its_names(tmp_path, name):
+    """samtools, Picard, and `-c` for sequences beyond 512 Mb."""
+    bam = write_bam(tmp_path / "a.bam", random_reads(9, 1), index=False)
+    pysam.index(*(["-c"] if name.endswith("csi") else []), "-o", str(tmp_path / name), str(bam))
+    assert usable_index(bam, tmp_path, 1) == tmp_path / name
 
 
 def test_cram_needs_no_reference(tmp_path):

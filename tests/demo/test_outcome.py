@@ -8,6 +8,7 @@ from helixer_ft.demo.outcome import DemoOutcome, Scored, StrategyRow
 from helixer_ft.demo.request import DemoRequest
 from helixer_ft.errors import InputError
 from helixer_ft.metrics import Interval
+from helixer_ft.network.strategies import Whole
 from helixer_ft.report import SummaryRow
 from helixer_ft.training.request import FineTuneRequest
 
@@ -15,7 +16,7 @@ from helixer_ft.training.request import FineTuneRequest
 def row(strategy: str, low: float, high: float, errors: float, blocks: int = 40) -> StrategyRow:
     interval = Interval((low + high) / 2, low, high, blocks)
     scores = SummaryRow(strategy, "test", 0.4, 0.5, interval, 0.3, errors, 10, 100, 1.0)
-    request = FineTuneRequest("whole", Path("a.h5"), Path("data"), Path("b.h5"))
+    request = FineTuneRequest(Whole(), Path("a.h5"), Path("data"), Path("b.h5"))
     return StrategyRow(request, scores, 0.5, ())
 
 

@@ -1,49 +1,47 @@
-"""The commands that are shown ask for what is done."""
+"""The commands that are shown are what is done."""
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from helixer_ft.cli import main
+from helixer_ft.cli.demo import _parse
 from helixer_ft.cli.demo_output import NEXT_STEPS
 from helixer_ft.demo.demo import STEPS
 from helixer_ft.demo.files import DemoFiles
 from helixer_ft.demo.request import DemoRequest, DemoSize
-from helixer_ft.demo.steps import Step, Steps
+from helixer_ft.demo.steps import LEARNING_RATE, PATIENCE, Step, Steps
+from helixer_ft.network.strategies import Freeze, Whole
 
 LIBRARY = (
     "preparation.prepare.prepare",
-    "coverage.add.add_coverage",
-    "training.prepared.prepare_run",
-    "evaluation.evaluate.evaluate",
+    "training.fine_tune.fine_tune",
     "inference.predict.predict",
 )
-"""What the commands call, with a request first."""
+"""What the commands for the user's own species call."""
 
 
 class Asked(BaseException):
-    """Carries the request out of a command."""
+    """A command came to the library."""
 
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Run a command line up to the library; returns the request it makes."""
+    """Run a command line up to the library."""
 
-    def stop(request, *_args, **_kwargs):
-        raise Asked(request)
+    def stop(*_args, **_kwargs):
+        raise Asked
 
     for name in LIBRARY:
         monkeypatch.setattr(f"helixer_ft.{name}", stop)
 
-    def run(command: str) -> object:
+    def run(command: str) -> None:
         program, *arguments = shlex.split(command)
         assert program == "helixer-ft"
-        with pytest.raises(Asked) as caught:
+        with pytest.raises(Asked):
             CliRunner().invoke(main, arguments, catch_exceptions=False)
-        return caught.value.args[0]
 
     return run
 
@@ -63,19 +61,32 @@ def all_steps(request: DemoRequest) -> list[Step]:
     ]
 
 
-@pytest.mark.parametrize("number", range(STEPS - 1))
-def test_a_command_asks_for_what_its_step_does(asked, number, tmp_path, monkeypatch):
+def test_what_a_command_asks_for():
     """Also with numbers other than the defaults, and a folder whose name has a blank."""
-    monkeypatch.chdir(tmp_path)
-    Path("my demo", "models").mkdir(parents=True)  # where whole and freeze hold the folder of a run
+    out = Path("my demo")
     size = DemoSize(subsequence_length=1350, freeze_epochs=7, whole_epochs=3)
-    step = all_steps(DemoRequest(Path("my demo"), size=size))[number]
-    request = asked(step.command)
-    same = {"force": step.request.force}
-    if hasattr(step.request, "command_line"):
-        same["command_line"] = step.command
-        assert step.request.command_line == step.command
-    assert replace(request, **same) == step.request
+    steps = all_steps(DemoRequest(out, size=size))
+    requests = [_parse(step.words) for step in steps]
+    source, target, evaluation, head, hidden, coverage, with_coverage, whole, prediction = requests
+    tuned = [head, hidden, with_coverage, whole]
+    assert (source.split, target.split) == (False, True)
+    assert {source.subsequence_length, target.subsequence_length} == {1350}
+    assert target.validation_seqids == ("chr09", "chr10")
+    assert target.test_seqids == ("chr11", "chr12")
+    assert evaluation.test_data == (out / "source/simulated_source.h5", out / "data/test_data.h5")
+    assert [request.strategy for request in tuned] == [
+        *(Freeze(), Freeze(post_coverage_hidden_layer=True), Freeze(input_coverage=True), Whole())
+    ]
+    assert [request.settings.epochs for request in tuned] == [7, 7, 7, 3]
+    for request in tuned:
+        assert request.settings.learning_rate == LEARNING_RATE
+        assert request.settings.patience == PATIENCE
+    assert coverage.bams == (out / "rnaseq.bam",)
+    assert prediction.load_model_path == out / "models/whole.h5"
+    for step, request in zip(steps, requests, strict=True):
+        assert request.force  # what may be replaced was checked before
+        assert getattr(request, "command_line", step.command) == step.command
+        assert "--force" not in step.words
 
 
 def test_no_two_steps_do_the_same():
@@ -85,12 +96,12 @@ def test_no_two_steps_do_the_same():
 
 def test_a_backend_that_was_asked_for_is_in_the_commands_that_compute():
     plain, chosen = (all_steps(DemoRequest(backend=name)) for name in ("auto", "tensorflow"))
-    assert [step.request for step in plain if "--backend" in step.command] == []
-    computing = [step.command.split()[1] for step in chosen if step.command.endswith("tensorflow")]
+    assert [step for step in plain if "--backend" in step.words] == []
+    computing = [step.words[0] for step in chosen if step.words[-1] == "tensorflow"]
     assert computing == ["evaluate", "freeze", "freeze", "freeze", "whole", "predict"]
 
 
 @pytest.mark.parametrize("command", NEXT_STEPS)
 def test_commands_for_the_users_own_species_are_commands(asked, command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert asked(command)
+    asked(command)

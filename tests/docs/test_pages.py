@@ -4,16 +4,18 @@ import csv
 import json
 import re
 import subprocess
-import sys
 import tomllib
 from dataclasses import fields
 from pathlib import Path
 
 import h5py
 import pytest
+from click.testing import CliRunner
 from conftest import add_coverage, random_rows, tiny_model
 
+from helixer_ft.cli import main
 from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.network.strategies import Freeze
 from helixer_ft.training.estimate import Estimate
 from helixer_ft.training.request import FineTuneRequest
 from tests.data_files import write_data_file
@@ -46,14 +48,10 @@ def tuned(tmp_path_factory) -> Path:
     command = "freeze -l base.h5 -d data -t data/test_data.h5 -s head.h5 --json -e 1 -b 4"
     command += " --post-coverage-hidden-layer --hidden-units 5"
     command += " --input-coverage --check-every-nth-batch 1 --save-every-check"
-    done = subprocess.run(
-        [sys.executable, "-m", "helixer_ft", *command.split()],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        done = CliRunner().invoke(main, command.split())
+    assert done.exit_code == 0, done.stderr
     (folder / "head.json").write_text(done.stdout)
     return folder
 
@@ -83,7 +81,7 @@ def test_configuration_is_documented(tuned):
     words = code_words(section("`config.toml`"))
     assert {"hidden_units", "check_every_nth_batch"} <= words & set(values)
     assert {"backend", "deterministic"} <= set(values)
-    default = FineTuneRequest("freeze", Path("a.h5"), Path("data"), Path("b.h5")).options()
+    default = FineTuneRequest(Freeze(), Path("a.h5"), Path("data"), Path("b.h5")).options()
     assert not {"hidden_units", "check_every_nth_batch"} & set(default)
     assert Path(values["load_model_path"]).is_absolute()
 
@@ -158,5 +156,5 @@ def test_every_page_is_listed_in_the_index():
     written = {str(path.with_suffix("")) for path in pages} - {"index", "README"}
     assert sorted(listed) == sorted(written)
     links = re.findall(r"\]\(([^)#:]+)\.md\)", text)
-    included = {"../training": "training", "../CHANGELOG": "changelog"}
+    included = {f"../{name}": name.lower() for name in ("training", "CHANGELOG", "CONTRIBUTING")}
     assert {included.get(link, link) for link in links} == written

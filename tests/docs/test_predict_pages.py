@@ -13,8 +13,8 @@ from helixer_ft.cli import main
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.network.strategies import plan_freeze
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze
 
 FORMATS = Path(__file__).parents[2] / "docs/formats.md"
 
@@ -54,6 +54,12 @@ def test_datasets_and_attributes(predicted, tmp_path):
     with h5py.File(predicted[1]) as file, h5py.File(tmp_path / "c.h5") as other:
         found = {*file, *file.attrs}
         assert set(other.attrs) - found == {"helixer_ft_coverage"}
+    (tmp_path / "g.fa").write_text(">a\nACGTACGTA\n>b\nACGT\n")
+    choice = ["--seqids", "a", "--exclude", "b", "--min-length", 9, "--subsequence-length", 90]
+    model_path = predicted[1].with_name("m.h5")
+    run("-l", model_path, "--fasta", tmp_path / "g.fa", *choice, "-p", tmp_path / "s.h5")
+    with h5py.File(tmp_path / "s.h5") as file:
+        found |= set(file.attrs)
     assert found | {"helixer_ft_coverage"} == set(
         first_column("Predictions file (`--prediction-output-path`)")
     )

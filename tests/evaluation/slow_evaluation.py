@@ -6,9 +6,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from helixer_ft.dataset.batch import BaseTable, Batch
 from helixer_ft.inference.network import prediction_function
 from helixer_ft.network.model import TrainedModel
-from helixer_ft.training.batch import BaseTable, Batch
 
 # which column of data/transitions, by strand
 KINDS = {

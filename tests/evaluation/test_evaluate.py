@@ -10,6 +10,8 @@ from conftest import add_coverage, random_rows, tiny_model
 
 from evaluation.slow_evaluation import SlowEvaluation
 from helixer_ft import metrics
+from helixer_ft.dataset.dataset import open_dataset
+from helixer_ft.engine import engine_class
 from helixer_ft.errors import InputError
 from helixer_ft.evaluation import scoring
 from helixer_ft.evaluation.calibration import CURVES
@@ -25,12 +27,10 @@ from helixer_ft.inference.request import PredictRequest
 from helixer_ft.metrics import f1_scores, paired_bootstrap
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
-from helixer_ft.network.strategies import plan_freeze
 from helixer_ft.progress import Progress
-from helixer_ft.training.dataset import open_dataset
-from helixer_ft.training.engine import engine_class
 from helixer_ft.training.scoring import score_dataset
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 

@@ -11,8 +11,6 @@ from conftest import random_rows, tiny_model
 
 from helixer_ft.cli import main
 from helixer_ft.cli.output import Printer
-from helixer_ft.cli.prediction_output import PredictionPrinter
-from helixer_ft.cli.run_output import RunPrinter
 from helixer_ft.formats.coverage_h5 import CoverageWriter
 from helixer_ft.formats.model_h5 import read_model_file, write_model_file
 from helixer_ft.runtime import resources
@@ -89,7 +87,7 @@ def test_predict_keeps_what_is_predicted(folder, monkeypatch, lose):
     arguments += ["--val-test-batch-size", 2]
     shutil.copy("rows.h5", "rows.copy")
     with monkeypatch.context() as patch:
-        once(patch, PredictionPrinter, "advance", 3, lambda: lose(Path("rows.h5")))
+        once(patch, Printer, "advance", 3, lambda: lose(Path("rows.h5")))
         result = run(*arguments)
     check_message(result, "rows.h5")
     assert "rows are kept in p.h5.journal: the same command with --resume goes on" in result.stderr
@@ -109,7 +107,7 @@ def test_training_keeps_the_best_model(folder, monkeypatch, lose):
     lost = Path("sets/training_data.h5")
     shutil.copytree("sets", "copy")
     with monkeypatch.context() as patch:
-        once(patch, RunPrinter, "check", 2, lambda: lose(lost))
+        once(patch, Printer, "check", 2, lambda: lose(lost))
         result = run(*arguments, "-s", "t.h5")
     check_message(result, str(lost))
     assert read_model_file(Path("t.h5")).provenance["epoch"] == "1"

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from helixer_ft import engine as engines
 from helixer_ft.cli import main
+from helixer_ft.dataset.batch import Batch
+from helixer_ft.engine.base import Engine
 from helixer_ft.inference import network
 from helixer_ft.runtime.memory import OutOfMemoryError, batch_in_memory
 from helixer_ft.runtime.resources import ProcessMemory
-from helixer_ft.training import engine as engines
-from helixer_ft.training.batch import Batch
-from helixer_ft.training.engine.base import Engine
 
 ERRORS = {
     "host": MemoryError(),

@@ -13,9 +13,9 @@ from network.builders import random_model
 
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats import model_h5
+from helixer_ft.formats.input_file import file_sha256
 from helixer_ft.formats.model_h5 import (
     ModelFile,
-    file_sha256,
     read_model_file,
     write_model_file,
 )

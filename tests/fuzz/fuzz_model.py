@@ -64,7 +64,7 @@ def inspect_path() -> None:
     """Inspect the file; an error must name it."""
     message = str(_path)
     try:
-        inspect(_path).as_dict()
+        inspect(_path).to_dict()
     except HelixerFtError as error:
         message = str(error)
     assert str(_path) in message, message
@@ -88,7 +88,7 @@ def config_input(data: bytes) -> None:
     inspection.model.load_model = lambda path: model_of(changed)
     message = str(_path)
     try:
-        inspection.model.inspect_model(_path).as_dict()
+        inspection.model.inspect_model(_path).to_dict()
     except HelixerFtError as error:
         message = str(error)
     assert str(_path) in message, message

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import random_rows, tiny_model
 
+from helixer_ft.dataset.batch import Batch
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats.coverage_h5 import CoverageWriter, Track
 from helixer_ft.formats.data_h5 import DataFile
@@ -19,10 +20,9 @@ from helixer_ft.inference.source import DataFileSource
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
-from helixer_ft.network.strategies import plan_freeze
 from helixer_ft.progress import Progress
-from helixer_ft.training.batch import Batch
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze
 
 LENGTH = 90
 COVERAGE = CoverageInput("cage", "log", (Track("leaf"), Track("tss", "signal")))

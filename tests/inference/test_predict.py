@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import random_rows, tiny_model
 
+from helixer_ft.dataset.batch import TABLE_SIZE, Batch
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inference import predict as predict_module
@@ -26,7 +27,6 @@ from helixer_ft.network.model import TrainedModel, build_keras, probabilities, s
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import OutOfMemoryError
 from helixer_ft.runtime.resources import ProcessMemory
-from helixer_ft.training.batch import TABLE_SIZE, Batch
 from tests.data_files import write_data_file
 
 LENGTH = 90
@@ -193,6 +193,50 @@ def test_ambiguous_bases_count_by_their_shares(model, data, request_for):
     predict(request)
     plain = forward(model, DataFile(data).read([0]).bases)
     assert content(request)[:, 0] == pytest.approx(plain[:, 0], abs=3e-4)
+
+
+def test_sequences_too_short_for_a_gene_are_not_computed(model, tmp_path):
+    """Their rows are 0; all others, before and after them, are as they are without."""
+    write_model_file(tmp_path / "model.h5", model.to_file({}))
+    letters = np.random.default_rng(0).choice(list("ACGT"), 600)
+    lengths = {"t1": 59, "a": 60, "t2": 1, "t3": 9, "b": 400, "t4": 8}
+    fasta, done = tmp_path / "g.fa", 0
+    with open(fasta, "w") as file:
+        for name, n in lengths.items():
+            file.write(f">{name}\n{''.join(letters[done : done + n])}\n")
+            done += n
+
+    def predicted(**options) -> np.ndarray:
+        request = PredictRequest(
+            tmp_path / "model.h5", tmp_path / "out.h5", fasta=fasta, subsequence_length=90,
+            val_test_batch_size=3, force=True, **options,
+        )  # fmt: skip
+        predict(request)
+        return content(request)
+
+    every, found = predicted(min_length=1), predicted()
+    tiny = np.repeat([n < 60 for n in lengths.values()], [2, 2, 2, 2, 10, 2])
+    assert found.shape == every.shape == (2, 20, 90, 4)
+    assert (found[:, tiny] == 0).all()
+    assert (every[:, tiny].sum(axis=-1) > 0.99).all()
+    np.testing.assert_allclose(found[:, ~tiny], every[:, ~tiny], atol=1e-3)
+    left_out = predicted(min_length=60)
+    assert np.array_equal(left_out, found[:, ~tiny])
+
+
+def test_where_all_sequences_are_too_short_no_network_is_built(model, tmp_path, monkeypatch):
+    """Building one takes seconds."""
+    write_model_file(tmp_path / "model.h5", model.to_file({}))
+    fasta = tmp_path / "g.fa"
+    fasta.write_text("".join(f">c{i}\n{'ACGTACGTA'[: 1 + i % 9]}\n" for i in range(300)))
+    monkeypatch.delattr(predict_module, "prediction_function")
+    monkeypatch.delattr(predict_module.resume, "versions")
+    request = PredictRequest(tmp_path / "model.h5", tmp_path / "out.h5", fasta=fasta)
+    prediction = predict(request)
+    assert (prediction.rows, prediction.windows) == (600, 0)
+    with h5py.File(request.prediction_output_path) as file:
+        assert file["predictions"].shape == (600, 21384, 4)
+        assert not file["predictions_phase"][299].any()
 
 
 def test_precision_is_that_of_the_computation(request_for):

@@ -15,7 +15,7 @@ from helixer_ft.formats.journal import Journal
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inference import predict as predict_module
 from helixer_ft.inference.predict import predict
-from helixer_ft.inference.request import PredictRequest
+from helixer_ft.inference.request import HelixerPostSettings, PredictRequest
 from helixer_ft.progress import Progress
 from tests.data_files import write_data_file
 
@@ -56,6 +56,10 @@ def folder(tmp_path_factory) -> Path:
     write_data_file(folder / "data.h5", datasets)
     letters = "".join("CATG"[base] for base in np.random.default_rng(0).integers(0, 4, 700))
     (folder / "genome.fa").write_text(f">a\n{letters[:430]}\n>b\n{letters[430:]}\n")
+    tiny = "".join(f">t{i}\n{letters[i : 9 * i + 10]}\n" for i in range(3))
+    (folder / "tiny.fa").write_text(
+        f"{tiny}>a\n{letters[:200]}\n>t4\nACGT\n>b\n{letters[200:430]}\n>t5\nA\n"
+    )
     return folder
 
 
@@ -104,6 +108,7 @@ OPTIONS = {
     "uneven": {"overlap_offset": 30, "core_length": 80, "val_test_batch_size": 5},
     "no overlap": {"overlap": False},
     "genome": {"fasta": "genome.fa", "subsequence_length": 90},
+    "tiny": {"fasta": "tiny.fa", "subsequence_length": 90, "exclude": ("t1",)},
 }
 
 
@@ -246,6 +251,9 @@ def test_what_is_not_as_it_was_is_named(folder, request_for, tmp_path, change, s
     ("changed", "said"),
     [
         ({"species": "other"}, r"species was genome, is other\."),
+        ({"exclude": ("b",)}, "rows was 16, is 10; --exclude was None, is b"),
+        ({"seqids": ("a",)}, "rows was 16, is 10; --seqids was None, is a"),
+        ({"min_length": 9}, "--min-length was None, is 9"),
         ({"subsequence_length": 180}, "rows was 16, is 10; subsequence length was 90, is 180; ov"),
     ],
 )
@@ -254,6 +262,14 @@ def test_what_is_said_of_a_genome_is_named(folder, request_for, changed, said):
     interrupt(request, 6)
     with pytest.raises(InputError, match=f"cannot be resumed: {said}"):
         predict(replace(request, resume=True, **changed))
+
+
+def test_what_is_not_computed_is_named(folder, request_for):
+    request = request_for(fasta=folder / "tiny.fa", subsequence_length=90)
+    interrupt(request, 6)
+    fewer = replace(request, resume=True, helixerpost=HelixerPostSettings(min_coding_length=5))
+    with pytest.raises(InputError, match=r"cannot be resumed: rows not computed was 10, is 4\."):
+        predict(fewer)
 
 
 def test_another_backend_is_named(request_for, monkeypatch):

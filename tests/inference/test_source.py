@@ -121,3 +121,32 @@ def test_a_genome_is_what_prepare_writes_of_it(tmp_path, lengths):
             for one in (source, file):
                 found = np.concatenate([windows.bases for windows in one.read(first)])
                 assert np.array_equal(found, whole[first:])
+
+
+@pytest.mark.parametrize("shortest", [0, 8, 90, 91, 401])
+def test_sequences_that_are_left_out_or_not_computed(tmp_path, shortest):
+    """Rows that are not computed are counted, but not read; those left out are not there."""
+    lengths = {"a": 400, "b": 90, "c": 7, "d": 180, "e": 91}
+    letters = np.random.default_rng(1).choice(np.frombuffer(b"ACGT", np.uint8), 768).tobytes()
+    fasta, text = tmp_path / "genome.fa", b""
+    for name, n in lengths.items():
+        text, letters = text + b">%s\n%s\n" % (name.encode(), letters[:n]), letters[n:]
+    fasta.write_bytes(text)
+    del lengths["b"]
+    with open_fasta(fasta) as genome:
+        every = FastaSource(genome, LENGTH, "sp", lengths)
+        source = FastaSource(genome, LENGTH, "sp", lengths, shortest)
+        assert every.ranges == [5, 5, 1, 1, 2, 2, 2, 2]
+        assert not every.skipped.any()
+        rows = np.concatenate([windows.bases for windows in every.read()])
+        computed = np.repeat([n >= shortest for n in lengths.values()], [10, 2, 4, 4])
+        assert np.array_equal(source.skipped, ~computed)
+        assert np.array_equal(source.shifts, every.shifts)
+        assert (source.n_rows, source.bases) == (20, 2 * 678)
+        assert sum(source.ranges) == computed.sum()
+        for first in range(computed.sum()):
+            found = np.concatenate([windows.bases for windows in source.read(first)])
+            assert np.array_equal(found, rows[computed][first:])
+        assert list(source.read(int(computed.sum()))) == []
+        file = DataFile(source.data_file(tmp_path), labels=False)
+        assert "".join(file.seqids) == "a" * 10 + "c" * 2 + "d" * 4 + "e" * 4

@@ -4,7 +4,6 @@ import copy
 import json
 from dataclasses import replace
 
-import h5py
 import pytest
 from conftest import tiny_architecture
 
@@ -12,6 +11,7 @@ from helixer_ft.network.architecture import Dense
 from helixer_ft.network.config_reader import parse_config
 from helixer_ft.network.config_writer import render_config, replace_head
 from network.builders import layer_of, nested_coverage, old_dialect, rename, split_coverage
+from tests.data_files import helixer_config
 
 ONE = tiny_architecture(dropout=0.1)
 TWO = replace(ONE, head=(Dense("dense", 7, "tanh"), Dense("dense_1", 72)))
@@ -107,13 +107,10 @@ def test_there_and_back_again():
     assert replace_head(there, ONE) == config
 
 
-@pytest.mark.parametrize(
-    "name", ["small.h5", "small_keras2.12.h5", "full_random.h5", "dropout_random.h5"]
-)
-def test_a_new_configuration_is_what_helixer_writes(shared, name):
+@pytest.mark.parametrize("name", ["small", "small_keras2.12", "full_random", "dropout_random"])
+def test_a_new_configuration_is_what_helixer_writes(name):
     """Layer by layer: class, name, connections, and every option that is written."""
-    with h5py.File(shared / "models" / name) as file:
-        theirs = json.loads(file.attrs["model_config"])
+    theirs = helixer_config(name)
     ours = render_config(parse_config(theirs, name))
     assert ours["config"] | {"layers": []} == theirs["config"] | {"layers": []}
     expected, found = theirs["config"]["layers"], ours["config"]["layers"]

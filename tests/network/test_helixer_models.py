@@ -1,5 +1,7 @@
 """Helixer's own models: read as what they are, and predicting what Helixer predicts."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -14,8 +16,16 @@ from helixer_ft.network.architecture import (
     Layer,
     Pool,
 )
-from helixer_ft.network.model import build_keras, load_model, probabilities, set_weights
-from helixer_ft.network.strategies import plan_freeze, plan_whole
+from helixer_ft.network.config_reader import parse_config
+from helixer_ft.network.model import (
+    build_keras,
+    load_model,
+    new_model,
+    probabilities,
+    set_weights,
+)
+from tests.data_files import helixer_config
+from tests.plans import plan_freeze, plan_whole
 
 
 def body_of(*layers: tuple) -> tuple[Layer, ...]:
@@ -61,13 +71,19 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_architecture_and_size(shared, name):
-    model = load_model(shared / "models" / f"{name}.h5")
+def test_architecture(name):
     body, parameters = MODELS[name]
-    assert model.architecture == Architecture(
-        body=body, head=(Dense("dense", 72, group="dense"),), pool_size=9
-    )
-    assert model.architecture.parameters() == parameters
+    architecture = parse_config(helixer_config(name), name)
+    head = (Dense("dense", 72, group="dense"),)
+    assert architecture == Architecture(body=body, head=head, pool_size=9)
+    assert architecture.parameters() == parameters
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_size(shared, name):
+    model = load_model(shared / "models" / f"{name}.h5")
+    assert model.architecture == parse_config(helixer_config(name), name)
+    _, parameters = MODELS[name]
     with h5py.File(shared / "models" / f"{name}.h5") as file:
         sizes = []
         file["model_weights"].visititems(
@@ -77,9 +93,10 @@ def test_architecture_and_size(shared, name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_how_many_parameters_train(shared, name):
+def test_how_many_parameters_train(name):
     """Every layer of these files says `"trainable": false`; that is not believed."""
-    model = load_model(shared / "models" / f"{name}.h5")
+    assert '"trainable": false' in json.dumps(helixer_config(name))
+    model = new_model(parse_config(helixer_config(name), name), 0)
     statistics = {"full_random": 3 * 2 * 96, "dropout_random": 2 * 32}.get(name, 2 * 48)
     features = {"full_random": 256, "dropout_random": 64}.get(name, 128)
     whole, head, hidden = (

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from conftest import add_coverage, batch_of, random_rows, tiny_model
 
+from helixer_ft.engine import engine_class
+from helixer_ft.engine.loss import pooled_weights
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
@@ -26,11 +28,9 @@ from helixer_ft.network.model import (
     probabilities,
     set_weights,
 )
-from helixer_ft.network.strategies import plan_freeze, plan_whole
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.engine import engine_class
-from helixer_ft.training.loss import pooled_weights
 from tests.data_files import write_data_file
+from tests.plans import plan_freeze, plan_whole
 
 pytestmark = pytest.mark.peer
 ROWS = 2

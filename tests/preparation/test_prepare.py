@@ -16,7 +16,7 @@ from helixer_ft.preparation.prepare import prepare
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample
 from helixer_ft.simulate.files import to_fasta, to_gff3
-from helixer_ft.simulate.genome import Genome, simulate
+from helixer_ft.simulate.genome import SimulatedGenome, simulate
 from helixer_ft.simulate.species import SOURCE, TARGET
 from tests.simulate.reference_rows import expected_rows, expected_strand
 
@@ -58,7 +58,7 @@ def genome():
     genes = tuple(
         g for g in found.genes if g.seqid != "chr03" and g.end < len(sequences[g.seqid]) - 100
     )
-    return Genome("A", sequences, genes)
+    return SimulatedGenome("A", sequences, genes)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_split_table_and_report_say_what_the_files_hold(genome, prepared):
         own = datasets(folder / f"{row['set']}_data.h5")
         assert row["seqid"].encode() in own["seqids"]
     report = json.loads((folder / "prepare.json").read_text())
-    again = json.loads(json.dumps(result.as_dict()))
+    again = json.loads(json.dumps(result.to_dict()))
     assert report == {k: v for k, v in again.items() if k not in ("seconds", "dry_run")}
     assert report["files"] == sorted(os.listdir(folder))
     assert report["species"]["A"]["split_by"] == "sequences"
@@ -155,7 +155,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(prepared, tmp_path):
     assert os.listdir(tmp_path) == []
     left_out = ("seconds", "files", "dry_run")
     one, other = (
-        {k: v for k, v in r.as_dict().items() if k not in left_out} for r in (dry, result)
+        {k: v for k, v in r.to_dict().items() if k not in left_out} for r in (dry, result)
     )
     assert one == other
     assert (dry.dry_run, dry.files) == (True, ())
@@ -190,7 +190,7 @@ def test_blocks_of_one_sequence(tmp_path):
     gaps = [row for row in rows if row["set"] == "left out"]
     assert (
         min(int(r["end"]) - int(r["start"]) + 1 for r in gaps)
-        == (result.as_dict()["species"]["A"]["smallest_gap"])
+        == (result.to_dict()["species"]["A"]["smallest_gap"])
     )
     assert [row["genes"] for row in gaps] == ["0"] * len(gaps)
 
@@ -217,7 +217,7 @@ def test_several_species_with_roles(tmp_path):
 def test_without_annotation_there_are_bases_in_the_order_of_the_fasta(tmp_path):
     genome = simulate(SOURCE, 3, 12_000, seed=1)
     names = sorted(genome.sequences, key=lambda name: len(genome.sequences[name]))
-    genome = Genome("A", {name: genome.sequences[name] for name in names}, ())
+    genome = SimulatedGenome("A", {name: genome.sequences[name] for name in names}, ())
     sample = Sample("A", write_genome(tmp_path, genome).fasta)
     result = prepare(request(sample, tmp_path / "data"))
     assert sorted(os.listdir(tmp_path / "data")) == ["A.h5", "prepare.json"]
@@ -270,7 +270,7 @@ def test_genes_that_are_not_trusted_are_masked_and_never_intergenic(genome, prep
             trusted = gene in chosen
             assert found["sample_weights"][row, i] == trusted
             assert (found["y"][row, i].argmax() > 0) == trusted
-    report = result.as_dict()["species"]["A"]
+    report = result.to_dict()["species"]["A"]
     assert report["trusted_genes"] == report["usable_genes"] == len(chosen)
     assert report["genes"] == len(genome.genes)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import species_of
+from helixer_ft.formats.data_names import species_of
 from helixer_ft.preparation.samples import Sample, read_sheet
 
 HEADER = "species\tfasta\tgff3\trole\n"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_h5 import check_length
+from helixer_ft.formats.data_names import check_length
 from helixer_ft.preparation.labels import SequenceLabels, StrandLabels
 from helixer_ft.preparation.windows import count_rows, cut, rows_of
 

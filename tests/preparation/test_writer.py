@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
+from helixer_ft.formats.data_writer import DataWriter
 from helixer_ft.preparation.labels import SequenceLabels
-from helixer_ft.preparation.windows import count_rows, cut, rows_of
-from helixer_ft.preparation.writer import DataWriter, pack
+from helixer_ft.preparation.windows import count_rows, cut, pack_rows, rows_of
 
 from .test_windows import random_strand
 
@@ -32,7 +32,7 @@ def write(path, sequence, *, labels=True):
     with DataWriter(path, rows, LENGTH, labels=labels, provenance={"by": "test"}) as out:
         for name, annotated in (("chr1", True), ("a_name_of_fifty_bytes".ljust(50, "x"), False)):
             for rows in rows_of(bases, own if labels else None, LENGTH):
-                out.append(pack(rows), name, "A_species_of_25_characte", annotated)
+                out.append(pack_rows(rows), name, "A_species_of_25_characte", annotated)
 
 
 def test_everything_reads_back(tmp_path, sequence):
@@ -85,14 +85,14 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from helixer_ft.errors import HelixerFtError
-from helixer_ft.preparation.windows import rows_of
-from helixer_ft.preparation.writer import DataWriter, pack
+from helixer_ft.preparation.windows import pack_rows, rows_of
+from helixer_ft.formats.data_writer import DataWriter
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 bases = np.random.default_rng(0).choice(list(b"ACGT"), 500_000).astype(np.uint8)
 try:
     with DataWriter(Path(sys.argv[1]), 1112, 900, labels=False) as out:
         for rows in rows_of(bases, None, 900):
-            out.append(pack(rows), "chr1", "A", True)
+            out.append(pack_rows(rows), "chr1", "A", True)
 except HelixerFtError as error:
     print(error)
 """

@@ -12,6 +12,7 @@ from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.metrics import paired_bootstrap
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
+from helixer_ft.network.strategies import Freeze
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.training.data_checks import SetSummary
 from helixer_ft.training.history import Check
@@ -75,7 +76,7 @@ def outcome(
     base = folder / "base.h5"
     write_model_file(base, tiny_model().to_file({}), force=True)
     asked = FineTuneRequest(
-        command="freeze",
+        strategy=Freeze(),
         load_model_path=base,
         data_dir=folder,
         save_model_path=folder / "tuned.h5",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from helixer_ft.errors import HelixerFtError
-from helixer_ft.formats.model_h5 import file_sha256
+from helixer_ft.formats.input_file import file_sha256
 from helixer_ft.metrics import accuracy
 from helixer_ft.report import write_report
 from helixer_ft.report.figures import loss_curve

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.origin import digest
 from helixer_ft.runtime import backend
 from helixer_ft.runtime.backend import select_backend
+from helixer_ft.runtime.gpu_shares import own_gpus
 from helixer_ft.runtime.launch import Launch, launch_from
-from helixer_ft.runtime.processes import Processes, digest, own_gpus, started
+from helixer_ft.runtime.processes import Processes, started
 
 SLURM = {
     "SLURM_JOB_ID": "1234",
@@ -168,7 +170,7 @@ def test_several_processes_take_jax_without_asking_it(monkeypatch):
 def test_tensorflow_says_that_it_uses_one_gpu(monkeypatch):
     import tensorflow as tf
 
-    from helixer_ft.training.engine import device_notice
+    from helixer_ft.engine import device_notice
 
     assert device_notice() is None
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["one", "two"])

@@ -20,7 +20,7 @@ from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample
 from helixer_ft.simulate import files
 from helixer_ft.simulate.files import held_out, to_fasta, to_gff3, write_species
-from helixer_ft.simulate.genome import Gene, Genome, simulate
+from helixer_ft.simulate.genome import SimulatedGene, SimulatedGenome, simulate
 from helixer_ft.simulate.species import SOURCE, STOP_CODONS, TARGET
 from tests.simulate.reference_rows import expected_rows
 
@@ -91,7 +91,7 @@ def parse_gff3(text):
         assert max(e for _, e, _ in parts[transcript][left]) <= cds[0][0]
         assert min(s for s, _, _ in parts[transcript][right]) >= cds[-1][1]
         pieces = tuple((s, e) for s, e, _ in cds)
-        genes.append(Gene(gene_id, seqid, strand, start, end, exons, pieces))
+        genes.append(SimulatedGene(gene_id, seqid, strand, start, end, exons, pieces))
     return tuple(genes)
 
 
@@ -292,7 +292,7 @@ def test_helixers_own_tools_make_the_same_data_of_the_fasta_and_gff3(tmp_path, s
     sequences = {name: text[:27_000] for name, text in genome.sequences.items()}
     sequences["chr06"] = sequences["chr06"][:26_900]
     genes = tuple(g for g in genome.genes if g.end < 26_500 and g.seqid != "chr01")
-    genome = Genome(genome.species, sequences, genes)
+    genome = SimulatedGenome(genome.species, sequences, genes)
     (tmp_path / "g.fa").write_bytes(to_fasta(genome))
     (tmp_path / "g.gff3").write_bytes(to_gff3(genome))
     for command in (

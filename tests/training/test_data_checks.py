@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from conftest import random_rows
 
+from helixer_ft.dataset.dataset import open_dataset
 from helixer_ft.errors import InputError
 from helixer_ft.progress import Progress
 from helixer_ft.training.data_checks import find_files, summarise, warnings
-from helixer_ft.training.dataset import open_dataset
 from tests.data_files import write_data_file
 
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from helixer_ft.engine import Engine, engine_class
+from helixer_ft.network.strategies import Freeze, Whole
 from helixer_ft.progress import Progress
 from helixer_ft.settings import CacheSettings, TrainingSettings
 from helixer_ft.training import estimate as module
-from helixer_ft.training.engine import Engine, engine_class
 from helixer_ft.training.estimate import estimate
 from helixer_ft.training.prepared import prepare_run
 from helixer_ft.training.request import FineTuneRequest
@@ -37,9 +38,9 @@ class Memory:
 
 @pytest.fixture
 def prepared(model_path, data_dir, test_path, tmp_path):
-    def make(command="whole", **settings):
+    def make(strategy=None, **settings):
         request = FineTuneRequest(
-            command=command,
+            strategy=strategy or Whole(),
             load_model_path=model_path,
             data_dir=data_dir,
             test_data=(test_path,),
@@ -108,14 +109,14 @@ def test_times_add_up(prepared, monkeypatch):
     assert whole.epoch_seconds == pytest.approx(3 * 2 + 16 * 2 / 4)
     assert whole.once_seconds == pytest.approx((16 + 2 * 50) * 2 / 4)
     assert whole.feature_bytes == 0
-    freeze = estimate(prepared("freeze", batch_size=4, val_test_batch_size=4))
+    freeze = estimate(prepared(Freeze(), batch_size=4, val_test_batch_size=4))
     assert freeze.epoch_seconds == whole.epoch_seconds
     assert freeze.once_seconds - whole.once_seconds == pytest.approx((12 + 8 + 50) * 2 / 4)
     assert freeze.feature_bytes == 70 * 10 * 6 * 4  # 10 steps of 6 features
 
 
 def test_feature_bytes_follow_the_cache_settings(prepared):
-    run = prepared("freeze")
+    run = prepared(Freeze())
     for cache, expected in (
         (CacheSettings(precision="float16"), 70 * 10 * 6 * 2),
         (CacheSettings(features=False), 0),

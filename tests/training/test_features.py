@@ -11,20 +11,22 @@ import numpy as np
 import pytest
 from conftest import batch_of, tiny_architecture, tiny_model
 
+from helixer_ft.dataset import cache_folder
+from helixer_ft.dataset.batch import even_batch_size
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import BatchNorm, Conv, Dropout
 from helixer_ft.network.model import load_model
-from helixer_ft.network.strategies import plan_freeze, plan_whole
+from helixer_ft.network.strategies import Freeze
 from helixer_ft.runtime import resources
 from helixer_ft.settings import CacheSettings, TrainingSettings
-from helixer_ft.training import cache_folder, fine_tune
-from helixer_ft.training.batch import even_batch_size
+from helixer_ft.training import fine_tune
 from helixer_ft.training.features import Body, feature_dtype
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.outcome import Outcome
 from helixer_ft.training.prepared import PreparedRun, prepare_run
 from helixer_ft.training.request import FineTuneRequest
+from tests.plans import plan_freeze, plan_whole
 
 ALL = 12 + 8 + 50
 """Subsequences of the training, validation and test data."""
@@ -112,7 +114,7 @@ def work(tmp_path, model_path, data_dir, test_path, monkeypatch) -> Work:
         learning_rate=0.01,
     )
     request = FineTuneRequest(
-        command="freeze",
+        strategy=Freeze(),
         load_model_path=model_path,
         data_dir=data_dir,
         test_data=(test_path,),
@@ -137,7 +139,7 @@ def evaluated(monkeypatch) -> Counter[bytes]:
 
 
 def limit_room(monkeypatch, memory: int, disk: int = 0) -> None:
-    monkeypatch.setattr(cache_folder, "MEMORY_SHARE", 1)
+    monkeypatch.setattr(cache_folder, "CACHE_MEMORY_SHARE", 1)
     monkeypatch.setattr(cache_folder, "DISK_SHARE", 1)
     monkeypatch.setattr(resources, "available_memory", lambda: memory)
     monkeypatch.setattr(resources, "available_disk", lambda folder: disk)
@@ -154,7 +156,7 @@ def limit_room(monkeypatch, memory: int, disk: int = 0) -> None:
     ],
 )
 def test_results_do_not_depend_on_the_cache(work, tmp_path, monkeypatch, evaluated, strategy):
-    work.request = replace(work.request, **STRATEGIES[strategy])
+    work.request = replace(work.request, strategy=Freeze(**STRATEGIES[strategy]))
     off = work.run(CacheSettings(features=False))
     assert not evaluated
     assert work.notices.about_features() == []
@@ -313,7 +315,7 @@ def with_other_head(work: Work) -> dict:
     model = load_model(work.request.load_model_path)
     model.weights["dense"][0][:] *= 2
     write_model_file(work.request.load_model_path, model.to_file({}), force=True)
-    return {"keep_head": True}
+    return {"strategy": Freeze(keep_head=True)}
 
 
 def with_other_bases(work: Work) -> dict:
@@ -337,7 +339,7 @@ CHANGES = {
     "nothing": (lambda work: {}, True),
     "other seed and rate": (with_settings(seed=5, learning_rate=0.1), True),
     "other head": (with_other_head, True),
-    "hidden layer": (lambda work: {"post_coverage_hidden_layer": True}, True),
+    "hidden layer": (lambda work: {"strategy": Freeze(post_coverage_hidden_layer=True)}, True),
     "without keeping": (with_cache(keep=False), True),
     "other body": (with_other_body, False),
     "other statistics": (with_other_statistics, False),

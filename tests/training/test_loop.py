@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from conftest import random_rows, tiny_architecture
 
+from helixer_ft.dataset.dataset import open_dataset
+from helixer_ft.engine import ScoredBatch
 from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.dataset import open_dataset
-from helixer_ft.training.engine import ScoredBatch
 from helixer_ft.training.history import TrainingProgress, history_csv, overfitting_began
 from helixer_ft.training.loop import (
     LossNotFiniteError,

@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import pytest
 
+from helixer_ft.dataset.dataset import Dataset, open_dataset
+from helixer_ft.engine import Engine, engine_class
+from helixer_ft.engine.loss import pooled_weights
 from helixer_ft.network.model import load_model
-from helixer_ft.network.strategies import plan_freeze, plan_whole
 from helixer_ft.progress import Progress
 from helixer_ft.settings import TrainingSettings
-from helixer_ft.training.dataset import Dataset, open_dataset
-from helixer_ft.training.engine import Engine, engine_class
-from helixer_ft.training.loss import pooled_weights
 from helixer_ft.training.scoring import score_dataset
+from tests.plans import plan_freeze, plan_whole
 
 
 @pytest.fixture

@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 from conftest import add_coverage, tiny_model
 
+from helixer_ft.engine import engine_class
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats.model_h5 import write_model_file
-from helixer_ft.network.strategies import plan_whole
+from helixer_ft.network.strategies import Freeze, Whole
 from helixer_ft.settings import CacheSettings, TrainingSettings
 from helixer_ft.training import fine_tune
-from helixer_ft.training.engine import engine_class
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.outcome import Outcome
 from helixer_ft.training.prepared import prepare_run
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_state import RunState, read_run_state
+from tests.plans import plan_whole
 from tests.quick_engine import QuickEngine
 
 SETTINGS = TrainingSettings(
@@ -72,7 +73,7 @@ def request_(data_dir, model_path, test_path, tmp_path) -> FineTuneRequest:
     """A model with batch norm and dropout."""
     write_model_file(model_path, tiny_model(dropout=0.3).to_file({}), force=True)
     return FineTuneRequest(
-        command="whole",
+        strategy=Whole(),
         load_model_path=model_path,
         data_dir=data_dir,
         test_data=(test_path,),
@@ -192,7 +193,7 @@ def test_interrupted_when_all_is_trained(request_, quick):
 
 
 def test_a_new_hidden_layer_on_cached_features(request_):
-    request_ = replace(request_, command="freeze", post_coverage_hidden_layer=True)
+    request_ = replace(request_, strategy=Freeze(post_coverage_hidden_layer=True))
     once = uninterrupted(request_)
     pieces = (
         (12, "after epoch 1, batch 2.*evaluate the frozen body again"),
@@ -217,9 +218,7 @@ def check_both_trainings(request_, data_dir, test_path, *, cached):
         add_coverage(path, "leaf")
     request_ = replace(
         request_,
-        command="freeze",
-        input_coverage=True,
-        ablate_coverage=True,
+        strategy=Freeze(input_coverage=True, ablate_coverage=True),
         cache=CacheSettings(features=cached),
     )
     once = uninterrupted(request_)
@@ -242,10 +241,10 @@ def check_both_trainings(request_, data_dir, test_path, *, cached):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"command": "freeze"},
-        {"command": "freeze", "keep_head": True},
-        {"command": "freeze", "cache": CacheSettings(features=False)},
-        {"freeze_batchnorm": True},
+        {"strategy": Freeze()},
+        {"strategy": Freeze(keep_head=True)},
+        {"strategy": Freeze(), "cache": CacheSettings(features=False)},
+        {"strategy": Whole(freeze_batchnorm=True)},
         {"settings": replace(SETTINGS, precision="mixed_float16")},
         {"settings": replace(SETTINGS, patience=1, learning_rate=0.5, epochs=20)},
     ],

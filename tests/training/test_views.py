@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from conftest import add_coverage, random_rows, tiny_model
 
+from helixer_ft.dataset.dataset import Dataset, open_dataset
+from helixer_ft.engine import engine_class
 from helixer_ft.errors import InputError
 from helixer_ft.metrics import Confusion
+from helixer_ft.network.strategies import Freeze, Whole
 from helixer_ft.progress import Progress
 from helixer_ft.settings import CacheSettings, TrainingSettings
 from helixer_ft.training import fine_tune
-from helixer_ft.training.dataset import Dataset, open_dataset
-from helixer_ft.training.engine import engine_class
 from helixer_ft.training.fine_tune import run
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.prepared import prepare_run
@@ -104,19 +105,21 @@ def request(model_path: Path, data_dir: Path, **options) -> FineTuneRequest:
         data_dir=data_dir,
         save_model_path=data_dir.parent / "tuned.h5",
         settings=settings,
-        **{"command": "freeze"} | options,
+        **{"strategy": Freeze()} | options,
     )
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"command": "whole"},
-        {"post_coverage_hidden_layer": True},
+        {"strategy": Whole()},
+        {"strategy": Freeze(post_coverage_hidden_layer=True)},
         pytest.param({}, marks=pytest.mark.slow),
-        pytest.param({"keep_head": True}, marks=pytest.mark.slow),
+        pytest.param({"strategy": Freeze(keep_head=True)}, marks=pytest.mark.slow),
         pytest.param({"cache": CacheSettings(features=False)}, marks=pytest.mark.slow),
-        pytest.param({"input_coverage": True, "ablate_coverage": True}, marks=pytest.mark.slow),
+        pytest.param(
+            {"strategy": Freeze(input_coverage=True, ablate_coverage=True)}, marks=pytest.mark.slow
+        ),
     ],
     ids=str,
 )
@@ -156,6 +159,9 @@ def test_a_run_ends_well_without_windows_to_show(model_path, data_dir, monkeypat
 
     monkeypatch.setattr(fine_tune, "predict_windows", gone)
     told = Told()
-    outcome = run(prepare_run(request(model_path, data_dir, keep_head=True), Progress()), told)
+    outcome = run(
+        prepare_run(request(model_path, data_dir, strategy=Freeze(keep_head=True)), Progress()),
+        told,
+    )
     assert outcome.views == ()
     assert "no windows can be shown: validation_data.h5: is gone." in told.notices

@@ -1,0 +1,70 @@
+"""Kinds of options, each with what its metavar and its default are in the help."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from helixer_ft.cli.types import FILE, name_list
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Asked = TypeVar("Asked", bound="DataclassInstance")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def in_order(options: Sequence[Decorator]) -> Decorator:
+    """One decorator that adds options in the order of the sequence."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def from_options(kind: type[Asked], options: dict[str, Any], **others: Any) -> Asked:
+    """A dataclass, each field of which is an option of that name, but for `others`."""
+    names = [field.name for field in fields(kind) if field.name not in others]
+    return kind(**{name: options[name] for name in names}, **others)
+
+
+def option(names: str, text: str, **kwargs: Any) -> Decorator:
+    """An option by its names ("-t --test-data"); a default, where it has one, is shown."""
+    shown = kwargs.get("default") is not None
+    return click.option(*names.split(), help=text, **{"show_default": shown} | kwargs)
+
+
+def path(names: str, text: str, metavar: str = "FILE", **kwargs: Any) -> Decorator:
+    """A file or a folder; the library says what is wrong with it."""
+    return option(names, text, type=FILE, metavar=metavar, **kwargs)
+
+
+def integer(names: str, text: str, **kwargs: Any) -> Decorator:
+    """A whole number; the library says what is wrong with it, but for `least`."""
+    least = kwargs.pop("least", None)
+    kind = int if least is None else click.IntRange(min=least)
+    return option(names, text, **{"type": kind, "metavar": "N"} | kwargs)
+
+
+def number(names: str, text: str, **kwargs: Any) -> Decorator:
+    """A number."""
+    return option(names, text, type=float, metavar="X", **kwargs)
+
+
+def flag(names: str, text: str, **kwargs: Any) -> Decorator:
+    """On where it is given."""
+    return option(names, text, is_flag=True, **kwargs)
+
+
+def choice(names: str, text: str, values: Sequence[str], **kwargs: Any) -> Decorator:
+    """One of some words."""
+    return option(names, text, type=click.Choice(values), **kwargs)
+
+
+def name_lists(names: str, text: str) -> Decorator:
+    """Names separated by commas, repeatable."""
+    return option(names, text, multiple=True, callback=name_list, metavar="NAMES")

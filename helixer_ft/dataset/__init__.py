@@ -1,0 +1,1 @@
+"""Subsequences to train, score and predict on: rows of data files, decoded, cached, batched."""

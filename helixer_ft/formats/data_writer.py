@@ -1,0 +1,156 @@
+"""Writing one data file row by row: rows are compressed anywhere, and appended in order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from helixer_ft.formats.data_h5 import LAYOUT
+from helixer_ft.formats.hdf5 import GZIP_LEVEL, RowWriter, compressed_chunk
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """Compressed rows.
+
+    Attributes
+    ----------
+    chunks
+        Dataset -> the bytes of each row's chunk.
+    values
+        Dataset with one value (`start_ends`: two) per row -> (k,) or (k, 2).
+    """
+
+    chunks: Mapping[str, list[bytes]]
+    values: Mapping[str, np.ndarray]
+
+
+def pack(datasets: Mapping[str, np.ndarray]) -> PackedRows:
+    """Compress rows as HDF5's shuffle and gzip filters do; any thread may.
+
+    zlib and numpy let other threads run meanwhile.
+
+    Parameters
+    ----------
+    datasets
+        By name (see `data_h5.LAYOUT`) k rows each.
+    """
+    chunks, values = {}, {}
+    for name, array in datasets.items():
+        if LAYOUT[name].per_base:
+            chunks[name] = [_pack_row(row) for row in array]
+        else:
+            values[name] = array
+    return PackedRows(chunks, values)
+
+
+class DataWriter(RowWriter):
+    """Writes one data file of Helixer's form: one chunk per row, gzip. See `RowWriter`.
+
+    Parameters
+    ----------
+    path
+        Where to write.
+    n_rows
+        Rows that will be appended.
+    length
+        L, bases of a row.
+    labels
+        Whether rows have labels; without, `X`, `seqids`, `species` and `start_ends` are written.
+    provenance
+        Attributes of the file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        n_rows: int,
+        length: int,
+        *,
+        labels: bool,
+        provenance: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(path, n_rows, Path(path.name))  # the folder is the staging one
+        self.path = path
+        self._length = length
+        written = [name for name, layout in LAYOUT.items() if labels or not layout.is_label]
+        self._values: dict[str, list[np.ndarray]] = {
+            name: [] for name in written if not LAYOUT[name].per_base
+        }
+        with self._creating():
+            self._file.attrs.update(provenance or {})
+            self._file.create_group("data")
+            # h5py's low-level objects: asking its datasets for anything costs as much as a chunk
+            self._chunks = {name: self._create(name) for name in written if LAYOUT[name].per_base}
+
+    def append(self, rows: PackedRows, seqid: str, species: str, is_annotated: bool) -> None:
+        """Write rows of one sequence after those that are there.
+
+        Raises
+        ------
+        HelixerFtError
+            The disk is full.
+        """
+        count = len(rows.values["start_ends"])
+        names = {
+            "seqids": np.full(count, seqid.encode()),
+            "species": np.full(count, species.encode()),
+            "is_annotated": np.full(count, is_annotated),
+        }
+        for name, parts in self._values.items():
+            parts.append({**names, **rows.values}[name])
+        with self._writing():
+            for name, (dataset, within) in self._chunks.items():
+                for i, chunk in enumerate(rows.chunks[name], start=self._done):
+                    dataset.write_direct_chunk((i, *within), chunk)
+        self._done += count
+
+    def _finish(self) -> None:
+        for name, parts in self._values.items():
+            dtype = LAYOUT[name].dtype
+            dataset, within = self._create(name)
+            values = np.empty(LAYOUT[name].shape(self.n_rows, self._length), dtype)
+            np.concatenate([values[:0], *parts], out=values, casting="unsafe")
+            for i in range(self.n_rows):
+                chunk = _pack_value(values[i : i + 1].tobytes(), dtype.itemsize if within else 1)
+                dataset.write_direct_chunk((i, *within), chunk)
+
+    def _create(self, name: str) -> tuple[h5py.h5d.DatasetID, tuple[int, ...]]:
+        """An empty dataset as Helixer makes them, and where a row begins within its chunk."""
+        shape = LAYOUT[name].shape(self.n_rows, self._length)
+        dataset = self._file["data"].create_dataset(
+            name,
+            shape=shape,
+            maxshape=(None, *shape[1:]),
+            chunks=(1, *shape[1:]),
+            dtype=LAYOUT[name].dtype,
+            compression="gzip",
+            compression_opts=GZIP_LEVEL,
+            shuffle=len(shape) > 1,
+        )
+        return dataset.id, (0,) * (len(shape) - 1)
+
+
+def _pack_row(row: np.ndarray) -> bytes:
+    """The chunk of one row (L, ...)."""
+    first, probe = row[:1], row[:: len(row) // 8 + 1]
+    if (probe == first).all() and (row == first).all():
+        return _pack_uniform(first.tobytes(), len(row), row.itemsize)
+    # labels shrink a hundredfold at any level, at the lowest four times faster
+    level = GZIP_LEVEL if row.dtype == np.float16 else 1
+    return compressed_chunk(row.tobytes(), row.itemsize, level)
+
+
+@lru_cache(maxsize=256)
+def _pack_uniform(element: bytes, repeats: int, itemsize: int) -> bytes:
+    """As `_pack_row` for a row of one value throughout: most rows of a large genome."""
+    return compressed_chunk(element * repeats, itemsize)
+
+
+@lru_cache(maxsize=1024)
+def _pack_value(raw: bytes, itemsize: int) -> bytes:
+    """The chunk of one value per row: most recur."""
+    return compressed_chunk(raw, itemsize)

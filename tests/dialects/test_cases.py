@@ -5,6 +5,7 @@ The same kinds as files that people sent, kept beside the repository, where they
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -113,6 +114,32 @@ def test_most_genes_unusable_is_a_warning_that_goes_with_the_data(simulated, tmp
         with h5py.File(tmp_path / f"out{share}" / "s.h5") as file:
             written = file.attrs.get("helixer_ft_annotation_warning")
         assert written == (found[0] if warned else None)
+
+
+def test_fine_tuning_repeats_the_warning(simulated, tmp_path, model_path):
+    fasta, bases, genes, _ = simulated
+    lines, sound = unlinked(genes, bases).splitlines(), write(genes, bases, PLAIN).splitlines()
+    # on every sequence the first two thirds of the genes cannot be used
+    bad = {gene.id for there in genes.values() for gene in there[: int(0.67 * len(there))]}
+    both = [
+        odd if any(f"={name}." in odd for name in bad) else line
+        for odd, line in zip(lines, sound, strict=True)
+    ]
+    path = tmp_path / "genes.gff3"
+    path.write_text("\n".join(both) + "\n")
+    arguments = ("--fasta", fasta, "--gff3", path, "--missing-utr", "keep")
+    result = run(*arguments, "--out-dir", tmp_path / "data", "--subsequence-length", 900)
+    assert result.exit_code == 0, result.output
+    (warning,) = re.findall(r"Warning: (.* for one reason: unknown_parent .*)", result.stderr)
+    tuning = CliRunner().invoke(
+        main,
+        [
+            *("whole", "-l", str(model_path), "--data-dir", str(tmp_path / "data")),
+            *("--save-model-path", str(tmp_path / "tuned.h5"), "--dry-run"),
+        ],
+    )
+    assert tuning.exit_code == 0, tuning.output
+    assert f"Warning: {warning}" in tuning.stderr
 
 
 # ---------------------------------------------------------------- notices, counts, options

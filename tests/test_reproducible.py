@@ -77,10 +77,24 @@ def test_deterministic_tells_xla_beside_the_flags_of_the_user(monkeypatch, flags
     assert os.environ["XLA_FLAGS"] == expected
 
 
+@pytest.mark.parametrize(("given", "expected"), [(None, ":4096:2"), (":16:8", ":16:8")])
+def test_deterministic_fixes_the_workspace_of_cublas(monkeypatch, given, expected):
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        pytest.skip("would change the TensorFlow of all tests")
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", given or "")
+    if given is None:
+        del os.environ["CUBLAS_WORKSPACE_CONFIG"]
+    select_backend()
+    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == given
+    select_backend(deterministic=True)
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == expected
+
+
 def test_levels(monkeypatch):
-    monkeypatch.setattr(backend, "_uses_gpu", lambda: False)
+    monkeypatch.setattr(backend, "uses_accelerator", lambda: False)
     assert determinism() == BIT_IDENTICAL_CPU
-    monkeypatch.setattr(backend, "_uses_gpu", lambda: True)
+    monkeypatch.setattr(backend, "uses_accelerator", lambda: True)
     monkeypatch.setattr(backend, "_backend_in_use", lambda: "jax")
     monkeypatch.setenv("XLA_FLAGS", "")
     assert determinism() == FLOAT_TOLERANCE

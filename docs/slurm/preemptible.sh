@@ -27,9 +27,6 @@ set -euo pipefail
 : "${MODEL:?the trained model}" "${DATA:?the data directory}" "${TEST:?held-out data}"
 : "${OUT:?the file to write}"
 
-# End here rather than train on the CPU where the node shows no GPU
-srun nvidia-smi -L
-
 # srun does not take this over from sbatch by itself
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
@@ -37,7 +34,9 @@ export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 # is written and the status is 75. Where the job is killed without a warning, what was done since
 # the last state is lost: at most --checkpoint-minutes.
 status=0
+# --require-gpu ends the job where a node shows no GPU, and says why, rather than train on the CPU.
 srun helixer-ft whole \
+    --require-gpu \
     --load-model-path "$MODEL" \
     --data-dir "$DATA" \
     --test-data "$TEST" \

@@ -23,15 +23,14 @@ set -euo pipefail
 : "${MODEL:?the trained model}" "${DATA:?the data directory}" "${TEST:?held-out data}"
 : "${OUT:?the file to write}"
 
-# End here rather than train on the CPU where the node shows no GPU
-nvidia-smi -L
-
 # srun does not take this over from sbatch by itself
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
 # --batch-size counts the subsequences of a step on all GPUs together: here 8 on each.
+# --require-gpu ends the job where a node shows no GPU, and says why, rather than train on the CPU.
 srun helixer-ft whole \
     --backend jax \
+    --require-gpu \
     --load-model-path "$MODEL" \
     --data-dir "$DATA" \
     --test-data "$TEST" \

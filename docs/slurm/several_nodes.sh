@@ -24,9 +24,6 @@ set -euo pipefail
 : "${MODEL:?the trained model}" "${DATA:?the data directory}" "${TEST:?held-out data}"
 : "${OUT:?the file to write}"
 
-# End here rather than train on the CPU where a node shows no GPU
-srun nvidia-smi -L
-
 # srun does not take this over from sbatch by itself
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
@@ -36,8 +33,10 @@ unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY
 # --batch-size counts the subsequences of a step on all GPUs of all nodes: here 8 on each. The job
 # ends with status 75 where its state is written: submit it again to go on, with as many nodes as
 # you like.
+# --require-gpu ends the job where a node shows no GPU, and says why, rather than train on the CPU.
 srun helixer-ft whole \
     --backend jax \
+    --require-gpu \
     --load-model-path "$MODEL" \
     --data-dir "$DATA" \
     --test-data "$TEST" \

@@ -24,16 +24,15 @@ set -euo pipefail
 : "${MODEL:?the trained model}" "${DATA:?the data directory}" "${TEST:?held-out data}"
 : "${OUT:?the file to write}"
 
-# End here rather than train on the CPU where the node shows no GPU
-nvidia-smi -L
-
 # srun does not take this over from sbatch by itself
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
 # Five minutes before its time limit the job writes its state and ends with status 75: submit it
 # again, with the same variables, to go on. (srun makes helixer-ft a step, which --signal reaches.)
 # A smaller --batch-size with --accumulate needs less GPU memory.
+# --require-gpu ends the job where a node shows no GPU, and says why, rather than train on the CPU.
 srun helixer-ft whole \
+    --require-gpu \
     --load-model-path "$MODEL" \
     --data-dir "$DATA" \
     --test-data "$TEST" \

@@ -18,6 +18,7 @@ COMMANDS = {
     "predict": "Predict genes base by base, on a data file or a genome.",
     "evaluate-genes": "Score predicted GFF3 against a reference, gene by gene.",
     "inspect": "Say what a model, a data file or a predictions file holds.",
+    "doctor": "Say whether this machine, with its GPUs, is fit to train, and computes right.",
     "simulate": "Make a small species with known genes, and data of it, to try things on.",
     "demo": "The whole story on a small simulated species, offline.",
     "completion": "Print the completion script of a shell (bash, zsh, fish).",
@@ -26,7 +27,11 @@ COMMANDS = {
 ENVIRONMENT = {
     "KERAS_BACKEND": "tensorflow or jax, where --backend says auto.",
     "CUDA_VISIBLE_DEVICES": "The GPUs that may be used.",
-    "XLA_FLAGS": "Read by JAX and TensorFlow; --deterministic adds one.",
+    "JAX_PLATFORMS": "cpu leaves GPUs alone.",
+    "LD_LIBRARY_PATH": "Where CUDA libraries are looked for first; best not set.",
+    "JAX_COMPILATION_CACHE_DIR": "Where JAX keeps what it compiled, for the next start.",
+    "XLA_FLAGS": "Read by JAX and TensorFlow; --deterministic adds one, and so does JAX on a GPU.",
+    "CUBLAS_WORKSPACE_CONFIG": "Set by --deterministic (:4096:2), where it is not set.",
     "TF_CPP_MIN_LOG_LEVEL": "What TensorFlow logs; 2 (errors), where it is not set.",
     "SLURM_TMPDIR, TMPDIR": "Where caches go without --cache-dir, and temporary files.",
     "SLURM_MEM_PER_NODE, SLURM_MEM_PER_CPU, SLURM_CPUS_ON_NODE": "Memory that this job may use.",
@@ -35,6 +40,8 @@ ENVIRONMENT = {
     "JAX_LOCAL_DEVICE_IDS": "GPUs of this process, where several on a machine are one run.",
     "XDG_DATA_HOME": "Downloaded models (-l land_plant) are in its Helixer/models "
     "[default: ~/.local/share].",
+    "XDG_CACHE_HOME": "helixer-ft/device-check.json in it keeps which devices passed "
+    "[default: ~/.cache].",
     "NO_COLOR": "Where it is set, nothing is coloured.",
 }
 """Variables that change what helixer-ft does."""

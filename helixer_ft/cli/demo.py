@@ -1,6 +1,6 @@
 """`helixer-ft demo`."""
 
-import importlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +45,8 @@ def command(**options: Any) -> None:
 
     printer = DemoPrinter(quiet=options["quiet"], as_json=options["as_json"])
     printer.say(f"Keras backend: {backend.name} ({backend.reason})")
+    if backend.warning:
+        printer.warning(backend.warning)
     with printer:
         outcome = demo(request, _parse, printer)
     show(outcome, printer)
@@ -55,9 +57,10 @@ def _parse(words: Sequence[str]) -> Any:
     from helixer_ft.cli import main
 
     name, *arguments = words
-    module = importlib.import_module(f"helixer_ft.cli.{name.replace('-', '_')}")
+    asked = main.get_command(click.Context(main), name)
+    assert asked is not None, "the demonstration names commands of this program"
     arguments.append("--force")
-    context = module.command.make_context(name, arguments, **main.context_settings)
+    context = asked.make_context(name, arguments, **main.context_settings)
     runs_as(context, words)
     with context:
-        return module.request_from(context.params)
+        return sys.modules[asked.callback.__module__].request_from(context.params)

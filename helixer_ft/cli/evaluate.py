@@ -6,7 +6,7 @@ import click
 
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.computing import backend_for
+from helixer_ft.cli.computing import backend_for, check_device
 from helixer_ft.cli.hybridmodel import SCORING_NOTE, scoring_notices, scoring_words
 from helixer_ft.cli.shared_options import (
     computing_options,
@@ -83,7 +83,8 @@ def command(**options: Any) -> None:
         printer.notice(text)
     for path in request.load_model_paths:
         printer.model(path)
-    printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
+    printer.backend(backend)
+    check_device(options, printer)
     evaluation = evaluate(request, printer)
     show(evaluation, printer, verbose=options["verbose"])
     if request.csv is not None:  # last: where that fails, the result is on the screen

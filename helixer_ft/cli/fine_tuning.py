@@ -11,7 +11,7 @@ import click
 
 from helixer_ft.cli.base import PROCESS, tell_of_signal
 from helixer_ft.cli.command_line import command_line
-from helixer_ft.cli.computing import backend_for
+from helixer_ft.cli.computing import backend_for, check_device, start_together
 from helixer_ft.cli.hybridmodel import training_notices
 from helixer_ft.cli.option_kinds import from_options
 from helixer_ft.cli.output import Printer
@@ -81,6 +81,8 @@ def _run(
     for notice in training_notices(options):
         printer.notice(notice)
     backend = backend_for(options, several_processes=launch is not None)
+    if backend.warning:
+        printer.warning(backend.warning)
 
     def tell(text: str) -> None:
         printer.close()
@@ -88,6 +90,10 @@ def _run(
 
     folder = RunFolder(request.save_model_path)
     with started(launch, tell, lambda: folder.is_interrupted, _Waiting(printer.stop)) as processes:
+        if launch is not None:
+            start_together(backend, processes)
+        progress = printer if processes.is_first else _Silent(printer.stop)
+        check_device(options, progress, processes)
         if options["dry_run"]:
             _dry_run(processes, request, options, printer, backend)
         else:

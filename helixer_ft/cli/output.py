@@ -14,6 +14,7 @@ from helixer_ft.cli.printable import PlainConsole, one_line
 from helixer_ft.cli.progress_display import LogDisplay, Task, TerminalDisplay
 from helixer_ft.formats.released_models import model_folder
 from helixer_ft.metrics import matrix_rows
+from helixer_ft.runtime.backend import Backend
 from helixer_ft.runtime.interruption import Stop
 from helixer_ft.training.history import Check, TrainingProgress
 
@@ -80,6 +81,12 @@ class Printer(TrainingProgress):
         """Which file it is, where a lineage was (or might have been) given in its place."""
         if model_folder() in path.parents:
             self.notice(f"model: {path}")
+
+    def backend(self, backend: Backend) -> None:
+        """What computes, and a warning where it is not the accelerator that is there."""
+        self.notice(f"Keras backend: {backend.name} ({backend.reason})")
+        if backend.warning:
+            self.warning(backend.warning)
 
     def warning(self, text: str) -> None:
         self.err.print(f"Warning: {one_line(text)}", style="yellow")

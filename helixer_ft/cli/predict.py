@@ -9,7 +9,7 @@ import click
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command, tell_of_signal
 from helixer_ft.cli.command_line import command_line
-from helixer_ft.cli.computing import backend_for
+from helixer_ft.cli.computing import backend_for, check_device
 from helixer_ft.cli.hybridmodel import SCORING_NOTE, scoring_notices, scoring_words
 from helixer_ft.cli.shared_options import (
     checkpoint_option,
@@ -162,7 +162,8 @@ def _run(request: PredictRequest, options: dict[str, Any], stop: Stop) -> None:
     printer.model(options["load_model_path"])
     for text in scoring_notices(options):
         printer.notice(text)
-    printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
+    printer.backend(backend)
+    check_device(options, printer)
     show(predict(request, printer), printer, verbose=options["verbose"])
 
 

@@ -86,7 +86,7 @@ def precision_option(default: str, **kwargs: Any) -> Decorator:
     """`--precision` of a command that does not train."""
     return click.option(
         "--precision", type=click.Choice(PRECISIONS), default=default, show_default=True,
-        help="Of the computation. The mixed ones are for GPUs.", **kwargs,
+        help="Of the computation. The mixed ones are for GPUs; LSTMs stay in float32.", **kwargs,
     )  # fmt: skip
 
 
@@ -97,14 +97,38 @@ backend_option = click.option(
     "else JAX where installed, else TensorFlow.",
 )  # fmt: skip
 
+require_gpu_option = click.option(
+    "--require-gpu", is_flag=True,
+    help="End where no GPU is seen (exit status 2), and say why, rather than compute on the CPU.",
+)  # fmt: skip
+
 computing_options = in_order([
     backend_option,
+    require_gpu_option,
+    click.option(
+        "--skip-device-check", is_flag=True,
+        help="Leave out the comparison of a GPU with the CPU, made once for a machine, its driver "
+        "and versions; the results say that it was left out.",
+    ),
     click.option(
         "--deterministic", is_flag=True,
         help="The same bits each time on a GPU too, and slower; on the CPU they are without it.",
     ),
 ])  # fmt: skip
-"""`--backend` and `--deterministic`."""
+"""`--backend`, `--require-gpu`, `--skip-device-check` and `--deterministic`."""
+
+processes_options = in_order([
+    click.option(
+        "--coordinator", metavar="HOST:PORT",
+        help="Several processes as one run, on JAX: the machine of process 0, and a free port on "
+        "it; the same for all.  [default: found from SLURM's variables under srun]",
+    ),
+    click.option("--num-processes", type=int, metavar="N", help="How many these are."),
+    click.option(
+        "--process-id", type=int, metavar="I", help="Which one this is; 0 prints and writes."
+    ),
+])  # fmt: skip
+"""Which of several processes this one is."""
 
 
 def threads_option(what: str = "") -> Decorator:

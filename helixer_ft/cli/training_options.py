@@ -13,6 +13,7 @@ from helixer_ft.cli.shared_options import (
     config_option,
     load_model_option,
     output_options,
+    processes_options,
     resume_option,
 )
 from helixer_ft.cli.types import FILE as _FILE
@@ -114,15 +115,7 @@ _OPTIONS: list[Decorator] = [
         help="Check everything, say what would train, stop before training.",
     ),
     computing_options,
-    click.option(
-        "--coordinator", metavar="HOST:PORT",
-        help="Several processes as one run, on JAX: the machine of process 0, and a free port on "
-        "it; the same for all.  [default: found from SLURM's variables under srun]",
-    ),
-    click.option("--num-processes", type=int, metavar="N", help="How many these are."),
-    click.option(
-        "--process-id", type=int, metavar="I", help="Which one this is; 0 prints and writes."
-    ),
+    processes_options,
     config_option("Options of a run, repeated: its config.toml"),
     output_options(
         verbose="Layer table and confusion matrices too.",

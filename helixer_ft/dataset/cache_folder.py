@@ -146,10 +146,8 @@ class CacheFolder:
         if settings.folder is not None:
             self.path = settings.folder
         else:
-            given = [Path(os.environ.get(name, "")) for name in ("SLURM_TMPDIR", "TMPDIR")]
-            usable = [path for path in given if path.is_absolute() and _writable(path)]
             beside = run_folder / "features" if settings.keep else run_folder.parent
-            self.path = next(iter(usable), beside)
+            self.path = local_folder(beside)
         if self.explicit or settings.keep:
             self._make()
         self.writable = _writable(self.path)
@@ -273,6 +271,13 @@ def _clear(folder: Path) -> None:
         with contextlib.suppress(OSError), open(path, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
+
+
+def local_folder(otherwise: Path) -> Path:
+    """`$SLURM_TMPDIR` or `$TMPDIR`, where one is set and can be written to."""
+    given = [Path(os.environ.get(name, "")) for name in ("SLURM_TMPDIR", "TMPDIR")]
+    usable = [path for path in given if path.is_absolute() and _writable(path)]
+    return next(iter(usable), otherwise)
 
 
 def _writable(folder: Path) -> bool:

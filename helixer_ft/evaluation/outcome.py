@@ -162,6 +162,7 @@ class Evaluation:
             "overlap": request.overlap,
             "seconds": round(self.seconds, 3),
             "versions": versions(),
+            **({"device_check": "skipped"} if self.request.skip_device_check else {}),
         }
 
 

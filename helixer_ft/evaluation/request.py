@@ -35,6 +35,8 @@ class EvaluateRequest:
         Overwrite that table.
     seed
         Of the bootstrap.
+    skip_device_check
+        Whether it was left out to compare the device with the CPU; for the record.
     """
 
     load_model_paths: tuple[Path, ...]
@@ -48,6 +50,7 @@ class EvaluateRequest:
     csv: Path | None = None
     force: bool = False
     seed: int = 0
+    skip_device_check: bool = False
 
     def __post_init__(self) -> None:
         for name, paths, remedy in (

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from helixer_ft.dataset.batch import TABLE_SIZE, Batch, even_batch_size
-from helixer_ft.engine import device_memory, forward_function
+from helixer_ft.engine import Devices, device_memory, forward_function
 from helixer_ft.errors import is_out_of_memory
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
 from helixer_ft.progress import Progress
@@ -18,7 +18,9 @@ MAX_ON_HOST, MAX_ON_DEVICE = 8, 256
 Predict = Callable[[Batch], np.ndarray]
 
 
-def prediction_function(model: TrainedModel, precision: str = "float32") -> Predict:
+def prediction_function(
+    model: TrainedModel, precision: str = "float32", devices: Devices = "one"
+) -> Predict:
     """The network compiled: batch of n windows -> (n, outputs, L, 4) float32 probabilities."""
     import keras
     from keras import ops
@@ -27,7 +29,7 @@ def prediction_function(model: TrainedModel, precision: str = "float32") -> Pred
     set_weights(network, model.weights)
     # as a layer: probabilities are taken on the device
     output = ops.transpose(probabilities(network.output), (0, 2, 1, 3, 4))
-    forward = forward_function(keras.Model(network.input, output))
+    forward = forward_function(keras.Model(network.input, output), devices)
 
     def predict(batch: Batch) -> np.ndarray:
         values = forward(batch)

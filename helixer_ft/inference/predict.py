@@ -275,6 +275,8 @@ def _attributes(
         "helixer_ft_overlap_offset": overlap.offset,
         "helixer_ft_core_length": overlap.core,
     }
+    if request.skip_device_check:
+        own["helixer_ft_device_check"] = "skipped"
     if request.fasta is not None:
         own["helixer_ft_species"] = request.genome_species
         own |= selection_attributes(request)

@@ -96,6 +96,8 @@ class PredictRequest:
         Most minutes of work that a failure of the machine may cost.
     force
         Overwrite what is written.
+    skip_device_check
+        Whether it was left out to compare the device with the CPU; for the record.
     command_line
         As it was typed, for the record.
     """
@@ -122,6 +124,7 @@ class PredictRequest:
     resume: bool = False
     checkpoint_minutes: float = TrainingSettings.checkpoint_minutes
     force: bool = False
+    skip_device_check: bool = False
     command_line: str = ""
 
     def __post_init__(self) -> None:

@@ -14,75 +14,63 @@ class BidirectionalLSTM(keras.layers.Layer):
     weights in the same order. Keras' wrapper serialises its layers when it is made, which imports
     TensorFlow even where JAX is the backend.
 
+    Everything is float32, whatever the precision of the network: errors add up over thousands of
+    steps, and the gradients of the weights, sums over all of them, exceed what float16 can hold.
+
     Parameters
     ----------
     units
         Of each direction.
     seeds
         (kernel, recurrent kernel) initialisation seeds of the forward and the backward LSTM.
-    options
-        Of every Keras layer: name, dtype policy.
+    name
+        Of the layer.
     """
 
-    def __init__(self, units: int, seeds: tuple[int, int, int, int], **options: Any) -> None:
-        super().__init__(**options)
-        self.forward = self._lstm(units, seeds[:2], "forward_lstm", backwards=False)
-        self.backward = self._lstm(units, seeds[2:], "backward_lstm", backwards=True)
+    def __init__(self, units: int, seeds: tuple[int, int, int, int], name: str) -> None:
+        super().__init__(name=name, dtype="float32")
+        self.forward = _lstm(units, seeds[:2], "forward_lstm")
+        self.backward = _lstm(units, seeds[2:], "backward_lstm")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.forward.build(input_shape)
         self.backward.build(input_shape)
 
     def call(self, inputs: Any) -> Any:
-        recurrence = _own_recurrence() or self._keras_recurrence
-        if keras.backend.backend() == "jax":
-            from helixer_ft.network import lstm_jax
-
-            recurrence = lstm_jax.on_each_device(recurrence)
+        recurrence = _own_recurrence()
+        if recurrence is None:
+            return self._keras_states(inputs)
         return recurrence(inputs, _weights(self.forward), _weights(self.backward))
 
-    def _keras_recurrence(self, inputs: Any, *weights: tuple[Any, ...]) -> Any:
-        """Keras' own; the weights are those of its layers, perhaps as one of several devices has
-        them.
+    def _keras_states(self, inputs: Any) -> Any:
+        """From Keras' LSTM layers. Both go forwards, one of them over the reversed sequence: in
+        which order `go_backwards` returns its states has changed between Keras' versions.
         """
-        if keras.backend.backend() != "jax":
-            return self._states(inputs)
-        values = [
-            (variable, value)
-            for layer, of_layer in zip((self.forward, self.backward), weights, strict=True)
-            for variable, value in zip(_variables(layer), of_layer, strict=True)
-        ]
-        with keras.StatelessScope(values):
-            return self._states(inputs)
-
-    def _states(self, inputs: Any) -> Any:
-        # a backward LSTM returns its states in the order it computed them, last step first
-        backward = ops.flip(self.backward(inputs), axis=1)
+        backward = ops.flip(self.backward(ops.flip(inputs, axis=1)), axis=1)
         return ops.concatenate([self.forward(inputs), backward], axis=-1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], 2 * self.forward.units)
 
-    def _lstm(self, units: int, seeds: tuple[int, ...], name: str, *, backwards: bool) -> Any:
-        return keras.layers.LSTM(
-            units,
-            return_sequences=True,
-            go_backwards=backwards,
-            kernel_initializer=keras.initializers.GlorotUniform(seeds[0]),
-            recurrent_initializer=keras.initializers.Orthogonal(seed=seeds[1]),
-            name=name,
-            dtype=self.dtype_policy,
-        )
+
+def _lstm(units: int, seeds: tuple[int, ...], name: str) -> Any:
+    """Holds the weights of one direction."""
+    return keras.layers.LSTM(
+        units,
+        return_sequences=True,
+        kernel_initializer=keras.initializers.GlorotUniform(seeds[0]),
+        recurrent_initializer=keras.initializers.Orthogonal(seed=seeds[1]),
+        name=name,
+        dtype="float32",
+    )
 
 
 def _own_recurrence() -> Callable[[Any, Any, Any], Any] | None:
-    """Our recurrence, the fastest one on CPUs; None on GPUs, where Keras takes cuDNN's."""
+    """Our recurrence; None on TensorFlow's GPUs, where Keras calls cuDNN's."""
     if keras.backend.backend() == "jax":
-        import jax
-
         from helixer_ft.network import lstm_jax
 
-        return lstm_jax.bidirectional_lstm if jax.default_backend() == "cpu" else None
+        return lstm_jax.bidirectional_lstm
     import tensorflow as tf
 
     from helixer_ft.network import lstm_tensorflow
@@ -91,12 +79,35 @@ def _own_recurrence() -> Callable[[Any, Any, Any], Any] | None:
     return None if gpus else lstm_tensorflow.bidirectional_lstm
 
 
-def _weights(lstm: Any) -> tuple[Any, ...]:
-    return tuple(variable.value for variable in _variables(lstm))
+def _weights(lstm: Any) -> tuple[Any, Any, Any]:
+    return lstm.cell.kernel.value, lstm.cell.recurrent_kernel.value, lstm.cell.bias.value
 
 
-def _variables(lstm: Any) -> tuple[Any, Any, Any]:
-    return lstm.cell.kernel, lstm.cell.recurrent_kernel, lstm.cell.bias
+class Conv1D(keras.layers.Conv1D):
+    """Keras' layer, which adds its bias in float32 in every precision.
+
+    The gradient of a bias is a sum over all positions of a batch, for which 16 bits have too few
+    digits and float16 too little range.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        if self.compute_dtype == "float32":
+            return super().call(inputs)
+        return _add_bias(self, self.convolution_op(inputs, self.kernel))
+
+
+class Dense(keras.layers.Dense):
+    """Keras' layer, which adds its bias in float32 as `Conv1D` does."""
+
+    def call(self, inputs: Any) -> Any:
+        if self.compute_dtype == "float32":
+            return super().call(inputs)
+        return _add_bias(self, ops.matmul(inputs, self.kernel))
+
+
+def _add_bias(layer: Any, product: Any) -> Any:
+    biased = ops.cast(product, "float32") + ops.cast(layer.bias, "float32")
+    return ops.cast(layer.activation(biased), layer.compute_dtype)
 
 
 class Logits(keras.layers.Dense):

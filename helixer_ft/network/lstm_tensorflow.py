@@ -11,29 +11,24 @@ from typing import Any
 import tensorflow as tf
 
 
-def bidirectional_lstm(inputs: Any, forward: tuple[Any, ...], backward: tuple[Any, ...]) -> Any:
-    """`(batch, steps, width)` -> `(batch, steps, 2 * units)`, in the data type of the inputs.
+def bidirectional_lstm(x: Any, forward: tuple[Any, ...], backward: tuple[Any, ...]) -> Any:
+    """`(batch, steps, width)` -> `(batch, steps, 2 * units)`, float32.
 
-    Whatever that is, everything is computed in float32. Batch and steps may be unknown when a
-    graph is traced.
+    Batch and steps may be unknown when a graph is traced.
 
     Parameters
     ----------
-    inputs
+    x
         The sequence.
     forward, backward
         Kernel `(width, 4 * units)`, recurrent kernel `(units, 4 * units)` and bias of each
         direction, gates in the order input, forget, cell, output.
     """
-    steps_first = tf.transpose(tf.cast(inputs, tf.float32), (1, 0, 2))
-    states = _lstm(steps_first, *_float32(forward))
-    reversed_states = _lstm(tf.reverse(steps_first, [0]), *_float32(backward))
+    steps_first = tf.transpose(x, (1, 0, 2))
+    states = _lstm(steps_first, *forward)
+    reversed_states = _lstm(tf.reverse(steps_first, [0]), *backward)
     joined = tf.concat([states, tf.reverse(reversed_states, [0])], axis=-1)
-    return tf.cast(tf.transpose(joined, (1, 0, 2)), inputs.dtype)
-
-
-def _float32(weights: tuple[Any, ...]) -> list[Any]:
-    return [tf.cast(weight, tf.float32) for weight in weights]
+    return tf.transpose(joined, (1, 0, 2))
 
 
 @tf.custom_gradient

@@ -247,13 +247,14 @@ class _Layers:
     def _keras_layer(self, layer: Layer, output_width: int) -> "keras.layers.Layer":
         import keras
 
-        from helixer_ft.network.keras_layers import BidirectionalLSTM
+        from helixer_ft.network.keras_layers import BidirectionalLSTM, Conv1D
+        from helixer_ft.network.keras_layers import Dense as OurDense
 
         glorot = keras.initializers.GlorotUniform
         common = {"name": layer.name, "dtype": self.precision}
         match layer:
             case Conv():
-                return keras.layers.Conv1D(
+                return Conv1D(
                     layer.filters,
                     layer.kernel_size,
                     padding="same",
@@ -267,9 +268,9 @@ class _Layers:
                 return keras.layers.Dropout(layer.rate, seed=next(self.seeds), **common)
             case BiLSTM():
                 four = (next(self.seeds), next(self.seeds), next(self.seeds), next(self.seeds))
-                return BidirectionalLSTM(layer.units, four, **common)
+                return BidirectionalLSTM(layer.units, four, layer.name)
             case Dense():
-                return keras.layers.Dense(
+                return OurDense(
                     layer.units,
                     activation=layer.activation,
                     kernel_initializer=glorot(next(self.seeds)),

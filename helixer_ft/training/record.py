@@ -144,6 +144,8 @@ def provenance_of_run(prepared: PreparedRun) -> dict[str, str]:
         "determinism": determinism(),
         "command_line": request.command_line,
     }
+    if request.skip_device_check:
+        record["device_check"] = "skipped"
     if base.file.provenance:
         record["base_model_provenance"] = json.dumps(dict(base.file.provenance))
     return record

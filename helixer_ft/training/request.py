@@ -31,6 +31,8 @@ class FineTuneRequest:
         Overwrite the output.
     resume
         Go on with an interrupted run, where there is one.
+    skip_device_check
+        Whether it was left out to compare the device with the CPU; for the record.
     command_line
         As it was typed, for the record.
     """
@@ -45,6 +47,7 @@ class FineTuneRequest:
     predict_phase: bool = False
     force: bool = False
     resume: bool = False
+    skip_device_check: bool = False
     command_line: str = ""
 
     def plan(self, model: TrainedModel, coverage: CoverageInput | None = None) -> Plan:
@@ -62,6 +65,7 @@ class FineTuneRequest:
         if self.cache.folder is not None:
             own["cache_dir"] = str(real_path(self.cache.folder))
         own["keep_cache"] = self.cache.keep
+        own["skip_device_check"] = self.skip_device_check
         own |= self.strategy.options()
         if self.strategy.fixes_body:
             own |= {"cache_features": self.cache.features, "cache_precision": self.cache.precision}

@@ -31,6 +31,7 @@ _FREE = {
     "keep_cache",
     "val_test_batch_size",
     "checkpoint_minutes",
+    "skip_device_check",
 }
 """Options that may differ when a run goes on; of model and data the content counts."""
 _VERSIONS = ("helixer_ft", "keras", "backend", "numpy")

@@ -172,6 +172,38 @@ def test_two_processes_are_one(folder, group, monkeypatch):
     assert not (folder / "two.run/state").exists()
 
 
+SEES_A_GPU = """
+from helixer_ft.runtime import accelerators
+accelerators.accelerator_present = lambda: True
+accelerators.ask = lambda name: accelerators.Answer(("H100",))
+from helixer_ft.cli import main
+main(prog_name="helixer-ft")
+"""
+
+
+@pytest.mark.slow
+def test_one_process_sees_a_gpu_and_the_other_none(folder, group):
+    how = ["--coordinator", f"localhost:{free_port()}", "--num-processes", "2", "--process-id"]
+    arguments = command("whole", "-s", "two.h5")
+    group.run([*arguments, *how, "0"], SEES_A_GPU)
+    group.run([*arguments, *how, "1"])
+    assert group.wait(300) == [2, 2], group.err(0) + group.err(1)
+    assert 'differ in: what computes; process 0 has "GPU"' in group.err(0) + group.err(1)
+    assert not (folder / "two.h5").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_see_the_doctor(folder, group):
+    group.start(*[["doctor", "--backend", "jax", "--json"]] * 2)
+    assert group.wait() == [0, 0], group.err(0) + group.err(1)
+    found = json.loads(group.out(0))
+    assert found["exchange"] == found["exchange"] | {
+        "devices": 2, "processes": 2, "library": "Gloo", "correct": True,
+    }  # fmt: skip
+    assert all(one["agrees"] for one in found["comparisons"])
+    assert group.out(1) == group.err(1) == ""
+
+
 @pytest.mark.slow
 def test_one_process_is_refused_what_another_one_does_not_do(folder, group):
     """Before anything is trained; both say what differs."""
@@ -210,14 +242,13 @@ def test_two_processes_evaluate_the_frozen_body_together(folder, group, monkeypa
     [command("whole"), command("freeze"), command("freeze", "--no-cache-features")],
     ids=["whole", "freeze", "freeze, features computed each time"],
 )
-@pytest.mark.parametrize("recurrence", ["ours", "Keras'"])
-def test_two_devices_of_one_process(folder, group, monkeypatch, arguments, recurrence):
-    """With Keras' LSTM too, which is what runs on GPUs."""
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+def test_two_devices_of_one_process(folder, group, monkeypatch, arguments, platform):
+    """With the recurrence for either kind of device."""
     arguments = [*arguments, "-t", "test_data.h5"]
-    start = "from helixer_ft.network import keras_layers as k; from helixer_ft.cli import main;"
-    if recurrence != "ours":
-        start += "k._own_recurrence = lambda: None;"
-    code = f"{start} main(prog_name='helixer-ft')"
+    start = "from helixer_ft.network import lstm_jax as l; from helixer_ft.cli import main"
+    choice = f"form = l.recurrence_for('{platform}'); l.recurrence_for = lambda _: form"
+    code = f"{start}; {choice}; main(prog_name='helixer-ft')"
     flags = "--xla_force_host_platform_device_count=2"
     environment = {"XLA_FLAGS": flags, "KERAS_BACKEND": "jax"}  # the code imports Keras
     group.run([*arguments, "-s", "two.h5", "--json"], code, **environment)

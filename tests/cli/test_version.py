@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from helixer_ft import __version__
 from helixer_ft.cli import main
-from helixer_ft.runtime import backend, hardware
+from helixer_ft.runtime import accelerators, backend, hardware
 from helixer_ft.runtime.hardware import Hardware
 
 
@@ -37,9 +37,8 @@ def test_version_of_a_backend_that_is_not_there():
 
 
 def test_version_with_an_accelerator_loads_no_backend(monkeypatch):
-    monkeypatch.setattr(backend, "_accelerator_present", lambda: True)
-    monkeypatch.setattr(backend, "_jax_sees_accelerator", lambda: pytest.fail("JAX was asked"))
-    monkeypatch.setattr(backend, "_tensorflow_sees_accelerator", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(accelerators, "accelerator_present", lambda: True)
+    monkeypatch.setattr(accelerators, "ask", lambda name: pytest.fail(f"{name} was asked"))
     monkeypatch.setattr(backend, "_installed", lambda name: name == "tensorflow")
     line = version(KERAS_BACKEND="")[1]
     assert line.startswith("backend  tensorflow ")

@@ -6,6 +6,7 @@ import tomllib
 
 import pytest
 
+from helixer_ft.runtime.backend import LEAST_KERAS
 from tests.docs.pages import ROOT
 
 DOCKERFILE = (ROOT / "containers/Dockerfile").read_text(encoding="utf-8")
@@ -31,6 +32,7 @@ def apptainer_sections() -> dict[str, list[str]]:
 
 def commands_of_docker() -> list[str]:
     runs = [arguments for keyword, arguments in docker_instructions() if keyword == "RUN"]
+    assert runs.pop().startswith("mkdir"), "the folder of a volume, which Apptainer does not have"
     return [" ".join(command.split()) for run in runs for command in run.split("&&")]
 
 
@@ -65,6 +67,21 @@ def test_extras_and_program_are_those_of_the_package():
     assert "helixer-ft" in PROJECT["scripts"]
 
 
+def test_both_show_the_gpus_and_keep_what_is_compiled():
+    variables = " ".join(
+        arguments for keyword, arguments in docker_instructions() if keyword == "ENV"
+    )
+    lines = apptainer_sections()["environment"]
+    for name, value in {
+        "NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+    }.items():  # fmt: skip
+        assert f"{name}={value}" in variables.split()
+        assert f'export {name}="${{{name}:-{value}}}"' in lines
+    assert "JAX_COMPILATION_CACHE_DIR=/cache/jax" in variables
+    assert ("VOLUME", "/cache") in docker_instructions()
+    assert any(line.startswith("export JAX_COMPILATION_CACHE_DIR=") for line in lines)
+
+
 def test_base_has_a_python_that_the_package_takes():
     major, minor = re.search(r"^FROM python:(\d+)\.(\d+)", DOCKERFILE, re.M).groups()
     needed = re.fullmatch(r">=(\d+)\.(\d+)", PROJECT["requires-python"]).groups()
@@ -75,3 +92,9 @@ def test_base_has_a_python_that_the_package_takes():
 def test_commands_are_valid_shell(command):
     done = subprocess.run(["sh", "-n", "-c", command], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_least_keras_is_that_of_the_package():
+    (keras,) = [text for text in PROJECT["dependencies"] if text.startswith("keras")]
+    least = ".".join(map(str, LEAST_KERAS))
+    assert keras.startswith(f"keras>={least},<3.")

@@ -90,13 +90,15 @@ def test_one_process_reads_everything(shards_of, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recurrence", ["ours", "Keras'"])
-def test_two_devices_compute_what_one_does(tmp_path, recurrence):
-    """Loss, gradients, batch-norm statistics and scores of a batch that is not divisible."""
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+def test_two_devices_compute_what_one_does(tmp_path, platform):
+    """Loss, gradients, batch-norm statistics and scores of a batch that is not divisible; with the
+    recurrence for either kind of device.
+    """
     write_data_file(tmp_path / "rows.h5", random_rows(4, seed=8))
     environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
     done = subprocess.run(
-        [sys.executable, HERE, tmp_path / "rows.h5", recurrence],
+        [sys.executable, HERE, tmp_path / "rows.h5", platform],
         env=environment
         | {
             "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
@@ -113,16 +115,16 @@ def test_two_devices_compute_what_one_does(tmp_path, recurrence):
     assert max(differences.values()) < 1e-4, differences
 
 
-def compare(path: Path, recurrence: str) -> dict[str, object]:
+def compare(path: Path, platform: str) -> dict[str, object]:
     """Largest differences between one device and two, relative to the largest value."""
     from conftest import tiny_model
 
     from helixer_ft.engine.jax import JaxEngine
-    from helixer_ft.network import keras_layers
+    from helixer_ft.network import lstm_jax
     from tests.plans import plan_whole
 
-    if recurrence != "ours":
-        keras_layers._own_recurrence = lambda: None
+    recurrence = lstm_jax.recurrence_for(platform)
+    lstm_jax.recurrence_for = lambda _: recurrence
     plan = plan_whole(tiny_model(dropout=0.2))
     found, everything = [], jax.devices()
     dataset = open_dataset([path], pool_size=9, phase=True, transitions=True)

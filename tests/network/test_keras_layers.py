@@ -11,9 +11,9 @@ from helixer_ft.network.keras_layers import BidirectionalLSTM
 JAX = keras.backend.backend() == "jax"
 
 
-def make_layer(units: int, width: int, **options) -> BidirectionalLSTM:
+def make_layer(units: int, width: int) -> BidirectionalLSTM:
     """Weights far from their initial values, and other ones in each direction."""
-    layer = BidirectionalLSTM(units, (1, 2, 3, 4), name="bidirectional", **options)
+    layer = BidirectionalLSTM(units, (1, 2, 3, 4), "bidirectional")
     layer.build((None, None, width))
     generator = np.random.default_rng(0)
     layer.set_weights([generator.normal(0, 0.6, w.shape) for w in layer.get_weights()])
@@ -36,9 +36,8 @@ def inputs() -> np.ndarray:
 
 def keras_own(layer: BidirectionalLSTM, inputs):
     """The same from Keras' LSTM layers."""
-    return ops.concatenate(
-        [layer.forward(inputs), ops.flip(layer.backward(inputs), axis=1)], axis=-1
-    )
+    backward = ops.flip(layer.backward(ops.flip(inputs, axis=1)), axis=1)
+    return ops.concatenate([layer.forward(inputs), backward], axis=-1)
 
 
 def numpy_of(array) -> np.ndarray:
@@ -129,24 +128,64 @@ def test_gates_far_from_zero_have_the_gradients_of_keras_too(layer, inputs):
         assert one == pytest.approx(other, abs=tolerance(other))
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_states_of_low_precision_are_computed_in_float32(policy, inputs):
-    layer, exact = make_layer(5, 7, dtype=policy), make_layer(5, 7)
-    assert all(variable.dtype == "float32" for variable in layer.weights)
-    states = layer(inputs)
-    assert keras.backend.standardize_dtype(states.dtype) == policy.removeprefix("mixed_")
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_lstms_are_float32_in_every_precision(precision, inputs):
+    """Inputs of 16 bits aside, states are those of float32."""
+    from conftest import tiny_architecture
 
-    def rounded(array):
-        return numpy_of(ops.cast(array, layer.compute_dtype))
+    from helixer_ft.network.model import build_keras
 
-    exact.set_weights([rounded(weight) for weight in exact.get_weights()])
-    assert (numpy_of(states) == rounded(exact(rounded(inputs)))).all()
-    one_by_one = zip(
-        gradients(layer, layer, inputs), gradients(exact, exact, rounded(inputs)), strict=True
-    )
-    for ours, other in one_by_one:
-        assert ours.dtype == np.float32
-        assert ours == pytest.approx(other, abs=2000 * tolerance(other))
+    network = build_keras(tiny_architecture(lstms=2), precision=precision)
+    lstms = [layer for layer in network.layers if isinstance(layer, BidirectionalLSTM)]
+    others = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv1D)]
+    assert {layer.compute_dtype for layer in lstms} == {"float32"}
+    assert {layer.compute_dtype for layer in others} == {precision.removeprefix("mixed_")}
+    assert {variable.dtype for variable in network.trainable_variables} == {"float32"}
+    layer = make_layer(5, 7)
+    short = ops.cast(inputs, precision.removeprefix("mixed_"))
+    states = layer(short)
+    assert keras.backend.standardize_dtype(states.dtype) == "float32"
+    assert (numpy_of(states) == numpy_of(layer(numpy_of(short)))).all()
+
+
+@pytest.mark.parametrize("kind", ["Conv1D", "Dense"])
+def test_biases_are_added_in_float32(kind):
+    """Summing up 12,000 ones, float16 would not get beyond 2,048."""
+    exact, mixed = (_biased(kind, policy) for policy in ("float32", "mixed_float16"))
+    inputs = np.random.default_rng(1).integers(-2, 3, (4, 3000, 2)).astype(np.float32)
+    assert numpy_of(mixed(inputs)) == pytest.approx(numpy_of(exact(inputs)), rel=2e-3, abs=2e-3)
+    assert keras.backend.standardize_dtype(mixed(inputs).dtype) == "float16"
+    found = _bias_gradient(mixed, inputs)
+    assert found == pytest.approx(_bias_gradient(exact, inputs), rel=1e-3)
+    assert found.max() > 4096
+
+
+def _biased(kind: str, policy: str):
+    """A layer all of whose products float16 holds exactly."""
+    options = {"activation": "relu", "bias_initializer": "ones", "dtype": policy}
+    make = getattr(keras_layers, kind)
+    layer = make(3, 1, **options) if kind == "Conv1D" else make(3, **options)
+    layer.build((None, None, 2))
+    kernel = np.array([[0.5, -0.25, 1], [0.25, 0.5, -1]], np.float32)
+    layer.set_weights([kernel.reshape(layer.kernel.shape), np.ones(3, np.float32)])
+    return layer
+
+
+def _bias_gradient(layer, inputs: np.ndarray) -> np.ndarray:
+    """Of the sum of all outputs."""
+    if JAX:
+        import jax
+
+        def total(bias):
+            with keras.StatelessScope([(layer.kernel, layer.kernel.value), (layer.bias, bias)]):
+                return ops.sum(ops.cast(layer(inputs), "float32"))
+
+        return np.asarray(jax.grad(total)(layer.bias.value))
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        result = ops.sum(ops.cast(layer(inputs), "float32"))
+    return tape.gradient(result, layer.bias.value).numpy()
 
 
 @pytest.mark.skipif(JAX, reason="JAX compiles for every shape")
@@ -165,29 +204,3 @@ def test_one_graph_serves_all_batches_and_lengths(layer):
         expected = numpy_of(keras_own(layer, inputs))
         assert graph(inputs).numpy() == pytest.approx(expected, abs=1e-6)
     assert len(traced) == 1
-
-
-def test_the_own_recurrence_is_used_on_the_cpu_alone(layer, inputs, monkeypatch):
-    if JAX:
-        import jax
-
-        from helixer_ft.network import lstm_jax as own
-
-        device = (jax, "default_backend", lambda: "gpu")
-    else:
-        import tensorflow as tf
-
-        from helixer_ft.network import lstm_tensorflow as own
-
-        device = (tf.config, "get_visible_devices", lambda kind: [kind])
-    used = []
-    run = own.bidirectional_lstm
-    monkeypatch.setattr(own, "bidirectional_lstm", lambda *a: used.append(1) or run(*a))
-    layer(inputs)
-    assert used == [1]
-    with monkeypatch.context() as patch:
-        patch.setattr(*device)
-        assert keras_layers._own_recurrence() is None
-    monkeypatch.setattr(keras_layers, "_own_recurrence", lambda: None)
-    layer(inputs)
-    assert used == [1]

@@ -160,8 +160,11 @@ def test_tensorflow_is_refused(monkeypatch, how):
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="needs JAX")
 def test_several_processes_take_jax_without_asking_it(monkeypatch):
     """JAX must not compute, nor look for devices, before its processes are connected."""
+    import jax
+
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    monkeypatch.setattr(backend, "_accelerator_present", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(backend, "start_quietly", lambda _: pytest.fail("started"))
+    monkeypatch.setattr(jax, "devices", lambda *_: pytest.fail("asked"))
     chosen = select_backend("auto", several_processes=True)
     assert (chosen.name, chosen.reason) == ("jax", "several processes need it")
 

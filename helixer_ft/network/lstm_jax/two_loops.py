@@ -1,67 +1,20 @@
-"""The recurrence of a bidirectional LSTM in JAX, with its gradient written out.
+"""One loop for each direction, for CPUs.
 
 Differentiating a scan step by step adds up the gradient of the recurrent weights inside the loop:
 thousands of small products and additions. Here the loop carries what must be carried alone, and
 the gradients of all weights are matrix products over all steps.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, PartitionSpec
-
-BATCH_AXIS = "batch"
-"""Of the devices that share the work on a batch."""
-_devices: ContextVar[Mesh | None] = ContextVar("devices", default=None)
 
 
-def bidirectional_lstm(inputs: Any, forward: tuple[Any, ...], backward: tuple[Any, ...]) -> Any:
-    """`(batch, steps, width)` -> `(batch, steps, 2 * units)`, in the data type of the inputs.
-
-    Whatever that is, everything is computed in float32.
-
-    Parameters
-    ----------
-    inputs
-        The sequence.
-    forward, backward
-        Kernel `(width, 4 * units)`, recurrent kernel `(units, 4 * units)` and bias of each
-        direction, gates in the order input, forget, cell, output.
-    """
-    x, forward, backward = jax.tree.map(
-        lambda array: jnp.asarray(array, jnp.float32), (inputs, forward, backward)
-    )
-    states = [_lstm(x, forward, False), _lstm(x, backward, True)]
-    return jnp.concatenate(states, axis=-1).astype(inputs.dtype)
-
-
-@contextmanager
-def split_over(devices: Mesh) -> Iterator[None]:
-    """What is traced within the block is for a batch that is split over devices (`BATCH_AXIS`)."""
-    token = _devices.set(devices if devices.size > 1 else None)
-    try:
-        yield
-    finally:
-        _devices.reset(token)
-
-
-def on_each_device(recurrence: Callable[..., Any]) -> Callable[..., Any]:
-    """A recurrence (inputs, weights, weights), in `split_over` computed by each device for its own
-    sequences, from the first step to the last one: XLA would look for a way to split the loop, and
-    cannot split cuDNN's.
-    """
-    mesh = _devices.get()
-    if mesh is None:
-        return recurrence
-    split, whole = PartitionSpec(BATCH_AXIS), PartitionSpec()
-    return jax.shard_map(
-        recurrence, mesh=mesh, in_specs=(split, whole, whole), out_specs=split, check_vma=False
-    )
+def bidirectional_lstm(x: Any, forward: tuple[Any, ...], backward: tuple[Any, ...]) -> Any:
+    """States `(batch, steps, 2 * units)`; see `helixer_ft.network.lstm_jax`."""
+    return jnp.concatenate([_lstm(x, forward, False), _lstm(x, backward, True)], axis=-1)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))

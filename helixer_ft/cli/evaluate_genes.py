@@ -10,8 +10,8 @@ from helixer_ft.cli.shared_options import options_file, output_options
 
 
 @click.command("evaluate-genes", cls=Command)
-@kinds.path("--predicted", "Predicted genes: GFF3, plain or gzip.", required=True)
-@kinds.path("--reference", "The genes to find: GFF3, plain or gzip.", required=True)
+@kinds.path("--predicted", "Predicted genes: GFF3 or GTF, plain or gzip.", required=True)
+@kinds.path("--reference", "The genes to find: GFF3 or GTF, plain or gzip.", required=True)
 @kinds.path("--fasta", "The genome of both: FASTA, plain, gzip or bgzip.", required=True)
 @kinds.name_lists(
     "--seqids",
@@ -21,7 +21,7 @@ from helixer_ft.cli.shared_options import options_file, output_options
 @options_file
 @output_options(outcome="the scores")
 def command(**options: Any) -> None:
-    """Score predicted GFF3 against a reference, gene by gene.
+    """Score predicted genes against a reference, gene by gene.
 
     \b
     Examples:

@@ -23,7 +23,8 @@ from helixer_ft.preparation.samples import Sample, read_sheet
 @kinds.path("--fasta", "Genome: FASTA, plain, gzip or bgzip.")
 @kinds.path(
     "--gff3",
-    "Its genes: GFF3, plain or gzip. Without it there are no labels: bases only, to predict on.",
+    "Its genes: GFF3 or GTF, plain or gzip. Without it there are no labels: bases only, to predict "
+    "on.",
 )
 @kinds.option(
     "--species", "Name in the data files.  [default: from the FASTA's name]", metavar="NAME"
@@ -74,13 +75,16 @@ from helixer_ft.preparation.samples import Sample, read_sheet
     "--utr-flank",
     f"With --missing-utr keep: bp beside the CDS to mask.  [default: {DEFAULT_UTR_FLANK}]",
 )
+@kinds.flag(
+    "--strict", "Refuse an annotation with odd lines or genes, rather than mask these genes."
+)
 @kinds.integer("--seed", "Of the split.", default=0)
 @threads_option()
 @kinds.flag("--dry-run", "Check and report everything, write nothing.")
 @options_file
 @output_options(force="Overwrite the files of an earlier run.")
 def command(**options: Any) -> None:
-    """Make training, validation and test data from FASTA and GFF3.
+    """Make training, validation and test data from FASTA and GFF3 or GTF.
 
     \b
     Examples:

@@ -16,8 +16,8 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_h5 import Track, members, read_tracks
-from helixer_ft.formats.data_names import WHAT
-from helixer_ft.formats.hdf5 import as_text, find, open_hdf5
+from helixer_ft.formats.data_names import ANNOTATION_WARNING, WHAT
+from helixer_ft.formats.hdf5 import as_text, attribute, find, open_hdf5
 
 NO_CLASS = 4
 """Class code of a base without label (padding)."""
@@ -73,6 +73,10 @@ LAYOUT = {
     "fully_intergenic_samples": Layout(np.dtype(bool), *_FLAG),
 }
 """The datasets, in the order in which they are written."""
+
+
+_LONGEST_WARNING = 1000
+"""Letters of `annotation_warning` that are shown."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,9 @@ class DataFile:
         (rows, 2) int64, bp; start > end on the minus strand.
     usable
         (rows,) bool: annotated sequence and at least one valid base; the rows to train on.
+    annotation_warning
+        Why most genes of the annotation cannot be used, in the words of `prepare`; empty if they
+        can, or if the file does not say.
 
     Raises
     ------
@@ -236,6 +243,8 @@ class DataFile:
                 self.usable = data.flags("is_annotated") & data.flags("err_samples")
             if coverage_prefix is not None:
                 self.tracks = read_tracks(data.file, path, coverage_prefix)
+            warning = as_text(attribute(data.file, ANNOTATION_WARNING) or "")
+            self.annotation_warning = " ".join(warning.split())[:_LONGEST_WARNING]
 
     @contextmanager
     def opened(self) -> Iterator[OpenData]:

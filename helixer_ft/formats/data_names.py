@@ -7,6 +7,8 @@ from helixer_ft.errors import InputError
 
 WHAT = "a Helixer data file (.h5)"
 TRAINING, VALIDATION, TEST = SETS = ("training", "validation", "test")
+ANNOTATION_WARNING = "helixer_ft_annotation_warning"
+"""Attribute of a data file: why most genes of its annotation cannot be used."""
 POOL_SIZE = 9
 """Bases that Helixer's networks pool into one step."""
 DEFAULT_LENGTH = 21_384

@@ -1,4 +1,4 @@
-"""Two GFF3 files and their genome -> how well one predicts the other."""
+"""Two annotations and their genome -> how well one predicts the other."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,8 @@ from helixer_ft.genes.scores import GeneComparison, Level, compare
 from helixer_ft.genes.structures import Selection, select
 from helixer_ft.genome.annotation import Annotation, Notice
 from helixer_ft.genome.fasta import Fasta, open_fasta
-from helixer_ft.genome.gene_models import MASKED
-from helixer_ft.genome.gff3 import read_annotation
+from helixer_ft.genome.mending import read_genes
+from helixer_ft.genome.notices import MASKED
 from helixer_ft.progress import Progress
 
 STOP_OUTSIDE = 0.5
@@ -94,7 +94,7 @@ def evaluate_genes(
     Parameters
     ----------
     predicted, reference
-        GFF3, plain or gzip.
+        GFF3 or GTF, plain or gzip.
     fasta
         The genome of both, plain, gzip or bgzip.
     seqids
@@ -111,10 +111,12 @@ def evaluate_genes(
     progress = progress or Progress()
     for path in (predicted, reference):
         if not path.exists():
-            raise InputError(f"{path}: no such file, expected gene models in GFF3. Check the path.")
+            raise InputError(
+                f"{path}: no such file, expected gene models in GFF3 or GTF. Check the path."
+            )
     with open_fasta(fasta, progress=progress) as genome:
-        truth = read_annotation(reference, genome.lengths, progress=progress)
-        guess = read_annotation(predicted, genome.lengths, progress=progress)
+        truth = read_genes(reference, genome, progress=progress)
+        guess = read_genes(predicted, genome, progress=progress)
         chosen = _sequences(seqids, truth, genome, reference)
         selections = {"reference": select(truth, chosen), "predicted": select(guess, chosen)}
         if not selections["reference"].genes:
@@ -195,8 +197,8 @@ def _left_out(path: Path, selection: Selection) -> list[str]:
         result.append(f"{path.name}: {selection.noncoding:,} gene(s) without CDS are not compared")
     if selection.without_place:
         result.append(
-            f"{path.name}: {len(selection.without_place):,} gene(s) without strand, on both "
-            "strands or across a sequence's end are not compared "
+            f"{path.name}: {len(selection.without_place):,} gene(s) without strand, in several "
+            "places, beyond a sequence's end or ending before they start are not compared "
             f"({_some(selection.without_place)})"
         )
     return result

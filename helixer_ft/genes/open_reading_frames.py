@@ -12,12 +12,16 @@ import numpy as np
 
 from helixer_ft.genes.structures import GeneStructure
 from helixer_ft.genome.annotation import UNKNOWN_PHASE, Strand
+from helixer_ft.genome.codons import (
+    CODON,
+    START_CODONS,
+    STOP_CODONS,
+    has_stop_inside,
+    in_reading_order,
+    spliced,
+)
 from helixer_ft.genome.fasta import Fasta
-from helixer_ft.genome.reading import COMPLEMENT
 from helixer_ft.progress import Progress
-
-_START = b"ATG"
-_STOPS = (b"TAA", b"TAG", b"TGA")
 
 
 @dataclass(frozen=True)
@@ -103,31 +107,20 @@ def check_frame(
     cds
         (start, end, phase) of its coding pieces, sorted by start, not empty.
     """
-    first, last = cds[0], cds[-1]
-    coding = np.concatenate([bases[start:end] for start, end, _ in cds])
-    behind = bases[last[1] : last[1] + 3]
-    if strand == "-":
-        coding = COMPLEMENT[coding][::-1]
-        behind = COMPLEMENT[bases[max(0, first[0] - 3) : first[0]]][::-1]
-        first = last
+    coding = spliced(bases, strand, cds)
+    first, last = in_reading_order(cds, strand)[0], in_reading_order(cds, strand)[-1]
+    behind = (last[1], last[1] + CODON) if strand == "+" else (max(0, last[0] - CODON), last[0])
     phase = 0 if first[2] == UNKNOWN_PHASE else first[2]
-    frame = coding[phase:]
-    inside = frame[: max(0, len(frame) - 3) // 3 * 3].reshape(-1, 3)
     faults = {
-        "no_start": phase != 0 or coding[:3].tobytes() != _START,
-        "no_stop": coding[-3:].tobytes() not in _STOPS,
-        "no_triplets": len(frame) % 3 != 0,
-        "stop_inside": bool(_is_stop(inside).any()),
+        "no_start": phase != 0 or coding[:3].tobytes() not in START_CODONS,
+        "no_stop": coding[-3:].tobytes() not in STOP_CODONS,
+        "no_triplets": (len(coding) - phase) % CODON != 0,
+        "stop_inside": has_stop_inside(coding, phase),
     }
+    follows = spliced(bases, strand, [behind]).tobytes()
     return OpenReadingFrames(
         transcripts=1,
         complete=int(not any(faults.values())),
-        stop_behind=int(faults["no_stop"] and behind.tobytes() in _STOPS),
+        stop_behind=int(faults["no_stop"] and follows in STOP_CODONS),
         **{name: int(fault) for name, fault in faults.items()},
     )
-
-
-def _is_stop(codons: np.ndarray) -> np.ndarray:
-    """(n, 3) ASCII -> (n,) bool."""
-    stops = np.array([list(stop) for stop in _STOPS], np.uint8)
-    return (codons[:, None, :] == stops).all(axis=2).any(axis=1)

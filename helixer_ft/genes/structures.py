@@ -11,7 +11,7 @@ from helixer_ft.genome.annotation import Annotation, Gene, Interval, Strand, Tra
 
 MIN_INTRON = 5
 """Gaps of fewer bp are no introns: the pieces beside them count as one, as in gffcompare."""
-_NO_PLACE = {"no_strand", "mixed_strands", "crosses_origin"}
+_NO_PLACE = {"no_strand", "mixed_strands", "crosses_origin", "beyond_end", "end_before_start"}
 """Problems of genes that lie nowhere in particular (words of docs/labels.md)."""
 
 
@@ -62,7 +62,8 @@ class Selection:
     noncoding
         Genes without CDS on the sequences asked for.
     without_place
-        IDs of coding genes without strand, on both strands, or across a sequence's end.
+        IDs of coding genes without strand, in several places, across or beyond a sequence's end,
+        or with features that end before they start.
     """
 
     genes: tuple[GeneStructure, ...]
@@ -118,6 +119,7 @@ def _gene(seqid: str, gene: Gene) -> GeneStructure:
     for transcript in gene.transcripts:
         if transcript.cds:
             cds = [(start, end) for start, end, _ in transcript.cds]
-            exons = joined([*transcript.exons, *cds], gap=MIN_INTRON)
+            lines = [*transcript.exons, *cds, *transcript.utr_outside]
+            exons = joined(lines, gap=MIN_INTRON)
             transcripts.append(TranscriptStructure(exons, joined(cds, gap=MIN_INTRON), transcript))
     return GeneStructure(gene.id, seqid, gene.strand, tuple(transcripts))

@@ -4,7 +4,7 @@ All coordinates are 0-based, half-open and genomic (lower to higher), on both st
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Interval = tuple[int, int]
@@ -32,6 +32,8 @@ class Transcript:
         Empty: not coding.
     kind
         Type of the feature: mRNA, transcript, tRNA, ...
+    utr_outside
+        (start, end) of UTR lines that are not within exon lines, sorted; mostly none.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Transcript:
     exons: tuple[Interval, ...]
     cds: tuple[tuple[int, int, int], ...]
     kind: str = "mRNA"
+    utr_outside: tuple[Interval, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Gene:
         If false, the gene gets no labels: its range is masked on its strand.
     problem
         Why it is not trusted, a word of docs/labels.md.
+    line
+        Of the file; 0 where it is not known.
     """
 
     id: str
@@ -69,6 +74,7 @@ class Gene:
     transcripts: tuple[Transcript, ...]
     trusted: bool = True
     problem: str = ""
+    line: int = field(default=0, compare=False)
 
     @property
     def coding(self) -> bool:

@@ -1,232 +1,80 @@
-"""Features of one sequence -> its genes, by the links between them."""
+"""Groups of features and parts -> genes; those that cannot be trusted, and why."""
 
-import re
 import sys
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import cast
 
-from helixer_ft.errors import InputError
-from helixer_ft.genome.annotation import (
-    UNKNOWN_PHASE,
-    Gene,
-    Interval,
-    Notice,
-    Strand,
-    Transcript,
-)
+from helixer_ft.genome.annotation import UNKNOWN_PHASE, Gene, Interval, Strand, Transcript
+from helixer_ft.genome.grouping import Group, Grouping
+from helixer_ft.genome.notices import TrustedIds
+from helixer_ft.genome.oddities import Oddities
+from helixer_ft.genome.records import Feature, Piece, Records
+from helixer_ft.genome.stop_codons import with_stop_codon
 
-_NEVER_TRANSCRIPTS = {"protein", "polypeptide"}
-"""What some files name as a second parent of CDS."""
+_FAR = 100_000
+"""bp between two lines of one ID from which on they are two features."""
+STOP_LINES = "transcripts whose stop_codon lines are outside the CDS, taken in"
 
-MASKED = "genes masked: "
-"""What a notice begins with that speaks of genes that get no labels."""
-
-_MAX_ANCESTORS = 1000
-"""Of a feature; those of real files have two or three, or some dozens."""
-
-_PREFIX = re.compile(r"(?:gene|transcript|mrna|rna)[:-]", re.IGNORECASE)
+_Ranges = list[tuple[str, Interval]]
+"""Strand and range of each place of a gene, the gene line's first."""
 
 
-class Notices:
-    """Counts what was met, with the first example of each kind."""
-
-    def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
-        self._examples: dict[str, str] = {}
-
-    def add(self, kind: str, *examples: str) -> None:
-        """Count one per example."""
-        if examples:
-            self._counts[kind] = self._counts.get(kind, 0) + len(examples)
-            self._examples.setdefault(kind, examples[0])
-
-    def as_tuple(self) -> tuple[Notice, ...]:
-        """All kinds, most frequent first."""
-        kinds = sorted(self._counts, key=lambda kind: -self._counts[kind])
-        return tuple(Notice(kind, self._counts[kind], self._examples[kind]) for kind in kinds)
-
-
-class TrustedIds:
-    """The IDs that are to be trusted, and which of them were met."""
-
-    def __init__(self, ids: Collection[str]) -> None:
-        self._ids = {*ids}
-        self._met: set[str] = set()
-
-    def __contains__(self, identifier: str) -> bool:
-        bare = _PREFIX.sub("", identifier, count=1) if _PREFIX.match(identifier) else identifier
-        met = self._ids & {identifier, bare}
-        self._met |= met
-        return bool(met)
-
-    @property
-    def missing(self) -> list[str]:
-        """IDs not met, sorted."""
-        return sorted(self._ids - self._met)
-
-    def check(self, path: Path) -> None:
-        """Raise InputError if none was met."""
-        if not self._met:
-            raise InputError(
-                f"{path}: has none of the {len(self._ids):,} trusted genes, for example "
-                f"{', '.join(self.missing[:3])}. Give IDs of genes or transcripts, one a line, "
-                "as in the file's ID attributes."
-            )
-
-
-@dataclass(slots=True)
-class Feature:
-    """A line that is no part of a transcript: a gene, a transcript, or anything else."""
-
-    id: str
-    type: str
-    line: int
-    start: int
-    end: int
-    strand: str
-    parents: tuple[str, ...]
-    elsewhere: list[tuple[int, int, str]] = field(default_factory=list)
-    """Further ranges of a feature in several places (trans-splicing)."""
-
-    @property
-    def is_gene(self) -> bool:
-        """Whether the type is that of a gene: gene, ncRNA_gene, pseudogene, ..."""
-        return self.type.lower().endswith("gene")
-
-    def same_as(self, other: "Feature") -> bool:
-        """Whether two lines say the same."""
-        return (self.type, self.start, self.end, self.strand, self.parents) == (
-            *(other.type, other.start, other.end, other.strand, other.parents),
-        )
-
-
-Piece = tuple[str, int, int, int, str]
-"""Part of a transcript as read: "exon", "cds" or "utr", start, end, phase, strand."""
-
-
-@dataclass
-class Records:
-    """All that is read of one sequence."""
-
-    length: int
-    features: dict[str, Feature] = field(default_factory=dict)
-    parts: dict[str, list[Piece]] = field(default_factory=dict)
-    """ID of the parent -> what hangs on it."""
-    beyond: tuple[int, int] | None = None
-    """Line and end of the first feature behind the sequence's end."""
-    circular: bool = False
-
-
-def build_genes(
-    records: Records, trusted: TrustedIds | None, notices: Notices, path: Path
-) -> list[Gene]:
-    """Return the genes of a sequence in the order of the file.
+@dataclass(frozen=True)
+class GeneBuilder:
+    """Makes the genes of one sequence.
 
     What cannot be labelled without guessing becomes a gene that is not trusted.
 
-    Parameters
+    Attributes
     ----------
     records
         What the file has on the sequence.
     trusted
         IDs of genes and transcripts; None: all.
-    notices
-        Counts what is put right or left out.
-    path
-        Of the file, for messages.
-
-    Raises
-    ------
-    InputError
-        Parents in a circle.
+    oddities
+        Counts what is put right, left out or masked.
     """
-    builder = _Builder(records, trusted, notices, path)
-    found = sorted(builder.genes(), key=lambda item: item[0])
-    return [piece for _, gene in found for piece in _within(gene, records.length)]
 
-
-@dataclass(frozen=True)
-class _Builder:
     records: Records
     trusted: TrustedIds | None
-    notices: Notices
-    path: Path
+    oddities: Oddities
 
-    def genes(self) -> Iterator[tuple[int, Gene]]:
-        """Yield line and gene."""
-        features, parts = self.records.features, self.records.parts
-        lines = {feature.id: feature for feature in features.values() if feature.is_gene}
-        members: dict[str, list[Feature]] = {}
-        for feature in features.values():
-            owners = self._owners(feature)
-            if feature.is_gene or feature.id not in parts or feature.type in _NEVER_TRANSCRIPTS:
-                continue
-            if not owners:  # a transcript without gene line is a gene of its own
-                lines[feature.id] = feature
-            for owner in owners or (feature,):
-                members.setdefault(owner.id, []).append(feature)
-        for line in lines.values():
-            for gene in self._gene(line, members.get(line.id, [])):
-                yield line.line, gene
-        for parent, own in parts.items():
-            if parent not in features:
-                self.notices.add(_UNKNOWN_PARENT, parent)
-            if parent not in features and _has_cds(own):
-                ranges = _ranges([], own)
-                stray = Feature(parent, "", 0, *_hull(ranges.values()), "", ())
-                for gene in self._emit(stray, [self._transcript(stray, own)], ranges):
-                    yield sys.maxsize, replace(gene, trusted=False, problem="unknown_parent")
+    def genes(self) -> list[Gene]:
+        """The genes, in the order of the file.
 
-    def _owners(self, feature: Feature) -> list[Feature]:
-        """Return the nearest genes above a feature."""
-        found: dict[str, Feature] = {}
-        below = dict.fromkeys(feature.parents, feature.id)
-        """Ancestor -> one of those that name it as their parent."""
-        open_ends = list(below)
-        while open_ends:
-            name = open_ends.pop()
-            if name == feature.id:
-                raise InputError(
-                    f"{self.path}, line {feature.line}: {feature.id!r} is its own ancestor "
-                    f"({_circle(name, below)}). Correct the Parent attributes."
-                )
-            above = self.records.features.get(name)
-            if above is None:
-                if name in feature.parents:
-                    self.notices.add(_UNKNOWN_PARENT, name)
-            elif above.is_gene:
-                found[name] = above
-            else:
-                new = [parent for parent in above.parents if parent not in below]
-                below |= dict.fromkeys(new, name)
-                open_ends += new
-            if len(below) > _MAX_ANCESTORS:
-                raise InputError(
-                    f"{self.path}, line {feature.line}: {feature.id!r} has more than "
-                    f"{_MAX_ANCESTORS} ancestors, expected a gene and perhaps what is between. "
-                    "Correct the Parent attributes."
-                )
-        return list(found.values())
+        Raises
+        ------
+        InputError
+            Parents in a circle; with `strict`, a gene that would be masked.
+        """
+        groups = Grouping(self.records, self.oddities.notices, self.oddities.path).groups()
+        groups.sort(key=lambda group: sys.maxsize if group.unlinked else group.line.line)
+        return [part for group in groups for gene in self._gene(group) for part in self._cut(gene)]
 
-    def _gene(self, line: Feature, members: list[Feature]) -> list[Gene]:
-        """Return a gene; one per strand if it cannot be told which is the right one."""
-        pairs = [
-            (feature, self.records.parts[feature.id])
-            for feature in sorted(members, key=lambda feature: feature.line)
-        ]
-        if line.is_gene and line.id in self.records.parts:
-            pairs = self._with_direct(line, self.records.parts[line.id], pairs)
-        ranges = _ranges(
-            [line, *(feature for feature, _ in pairs)],
-            [piece for _, pieces in pairs for piece in pieces],
+    def _gene(self, group: Group) -> list[Gene]:
+        """Return a gene; one for each of its places if it cannot be told which is right."""
+        line = group.line
+        pairs = sorted(group.members, key=lambda member: member[0].line)
+        if group.direct:
+            pairs = self._with_direct(line, group.direct, pairs)
+        features = [line, *(feature for feature, _ in pairs)]
+        pieces = [piece for _, own in pairs for piece in own]
+        several = _in_several_places(line, pieces) or any(
+            _in_several_places(feature, own) for feature, own in pairs
         )
-        if not line.elsewhere and ranges[line.strand] != (line.start, line.end):
-            self.notices.add("genes that end before their transcripts do, widened", line.id)
-        transcripts = [self._transcript(feature, pieces) for feature, pieces in pairs]
-        return self._emit(line, transcripts, ranges)
+        ranges = _places(features, pieces) if several else _ranges(features, pieces)
+        if not line.elsewhere and ranges[0][1] != (line.start, line.end):
+            self.oddities.notices.add(
+                "genes that end before their transcripts do, widened", line.id
+            )
+        transcripts = self._without_pseudo(
+            [self._transcript(feature, own) for feature, own in pairs], pairs
+        )
+        problem = self._problem(group, transcripts, ranges, several)
+        return self._emit(line, transcripts, ranges, problem)
 
     def _with_direct(
         self, line: Feature, direct: list[Piece], pairs: list[tuple[Feature, list[Piece]]]
@@ -235,7 +83,7 @@ class _Builder:
         coding = _has_cds(direct)
         if any(_has_cds(pieces) for _, pieces in pairs):
             if coding:
-                self.notices.add(
+                self.oddities.notices.add(
                     "genes with CDS of their own beside that of their transcripts, the former "
                     "left out",
                     line.id,
@@ -247,106 +95,182 @@ class _Builder:
         return pairs
 
     def _transcript(self, feature: Feature, pieces: list[Piece]) -> Transcript:
+        add = self.oddities.notices.add
         cds = sorted(
             {(start, end, phase) for kind, start, end, phase, _ in pieces if kind == "cds"}
         )
         exons, utrs = _intervals(pieces, "exon"), _intervals(pieces, "utr")
-        repeated = len(pieces) - len(cds) - len(exons) - len(utrs)
-        self.notices.add("exons, CDS or UTR pieces that stand twice", *[feature.id] * repeated)
+        kinds = {piece[0] for piece in pieces}
+        stops = _intervals(pieces, "stop") if "stop" in kinds else []
+        repeated = len(pieces) - len(cds) - len(exons) - len(utrs) - len(stops)
+        add("exons, CDS or UTR pieces that stand twice", *[feature.id] * repeated)
         unknown = sum(phase == UNKNOWN_PHASE for _, _, phase in cds)
-        self.notices.add("CDS pieces without phase ('.')", *[feature.id] * unknown)
-        own = (feature.start, feature.end)
+        add("CDS pieces without phase ('.')", *[feature.id] * unknown)
+        own = feature.start, feature.end
+        if feature.elsewhere:
+            own = _hull(place[:2] for place in feature.places)
         start, end = _hull([own, *(piece[1:3] for piece in pieces)])
         if (start, end) != own and not feature.elsewhere:
-            self.notices.add("transcripts that end before their parts do, widened", feature.id)
+            add("transcripts that end before their parts do, widened", feature.id)
+        outside = [utr for utr in utrs if exons and not _within(exons, utr)]
+        add("UTR pieces outside the exons of their transcript", *[feature.id] * len(outside))
         if not exons:
             exons = _merged(piece[1:3] for piece in pieces) or [(start, end)]
             if cds:
-                self.notices.add(
-                    "coding transcripts without exons, made from CDS and UTR", feature.id
-                )
+                add("coding transcripts without exons, made from CDS and UTR", feature.id)
                 if not utrs:  # all we know of the UTRs is where the transcript ends
                     exons[0] = (start, exons[0][1])
                     exons[-1] = (exons[-1][0], end)
-        return Transcript(feature.id, start, end, tuple(exons), tuple(cds), feature.type)
+        result = Transcript(
+            *(feature.id, start, end, tuple(exons), tuple(cds), feature.type),
+            utr_outside=tuple(outside),
+        )
+        if cds and stops:
+            strand = next(piece[4] for piece in pieces if piece[0] == "stop")
+            complete = with_stop_codon(result, strand, stops)
+            if complete is not result:
+                add(STOP_LINES, feature.id)
+            result = complete
+        return result
+
+    def _without_pseudo(
+        self,
+        transcripts: list[Transcript],
+        pairs: list[tuple[Feature, list[Piece]]],
+    ) -> list[Transcript]:
+        """Take the CDS from pseudogenic transcripts of a gene that has others."""
+        marked = [feature.pseudo or feature.id in self.records.pseudo for feature, _ in pairs]
+        if not any(marked):
+            return transcripts
+        coding = [not pseudo for pseudo, t in zip(marked, transcripts, strict=True) if t.cds]
+        if all(coding) or not any(coding):
+            return transcripts
+        result = []
+        for pseudo, transcript in zip(marked, transcripts, strict=True):
+            if pseudo and transcript.cds:
+                self.oddities.notices.add(
+                    "pseudogenic transcripts of coding genes, their CDS left out", transcript.id
+                )
+                transcript = replace(transcript, cds=())
+            result.append(transcript)
+        return result
+
+    def _problem(
+        self, group: Group, transcripts: list[Transcript], ranges: _Ranges, several: bool
+    ) -> str:
+        """Return why a coding gene cannot be trusted; empty if it can."""
+        coding = [transcript for transcript in transcripts if transcript.cds]
+        strands = {strand for strand, _ in ranges} & {"+", "-"}
+        if not coding:
+            return ""
+        if group.unlinked:
+            return "unknown_parent"
+        if not strands:
+            return "no_strand"
+        if several or len(strands) > 1:
+            return "mixed_strands"
+        names = (group.line.id, *(transcript.id for transcript in transcripts))
+        if self.records.reversed and any(name in self.records.reversed for name in names):
+            return "end_before_start"
+        if _is_pseudogene(group.line) or self._all_pseudo(group, coding):
+            return "pseudogene"
+        if any(_cds_outside_exons(transcript) for transcript in coding):
+            return "cds_outside_exons"
+        return ""
+
+    def _all_pseudo(self, group: Group, coding: list[Transcript]) -> bool:
+        marked = {feature.id for feature, _ in group.members if feature.pseudo}
+        return all(t.id in marked or t.id in self.records.pseudo for t in coding)
 
     def _emit(
-        self,
-        line: Feature,
-        transcripts: list[Transcript],
-        ranges: dict[str, Interval],
+        self, line: Feature, transcripts: list[Transcript], ranges: _Ranges, problem: str
     ) -> list[Gene]:
-        """Return the gene on its strand; on each strand, not trusted, if that is not clear."""
+        """Return the gene in its place; in each, not trusted, if that is not clear."""
         coding = any(transcript.cds for transcript in transcripts)
-        strands = [cast(Strand, strand) for strand in ranges if strand in ("+", "-")]
-        problem = ""
-        if not coding:
-            strands = strands[:1]
-        elif not strands:
-            problem = "no_strand"
-            strands = ["+", "-"]
-            everywhere = _hull(ranges.values())
-            ranges = {"+": everywhere, "-": everywhere}
-        elif len(strands) > 1 or line.elsewhere:
-            problem = "mixed_strands"
-        elif any(_cds_outside_exons(transcript) for transcript in transcripts):
-            problem = "cds_outside_exons"
+        places = [(cast(Strand, strand), span) for strand, span in ranges if strand in ("+", "-")]
+        if not coding and not line.elsewhere:
+            places = places[:1]
+        elif coding and not places:
+            everywhere = _hull(span for _, span in ranges)
+            places = [("+", everywhere), ("-", everywhere)]
+        if problem:
+            self.oddities.masked(problem, line.id, line.line)
         if self.trusted is not None:
             named = [transcript for transcript in transcripts if transcript.id in self.trusted]
             if line.id not in self.trusted:
                 problem = problem or ("" if named or not coding else "untrusted")
                 transcripts = named or transcripts
-        if problem and problem != "untrusted":
-            self.notices.add(f"{MASKED}{_PROBLEMS[problem]}", line.id)
         return [
-            # one of them has the transcripts, so that a gene on both strands counts once
+            # one of them has the transcripts, so that a gene in several places counts once
             Gene(
-                line.id,
-                strand,
-                *ranges[strand],
-                tuple(transcripts) if strand == strands[0] else (),
+                *(line.id, strand, *span),
+                tuple(transcripts) if i == 0 else (),
                 trusted=not problem,
                 problem=problem,
+                line=line.line,
             )
-            for strand in strands
+            for i, (strand, span) in enumerate(places)
+        ]
+
+    def _cut(self, gene: Gene) -> Iterable[Gene]:
+        """Cut a gene at the end of its sequence; the parts of a coding one are not trusted."""
+        length = self.records.length
+        if gene.end <= length:
+            return [gene]
+        parts = [(gene.start, length)]
+        problem = "beyond_end"
+        if self.records.circular:
+            problem = "crosses_origin"
+            parts.append((0, gene.end - length))
+            if gene.start >= length:
+                parts = [(gene.start - length, gene.end - length)]
+        elif gene.coding:
+            self.oddities.gene_beyond(gene.id)
+            if gene.trusted:
+                self.oddities.masked(problem, gene.id, gene.line)
+        return [
+            replace(
+                gene,
+                start=start,
+                end=min(end, length),
+                transcripts=gene.transcripts if i == 0 else (),
+                trusted=gene.trusted and not gene.coding,
+                problem=problem if gene.coding else gene.problem,
+            )
+            for i, (start, end) in enumerate(parts)
+            if start < min(end, length)
         ]
 
 
-_UNKNOWN_PARENT = "parents that are not in the file"
-_PROBLEMS = {
-    "no_strand": "no strand",
-    "mixed_strands": "features on both strands or in several places",
-    "cds_outside_exons": "CDS outside exons",
-}
+def _is_pseudogene(line: Feature) -> bool:
+    return line.pseudo or (line.is_gene and "pseudo" in line.type.lower())
 
 
-def _circle(name: str, below: Mapping[str, str]) -> str:
-    """Say which features are each the parent of the one before, from `name` back to it."""
-    names = [name, below[name]]
-    while names[-1] != name:
-        names.append(below[names[-1]])
-    return " < ".join(reversed(names))
+def _in_several_places(feature: Feature, pieces: Iterable[Piece]) -> bool:
+    """Whether the lines of one ID are more than one stretch of a gene.
+
+    Features of any type may stand on several lines, one for each exon; such lines are on one
+    strand, do not overlap, and each has one stretch of exons or CDS at most. All else with several
+    lines is trans-spliced, or several features that have one ID.
+    """
+    if not feature.elsewhere:
+        return False
+    lines = sorted(feature.places)
+    if feature.in_parts or len({strand for _, _, strand in lines}) > 1:
+        return True
+    if any(start < last or start - last >= _FAR for (_, last, _), (start, _, _) in pairwise(lines)):
+        return True
+    stretches = [start for start, _ in _merged(piece[1:3] for piece in pieces)]
+    return any(
+        bisect_right(stretches, end - 1) - bisect_right(stretches, start - 1) > 1
+        for start, end, _ in lines
+    )
 
 
-def _within(gene: Gene, length: int) -> Iterable[Gene]:
-    """Cut a gene at the origin of a circular sequence; the parts are not trusted."""
-    if gene.end <= length:
-        return [gene]
-    parts = [(gene.start, length), (0, gene.end - length)]
-    if gene.start >= length:
-        parts = [(gene.start - length, gene.end - length)]
-    trusted, problem = not gene.coding, "crosses_origin" if gene.coding else ""
-    return [
-        replace(
-            gene,
-            start=start,
-            end=end,
-            transcripts=gene.transcripts if i == 0 else (),
-            trusted=trusted,
-            problem=problem,
-        )
-        for i, (start, end) in enumerate(parts)
-    ]
+def _within(exons: list[Interval], piece: Interval) -> bool:
+    """Whether one of the exons, sorted, holds a piece."""
+    at = bisect_right(exons, (piece[0], sys.maxsize))
+    return at > 0 and piece[1] <= exons[at - 1][1]
 
 
 def _cds_outside_exons(transcript: Transcript) -> bool:
@@ -367,16 +291,30 @@ def _intervals(pieces: Iterable[Piece], category: str) -> list[Interval]:
     return sorted({(start, end) for kind, start, end, _, _ in pieces if kind == category})
 
 
-def _ranges(features: Iterable[Feature], pieces: Iterable[Piece]) -> dict[str, Interval]:
-    """Return the range that features and pieces cover per strand, the first feature's first."""
+def _by_strand(features: Iterable[Feature], pieces: Iterable[Piece]) -> dict[str, list[Interval]]:
+    """Return what features and pieces cover per strand, the first feature's strand first."""
     found: dict[str, list[Interval]] = {}
     for feature in features:
         found.setdefault(feature.strand, []).append((feature.start, feature.end))
-        for start, end, strand in feature.elsewhere:
+        for start, end, strand in feature.elsewhere or ():
             found.setdefault(strand, []).append((start, end))
     for strand, piece in {(piece[4], piece[1:3]) for piece in pieces}:
         found.setdefault(strand, []).append(piece)
-    return {strand: _hull(intervals) for strand, intervals in found.items()}
+    return found
+
+
+def _ranges(features: Iterable[Feature], pieces: Iterable[Piece]) -> _Ranges:
+    """Return one range per strand."""
+    return [(strand, _hull(own)) for strand, own in _by_strand(features, pieces).items()]
+
+
+def _places(features: Iterable[Feature], pieces: Iterable[Piece]) -> _Ranges:
+    """Return each stretch per strand."""
+    return [
+        (strand, span)
+        for strand, own in _by_strand(features, pieces).items()
+        for span in _merged(own)
+    ]
 
 
 def _hull(intervals: Iterable[Interval]) -> Interval:

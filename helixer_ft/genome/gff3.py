@@ -1,4 +1,4 @@
-"""Reads GFF3 files of any writer: lines to features, which `gene_models` turns into genes.
+"""Reads annotations of any writer, GFF3 or GTF: lines to records, which `gene_models` makes genes.
 
 The lines are taken apart here and not by a library: pysam's GFF3 iterator takes 2.4 times as long,
 stops at letters beyond ASCII, reads a coordinate "x" as 0 and names no line in its errors;
@@ -16,39 +16,35 @@ from urllib.parse import unquote
 
 from helixer_ft.errors import InputError
 from helixer_ft.genome.annotation import UNKNOWN_PHASE, Annotation
-from helixer_ft.genome.gene_models import (
-    Feature,
-    Notices,
-    Records,
-    TrustedIds,
-    build_genes,
+from helixer_ft.genome.attributes import (
+    Names,
+    decoded,
+    is_gtf,
+    is_pseudo,
+    split_names,
+    stated_gene,
+    unusual_names,
 )
+from helixer_ft.genome.feature_types import category_of, is_gene, is_transcript
+from helixer_ft.genome.gene_models import GeneBuilder
+from helixer_ft.genome.notices import Notices, TrustedIds
+from helixer_ft.genome.oddities import Oddities
 from helixer_ft.genome.packed_text import PackedText, open_text
+from helixer_ft.genome.records import Feature, Records
 from helixer_ft.progress import Progress
 
-WHAT = "gene models in GFF3, plain or gzip"
-
-_EXONS = {"exon", "pseudogenic_exon", "coding_exon"}
-_CDS = {"cds"}
-_UTRS = {
-    *("five_prime_utr", "three_prime_utr", "utr", "5utr", "3utr", "5'-utr", "3'-utr"),
-    *("5'utr", "3'utr", "utr5", "utr3", "noncoding_exon"),
-}
-_IGNORED = re.compile(
-    r"match|match_part|.*_match|.*_repeat|repeat_region|similarity|intron|.*_intron"
-    r"|start_codon|stop_codon|.*splice_site|tss|tts|transcription_.*_site|biological_region"
-)
-"""Types that are neither genes, nor transcripts, nor parts of them; some come by the million."""
+WHAT = "gene models in GFF3 or GTF, plain or gzip"
 
 _ID = re.compile(r"(?:^|;)\s*ID=([^;]+)")
 _PARENT = re.compile(r"(?:^|;)\s*Parent=([^;]+)")
-_DISCONTINUOUS = re.compile(r"(?:^|;)\s*part=|trans[-_]splic")
+_IN_PARTS = re.compile(r"(?:^|;)\s*part=|trans[-_]splic")
 _CIRCULAR = re.compile(r"(?:^|;)\s*Is_circular=true", re.IGNORECASE)
-_GTF = re.compile(r'\s*[\w.-]+ +"')
 
 _PHASES = {"0": 0, "1": 1, "2": 2, ".": UNKNOWN_PHASE}
 _MAX_DIGITS = 18
 """Of a coordinate: any that is longer lies behind every sequence's end."""
+_LONGEST_REVERSED = 10_000
+"""bp up to which a part that ends before it starts still shows where its gene is."""
 _LINES_PER_STEP = 2**15
 
 
@@ -58,14 +54,15 @@ def read_annotation(
     *,
     exclude: Collection[str] = (),
     trusted: Collection[str] | None = None,
+    strict: bool = False,
     progress: Progress | None = None,
 ) -> Annotation:
-    """Read the genes of a genome; links between features go by ID and Parent, never by order.
+    """Read the genes of a genome; links between features go by IDs, never by order.
 
     Parameters
     ----------
     path
-        GFF3, plain, gzip or bgzip.
+        GFF3 or GTF, plain, gzip or bgzip.
     sequence_lengths
         Name -> bp of all sequences of the genome.
     exclude
@@ -73,31 +70,38 @@ def read_annotation(
     trusted
         IDs of the genes or transcripts to trust, with or without a prefix as in "gene:"; a gene
         of which only transcripts are named keeps these alone. None: all are trusted.
+    strict
+        Refuse the first line that would be passed over, and the first gene that would be masked
+        because of its lines.
     progress
         Told how much of the file is read.
 
     Raises
     ------
     InputError
-        Not GFF3, damaged, empty; start after end; features beyond a sequence's end; two different
-        genes or transcripts with one ID; parents in a circle; no sequence of the genome in it; no
-        coding gene on them; none of the trusted IDs in it.
+        Neither GFF3 nor GTF, damaged, empty; many features that end before they start or beyond
+        their sequence's end; parents in a circle; no sequence of the genome in it; no coding gene
+        on them; none of the trusted IDs in it.
     """
-    reader = _Reader(Path(path), sequence_lengths, exclude)
+    path = Path(path)
+    oddities = Oddities(path, Notices(), strict)
+    reader = _Reader(path, sequence_lengths, exclude, oddities)
     reader.read(progress or Progress())
     ids = None if trusted is None else TrustedIds(trusted)
     genes = {}
     for name in sequence_lengths:
         if name not in exclude:
             records = reader.records.pop(name, None)
-            genes[name] = build_genes(records, ids, reader.notices, path) if records else []
-    reader.check_genes(any(gene.coding for found in genes.values() for gene in found))
-    without = [name for name, found in genes.items() if not found]
-    reader.notices.add("sequences of the genome without genes", *without)
+            genes[name] = GeneBuilder(records, ids, oddities).genes() if records else []
+    found = [gene for there in genes.values() for gene in there]
+    oddities.refuse_many_beyond(found)
+    reader.check_genes(any(gene.coding for gene in found))
+    without = [name for name, there in genes.items() if not there]
+    oddities.notices.add("sequences of the genome without genes", *without)
     if ids is not None:
         ids.check(path)
-        reader.notices.add("trusted IDs that the annotation does not have", *ids.missing)
-    return Annotation(genes, reader.notices.as_tuple())
+        oddities.notices.add("trusted IDs that the annotation does not have", *ids.missing)
+    return Annotation(genes, oddities.notices.as_tuple())
 
 
 @dataclass
@@ -107,33 +111,27 @@ class _Reader:
     path: Path
     lengths: Mapping[str, int]
     exclude: Collection[str]
+    oddities: Oddities
     records: dict[str, Records] = field(default_factory=dict)
-    notices: Notices = field(default_factory=Notices)
     types: Counter[str] = field(default_factory=Counter)
     line: int = 0
     _found: dict[str, Records | None] = field(default_factory=dict)
     _categories: dict[str, str] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict)
+    """Name of a sequence in the file -> in the genome."""
     _absent: dict[str, None] = field(default_factory=dict)
     _known: bool = False
+    _again: bool = False
     _last_parent: tuple[str, tuple[str, ...]] = ("", ())
 
     def read(self, progress: Progress) -> None:
         """Read all features into `records`."""
-        for text in self._lines(progress):
-            if text[0] == "#":
-                if text.startswith("##FASTA"):
-                    break
-                if text.startswith("##sequence-region"):
-                    self._compare_length(text)
-            elif text[0] == ">":
-                if not self.types:
-                    self._fail("begins a FASTA sequence, expected GFF3. Give the annotation.")
-                break
-            else:
-                self._feature(text)
-        if not self.types:
+        for columns in self._rows(progress):
+            self._feature(columns)
+        n = self.types.total()
+        if not n:
             raise InputError(
-                f"{self.path}: has no features, expected a GFF3 file with genes. "
+                f"{self.path}: has no features, expected a GFF3 or GTF file with genes. "
                 "Check that it is complete and the right file."
             )
         if not self._known:
@@ -142,15 +140,11 @@ class _Reader:
                 f"{_some(self._absent)}, the genome {_some(self.lengths)}. Give files with the "
                 "same names of sequences, or rename them in one of the two."
             )
-        self.notices.add("sequences that are not in the genome, left out", *self._absent)
-        for name, records in self.records.items():
-            if records.beyond and not records.circular:
-                line, end = records.beyond
-                raise InputError(
-                    f"{self.path}, line {line}: the feature ends at {end:,}, behind the end of "
-                    f"{name} ({records.length:,} bp). Are genome and annotation the same "
-                    "version?"
-                )
+        self.oddities.notices.add("sequences that are not in the genome, left out", *self._absent)
+        for records in self.records.values():
+            records.hang_turned()
+        self.oddities.after_reading(self.records, n)
+        self._hang_on_transcripts(progress)
 
     def check_genes(self, coding: bool) -> None:
         """Refuse an annotation without coding genes."""
@@ -160,6 +154,23 @@ class _Reader:
                 f"{self.path}: has no coding gene (a gene with CDS) on the sequences of the "
                 f"genome. It has {found}. Give an annotation with gene, mRNA, exon and CDS lines."
             )
+
+    def _rows(self, progress: Progress) -> Iterator[list[str]]:
+        """Yield the columns of each feature; `line` is its number."""
+        self.line = 0
+        for text in self._lines(progress):
+            if text[0] == "#":
+                if text.startswith("##FASTA"):
+                    return
+                if text.startswith("##sequence-region") and not self._again:
+                    self._compare_length(text)
+            elif text[0] == ">":
+                if not self.types:
+                    self._fail("begins a FASTA sequence, expected GFF3. Give the annotation.")
+                return
+            else:
+                columns = text.split("\t")
+                yield columns if len(columns) == 9 else self._nine(columns)
 
     def _lines(self, progress: Progress) -> Iterator[str]:
         """Yield lines that are not empty, without their ends."""
@@ -181,50 +192,81 @@ class _Reader:
             if text and not text.isspace():
                 yield text
 
-    def _feature(self, text: str) -> None:
-        columns = text.split("\t")
-        if len(columns) != 9:
+    def _nine(self, columns: list[str]) -> list[str]:
+        """Return the columns without empty ones at the end."""
+        if len(columns) < 9 or any(text.strip() for text in columns[9:]):
             self._fail(
-                f"has {len(columns)} column(s), expected the 9 of GFF3, separated by tabs. "
-                "Give a GFF3 file, complete and not edited by a spreadsheet or word processor."
+                f"has {len(columns)} column(s), expected the 9 of GFF3 and GTF, separated by tabs. "
+                "Give a file that is complete and not edited by a spreadsheet or word processor."
             )
+        if not self._again:
+            self.oddities.trailing_tab(self.line)
+        return columns[:9]
+
+    def _feature(self, columns: list[str]) -> None:
         seqid, _, kind, first, last, _, strand, phase, attributes = columns
         if not (_is_coordinate(first) and _is_coordinate(last)):
             self._fail(
                 f"has start {first[:30]!r} and end {last[:30]!r}, expected whole numbers from 1 on."
             )
         start, end = int(first) - 1, int(last)
-        if not 0 <= start < end:
-            self._fail(
-                f"has start {first} and end {last}, expected 1 ≤ start ≤ end. GFF3 counts from 1, "
-                "the lower coordinate first on both strands."
-            )
         self.types[kind] += 1
-        category = self._categories.get(kind) or self._category(kind)
-        parents = self._parents(attributes)
-        identifier = None
-        if category == "feature" or not parents:
-            identifier = _ID.search(attributes)
-            if identifier is None and not parents:
-                self._check_dialect(attributes)
+        category = self._categories.get(kind)
+        if category is None:
+            category = self._categories[kind] = category_of(kind)
+        parents, gene = self._parents(attributes), ""
+        identifier = ""
+        if category != "ignored" and (category == "feature" or not parents):
+            if found := _ID.search(attributes):
+                identifier = decoded(found[1])
+            elif not parents:
+                identifier, parents, gene = self._unusual(attributes, category, kind)
+                if gene and category == "feature" and not is_transcript(kind):
+                    category = "ignored"  # GTF puts the transcript's ID on every line
         records = self._found[seqid] if seqid in self._found else self._find(seqid)
         if records is None or category == "ignored":
             return
-        if end > records.length and records.beyond is None:
-            records.beyond = self.line, end
-        own = _decoded(identifier[1]) if identifier else f"line {self.line}"
+        if not 0 <= start < end:
+            named = (identifier,) if category == "feature" else parents or (identifier,)
+            self.oddities.reversed(records, named, self.line, first, last)
+            start, end = max(0, min(start, end - 1)), max(start + 1, end)
+            if category != "feature":
+                if category == "cds" and end - start <= _LONGEST_REVERSED:
+                    piece = (category, start, end, UNKNOWN_PHASE, strand)
+                    for name in named:
+                        records.turned.setdefault(name, []).append(piece)
+                return
+        if end > records.length:
+            records.beyond.append((self.line, end))
         if category == "feature":
-            if _CIRCULAR.search(attributes):
-                records.circular = True
-            feature = Feature(own, kind, self.line, start, end, strand, parents)
-            if identifier or feature.is_gene:
-                self._add(records, feature, _DISCONTINUOUS.search(attributes) is not None)
-        else:
-            if category == "cds" and phase not in _PHASES:
-                self._fail(f"is CDS with phase {phase!r}, expected 0, 1, 2 or '.'.")
-            piece = (category, start, end, _PHASES.get(phase, UNKNOWN_PHASE), strand)
-            for above in parents or (own,):
-                records.parts.setdefault(above, []).append(piece)
+            self._add(records, columns, (start, end), (identifier, parents, gene))
+            return
+        if category == "cds" and phase not in _PHASES:
+            self._fail(f"is CDS with phase {phase!r}, expected 0, 1, 2 or '.'.")
+        piece = (category, start, end, _PHASES.get(phase, UNKNOWN_PHASE), strand)
+        if gene or not parents:
+            parents = self._linked(records, category, Names(identifier, parents, gene))
+        parts = records.parts
+        for above in parents:
+            hung = parts.get(above)
+            if hung is None:
+                parts[above] = [piece]
+                if above not in records.features:
+                    records.lines[above] = self.line
+            else:
+                hung.append(piece)
+        if category == "cds" and "seudo" in attributes and is_pseudo(attributes):
+            records.pseudo.update(parents)
+
+    def _linked(self, records: Records, category: str, names: Names) -> tuple[str, ...]:
+        """Return what a part of GTF, or one without Parent, hangs on: perhaps its own ID."""
+        own, parents, gene = names
+        if not parents and category != "stop":
+            parents = (own or f"line {self.line}",)
+            records.without_parent.update(parents)
+        if gene:
+            records.gene_of.setdefault(parents[0], gene)
+        return parents
 
     def _parents(self, attributes: str) -> tuple[str, ...]:
         """Return the parents; mostly they are those of the line before."""
@@ -233,67 +275,96 @@ class _Reader:
             return ()
         value = found[1]
         if value != self._last_parent[0]:
-            names = tuple(_decoded(part) for part in value.split(",") if part.strip())
-            self._last_parent = value, names
+            self._last_parent = value, split_names(value)
         return self._last_parent[1]
 
-    def _add(self, records: Records, feature: Feature, discontinuous: bool) -> None:
-        other = records.features.setdefault(feature.id, feature)
-        if other is feature:
-            return
-        if feature.same_as(other):
-            self.notices.add("genes or transcripts that stand twice", feature.id)
-        elif discontinuous and feature.type == other.type:
-            other.elsewhere.append((feature.start, feature.end, feature.strand))
-        else:
-            self._fail(
-                f"is another {feature.type} with the ID {feature.id!r} of line {other.line}; "
-                "expected one ID per gene and transcript. Was one file appended to another? Make "
-                "the IDs unique, or leave one of the two out."
-            )
-
-    def _check_dialect(self, attributes: str) -> None:
-        if _GTF.match(attributes) or (attributes not in ("", ".") and "=" not in attributes):
+    def _unusual(self, attributes: str, category: str, kind: str) -> Names:
+        names = unusual_names(attributes, category, gene=is_gene(kind))
+        if names is None:
             self._fail(
                 f"has the attributes {attributes[:60]!r}, expected key=value pairs as in "
-                "ID=gene1;Name=abc. If this is a GTF or GFF2 file, convert it: "
-                f"gffread {self.path.name} -o {self.path.name.split('.')[0]}.gff3"
+                'ID=gene1;Name=abc (GFF3), or key "value" as in gene_id "gene1"; (GTF).'
             )
+        return names
+
+    def _add(
+        self,
+        records: Records,
+        columns: list[str],
+        span: tuple[int, int],
+        names: tuple[str, tuple[str, ...], str],
+    ) -> None:
+        """Take in a gene, a transcript, or whatever it is."""
+        kind, strand, attributes = columns[2], columns[6], columns[8]
+        identifier, parents, gene = names
+        if _CIRCULAR.search(attributes):
+            records.circular = True
+        if not identifier and not is_gene(kind):
+            return
+        feature = Feature(
+            *(identifier or f"line {self.line}", kind, self.line, *span, strand, parents),
+            gene=gene,
+            in_parts=_IN_PARTS.search(attributes) is not None,
+            pseudo=is_pseudo(attributes),
+        )
+        if not parents and not gene and is_transcript(kind) and not is_gtf(attributes):
+            feature.gene, feature.name = stated_gene(attributes)
+        if not records.add(feature):
+            self.oddities.notices.add("genes or transcripts that stand twice", feature.id)
+
+    def _hang_on_transcripts(self, progress: Progress) -> None:
+        """Hang what hangs on exons on the exons' transcripts; such files are read once more."""
+        lost = {
+            (name, parent)
+            for name, records in self.records.items()
+            for parent in records.parts
+            if parent not in records.features
+            and parent not in records.genes
+            and parent not in records.gene_of
+            and parent not in records.without_parent
+        }
+        if not lost:
+            return
+        self._again = True
+        above: dict[tuple[str, str], tuple[str, ...]] = {}
+        for columns in self._rows(progress):
+            if self._categories.get(columns[2]) == "exon" and (found := _ID.search(columns[8])):
+                name = self._names.get(columns[0], "")
+                if (name, decoded(found[1])) in lost and (parents := self._parents(columns[8])):
+                    above[name, decoded(found[1])] = parents
+        for (name, exon), parents in above.items():
+            records = self.records[name]
+            self.oddities.notices.add("exons with CDS below them", exon)
+            line = records.lines.pop(exon)
+            pieces = records.parts.pop(exon)
+            for parent in parents:
+                records.parts.setdefault(parent, []).extend(pieces)
+                records.lines.setdefault(parent, line)
 
     def _find(self, seqid: str) -> Records | None:
         """Return where the features of a sequence go; None if it is excluded or not there."""
-        decoded = unquote(seqid)
-        name: str | None = decoded
-        if decoded not in self.lengths:
-            name = self._by_first_word.get(_first_word(decoded))
+        decoded_name = unquote(seqid)
+        name: str | None = decoded_name
+        if decoded_name not in self.lengths:
+            name = self._by_first_word.get(_first_word(decoded_name))
             if name is not None:
-                self.notices.add(
-                    "names of sequences that match the genome's up to the first blank", decoded
+                self.oddities.notices.add(
+                    "names of sequences that match the genome's up to the first blank", decoded_name
                 )
-        if name is None and decoded not in self.exclude:
-            self._absent[decoded] = None
+        if name is None and decoded_name not in self.exclude:
+            self._absent[decoded_name] = None
         else:
             self._known = True
         records = None
         if name is not None and name not in self.exclude:
             records = self.records.setdefault(name, Records(self.lengths[name]))
+            self._names[seqid] = name
         self._found[seqid] = records
         return records
 
     @cached_property
     def _by_first_word(self) -> dict[str, str]:
         return {_first_word(name): name for name in self.lengths}
-
-    def _category(self, kind: str) -> str:
-        lower = kind.lower()
-        category = "feature"
-        for found, types in (("exon", _EXONS), ("cds", _CDS), ("utr", _UTRS)):
-            if lower in types:
-                category = found
-        if category == "feature" and _IGNORED.fullmatch(lower):
-            category = "ignored"
-        self._categories[kind] = category
-        return category
 
     def _compare_length(self, text: str) -> None:
         """Count the sequences whose length in the annotation is not that in the genome."""
@@ -303,7 +374,7 @@ class _Reader:
             if name in self.lengths and name not in self.exclude:
                 stated, length = int(words[3]), self.lengths[name]
                 if stated != length:
-                    self.notices.add(
+                    self.oddities.notices.add(
                         "sequences of another length in the annotation (##sequence-region)",
                         f"{name}: {stated:,} bp, in the genome {length:,} bp",
                     )
@@ -314,11 +385,6 @@ class _Reader:
 
 def _is_coordinate(text: str) -> bool:
     return text.isdecimal() and len(text) <= _MAX_DIGITS
-
-
-def _decoded(value: str) -> str:
-    value = value.strip()
-    return unquote(value) if "%" in value else value
 
 
 def _first_word(name: str) -> str:

@@ -4,17 +4,37 @@ Labels and masks speak of upstream and downstream. On the minus strand of a sequ
 interval (start, end) is (n - end, n - start) in reading direction, and back.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
-from helixer_ft.genome.annotation import Gene, Interval, Transcript
+from helixer_ft.genome.annotation import UNKNOWN_PHASE, Gene, Interval, Transcript
 
 COMPLEMENT = np.arange(256, dtype=np.uint8)
 COMPLEMENT[list(b"ACGT")] = list(b"TGCA")
 """(256,) uint8: ASCII of a base -> that of its partner; anything but A, C, G, T stays."""
+
+
+class FrameShift(NamedTuple):
+    """A CDS line whose phase departs from the count: ribosomal slippage, a frame shift, an error.
+
+    Attributes
+    ----------
+    start
+        Of the line, in reading direction.
+    before
+        Where the line before ends.
+    shift
+        1 or 2: what its phase is more than the count, modulo 3.
+    """
+
+    start: int
+    before: int
+    shift: int
 
 
 @dataclass(frozen=True)
@@ -48,6 +68,43 @@ class Model:
     def end(self) -> int:
         """Where the transcript ends."""
         return self.transcript.end
+
+    @cached_property
+    def frame_shifts(self) -> tuple[FrameShift, ...]:
+        """Where the phase of a CDS line is not what the bases since the line before make it.
+
+        Lines that overlap because their exons do are none: there it is not known what is right.
+        """
+        cds, introns = self.transcript.cds, self.introns
+        if len(cds) == 1:
+            return ()
+        found = []
+        before = reached = skipped = i = 0
+        phase = UNKNOWN_PHASE
+        for start, end, stated in cds:
+            while i < len(introns) and introns[i][1] <= start:
+                skipped += introns[i][1] - introns[i][0]
+                i += 1
+            within = max(0, start - introns[i][0]) if i < len(introns) else 0
+            exonic = start - skipped - within
+            if reached:
+                expected = (max(phase, 0) - (exonic - before)) % 3
+                if stated not in (expected, UNKNOWN_PHASE) and not self._in_two_exons(
+                    start, reached
+                ):
+                    found.append(FrameShift(start, reached, (stated - expected) % 3))
+                else:
+                    stated = expected
+            before, reached, phase = exonic, end, stated
+        return tuple(found)
+
+    def _in_two_exons(self, start: int, end: int) -> bool:
+        return any(first < end and last > start for first, last in self.overlaps)
+
+    def has_intron_between(self, start: int, end: int) -> bool:
+        """Whether an intron shares bases with a stretch."""
+        i = bisect_right(self.introns, (end,)) - 1
+        return i >= 0 and self.introns[i][0] < end and self.introns[i][1] > start
 
     @cached_property
     def coding_length(self) -> int:
@@ -192,6 +249,9 @@ def _mirrored(gene: Gene, length: int) -> Gene:
                         (length - end, length - start, phase)
                         for start, end, phase in transcript.cds
                     )
+                ),
+                utr_outside=tuple(
+                    sorted((length - e, length - s) for s, e in transcript.utr_outside)
                 ),
             )
             for transcript in gene.transcripts

@@ -10,6 +10,7 @@ from helixer_ft.formats.data_names import POOL_SIZE
 from helixer_ft.metrics import GENIC_CLASSES, LITTLE_INTERGENIC, STRONG_DIFFERENCE
 from helixer_ft.preparation.report import Content, GeneLengths, SpeciesReport
 from helixer_ft.preparation.survey import GeneRecord
+from helixer_ft.preparation.usability import unusable_warning
 
 FEW_GENES = 200
 """Usable genes below which training a gene finder is hardly worth it: the field's rule of thumb."""
@@ -102,6 +103,9 @@ def annotation_advice(report: SpeciesReport, window: int, missing_utr: str) -> l
     if content is None:
         return []
     result = []
+    unusable = unusable_warning(content.genes)
+    if unusable is not None:
+        result.append(f"{species}: {unusable}")
     if lengths is not None and lengths.recommended:
         share = lengths.longer / sum(gene.trusted for gene in content.genes)
         held = f"all but {lengths.beyond:,} of them" if lengths.beyond else "all of them"

@@ -11,13 +11,14 @@ import numpy as np
 from helixer_ft.errors import InputError
 from helixer_ft.genome.annotation import Annotation, Gene
 from helixer_ft.genome.fasta import Fasta, open_fasta
-from helixer_ft.genome.gff3 import read_annotation
+from helixer_ft.genome.mending import read_genes
 from helixer_ft.preparation.labels import SequenceLabels, label_sequence
 from helixer_ft.preparation.pieces import Piece
 from helixer_ft.preparation.report import Content
 from helixer_ft.preparation.request import DEFAULT_UTR_FLANK, PrepareRequest
 from helixer_ft.preparation.samples import Sample
 from helixer_ft.preparation.survey import SequenceSurvey, survey_sequence
+from helixer_ft.preparation.usability import refuse_untrusted
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import ahead
 
@@ -128,8 +129,8 @@ def open_genome(
     Raises
     ------
     InputError
-        Files that cannot be used; nothing left after `--exclude`; no coding gene, or none of the
-        trusted ones.
+        Files that cannot be used; nothing left after `--exclude`; no coding gene, none of the
+        trusted ones, or none that can be trusted.
     """
     fasta = stack.enter_context(open_fasta(sample.fasta, scratch=scratch, progress=progress))
     lengths = {name: n for name, n in fasta.lengths.items() if name not in request.exclude}
@@ -137,9 +138,15 @@ def open_genome(
         raise InputError(f"{sample.fasta}: --exclude leaves no sequence, expected some.")
     if sample.gff3 is None:
         return Genome(sample, fasta, lengths, None)
-    annotation = read_annotation(
-        sample.gff3, fasta.lengths, exclude=request.exclude, trusted=trusted, progress=progress
+    annotation = read_genes(
+        sample.gff3,
+        fasta,
+        exclude=request.exclude,
+        trusted=trusted,
+        strict=request.strict,
+        progress=progress,
     )
+    refuse_untrusted(sample.gff3, (gene for own in annotation.genes.values() for gene in own))
     return Genome(sample, fasta, lengths, annotation)
 
 

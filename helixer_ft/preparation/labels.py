@@ -175,6 +175,7 @@ def _genic(length: int, models: Sequence[Model]) -> np.ndarray:
 def _phase(strand: Strand, genic: np.ndarray) -> np.ndarray:
     """Count down from each CDS's first phase over the bases that are CDS.
 
+    Where a line's phase departs from that, the count follows the line from there on.
     Where CDSs overlap, the one with the larger lower genomic coordinate wins; of equals the last
     in the file.
     """
@@ -188,7 +189,10 @@ def _phase(strand: Strand, genic: np.ndarray) -> np.ndarray:
         span = slice(model.cds_start, model.cds_end)
         coding = np.flatnonzero(genic[span] == CDS)
         first = max(model.transcript.cds[0][2], 0)  # an unknown phase is taken for 0
-        phase[span][coding] = 1 + (first - np.arange(len(coding))) % 3
+        count = first - np.arange(len(coding))
+        for shift in model.frame_shifts:
+            count[coding >= shift.start - model.cds_start] += shift.shift
+        phase[span][coding] = 1 + count % 3
     return phase
 
 

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from math import isqrt
 
 from helixer_ft.genome.annotation import UNKNOWN_PHASE, Interval
+from helixer_ft.genome.codons import CODON, START_CODONS, STOP_CODONS
 from helixer_ft.genome.reading import Locus, Model, Strand
 
 SHORTEST_INTRON = 20
 """Introns below this length, in bp, are taken for errors."""
-
-START_CODONS = (b"ATG",)
-STOP_CODONS = (b"TAA", b"TAG", b"TGA")
 
 ERRORS = {
     "missing_utr_5p": "transcript begins with its CDS",
@@ -23,6 +21,7 @@ ERRORS = {
     "missing_stop_codon": "CDS does not end with TAA, TAG or TGA",
     "mismatched_phase_5p": "phase of the first CDS piece is not 0",
     "mismatched_phase_3p": "phase of the last CDS piece does not fit its length",
+    "frame_shift": "phase of a CDS line departs from the count: slippage, frame shift",
     "unknown_phase": "first CDS piece without phase and without start codon",
     "too_short_intron": f"intron shorter than {SHORTEST_INTRON} bp",
     "truncated_intron_5p": "intron at the transcript's 5' end",
@@ -31,9 +30,12 @@ ERRORS = {
     "overlapping_genes": "genes overlap and a UTR between them is missing",
     "cds_in_intron": "more intron than CDS between start and stop",
     "cds_outside_exons": "CDS outside the exons of its transcript",
-    "mixed_strands": "gene with features on both strands",
+    "mixed_strands": "gene with features on both strands or in several places",
     "no_strand": "gene without strand",
     "unknown_parent": "CDS whose parent is not in the file",
+    "end_before_start": "gene with a feature that ends before it starts",
+    "beyond_end": "gene beyond the end of its sequence",
+    "pseudogene": "pseudogene with CDS",
     "crosses_origin": "gene across the origin of a circular sequence",
     "untrusted": "gene not among the trusted ones",
 }
@@ -70,12 +72,13 @@ def find_masks(strand: Strand, utr_flank: int | None) -> list[Mask]:
         else:
             found = [
                 *_end_masks(strand, i, model, (borders[i], borders[i + 1]), utr_flank),
+                *_shift_masks(model),
                 *_inner_masks(strand, model, (borders[i], borders[i + 1])),
                 *_overlap_masks(strand, i, borders, utr_flank),
             ]
         name = model.transcript.id if model else ""
         masks += [
-            Mask(locus.gene.id, name, start, end, error)
+            Mask(locus.gene.id, name, max(0, start), min(end, strand.length), error)
             for error, start, end in found
             if start < end
         ]
@@ -122,10 +125,32 @@ def _end_masks(
         yield "mismatched_phase_5p", before, model.cds_start
     if first_phase == UNKNOWN_PHASE and not has_start:
         yield "unknown_phase", model.cds_start, model.cds_end
-    if last_phase not in (_last_piece(model) % 3, UNKNOWN_PHASE) and (
-        model.introns or model.overlaps
+    if (
+        last_phase not in (_last_piece(model) % 3, UNKNOWN_PHASE)
+        and (model.introns or model.overlaps)
+        and not _slips_in_last_exon(model)
     ):
         yield "mismatched_phase_3p", model.cds_end, after
+
+
+def _slips_in_last_exon(model: Model) -> bool:
+    """Whether the last CDS line is not behind an intron and follows a phase of its own."""
+    shifts = model.frame_shifts
+    return (
+        bool(shifts)
+        and shifts[-1].start == model.transcript.cds[-1][0]
+        and not model.has_intron_between(shifts[-1].before, shifts[-1].start)
+    )
+
+
+def _shift_masks(model: Model) -> Iterator[Found]:
+    """A codon on either side of where a CDS line's phase departs from the count."""
+    for start, before, _ in model.frame_shifts:
+        if model.has_intron_between(before, start):
+            yield "frame_shift", before - CODON, before
+            yield "frame_shift", start, start + CODON
+        else:
+            yield "frame_shift", min(before, start) - CODON, max(before, start) + CODON
 
 
 def _inner_masks(strand: Strand, model: Model, borders: Interval) -> Iterator[Found]:

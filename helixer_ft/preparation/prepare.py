@@ -22,7 +22,7 @@ import pysam
 from helixer_ft import __version__
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
-from helixer_ft.formats.data_names import SETS
+from helixer_ft.formats.data_names import ANNOTATION_WARNING, SETS
 from helixer_ft.formats.data_writer import DataWriter
 from helixer_ft.preparation import advice
 from helixer_ft.preparation.genome import Genome, Survey, labelled, open_genome, survey
@@ -42,6 +42,7 @@ from helixer_ft.preparation.report import Content, Preparation, SetReport, Speci
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.split import Split, SplitSettings, draw, pieces_to_split
 from helixer_ft.preparation.survey import masked_totals
+from helixer_ft.preparation.usability import refuse_unusable, unusable_warning
 from helixer_ft.preparation.windows import Rows, count_rows, pack_rows, rows_of
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import ahead, default_threads
@@ -135,6 +136,7 @@ def _plan(genome: Genome, request: PrepareRequest, pool: Executor, progress: Pro
         progress.notice(f"{genome.sample.species}: {notice}")
     if not request.split:
         found = survey(genome, everything, request, pool, progress)
+        _check_usable(genome, found)
         return _Plan(genome, found, {ALL: everything})
     used = {name: n for name, n in genome.lengths.items() if genome.has_trusted_gene(name)}
     others = {name: n for name, n in genome.lengths.items() if name not in used}
@@ -143,11 +145,16 @@ def _plan(genome: Genome, request: PrepareRequest, pool: Executor, progress: Pro
         split = Split({_SET_OF_ROLE[genome.sample.role]: whole(used)}, [])
     else:
         settings = SplitSettings(request.fractions, request.named, request.seed)
-        pieces, in_blocks = pieces_to_split(
-            used, genome.annotation.genes, settings, request.subsequence_length
-        )
+        try:
+            pieces, in_blocks = pieces_to_split(
+                used, genome.annotation.genes, settings, request.subsequence_length
+            )
+        except InputError:  # genes that cannot be used are what is wrong, if they are
+            _check_usable(genome, survey(genome, everything, request, pool, progress))
+            raise
         found = survey(genome, pieces + whole(others), request, pool, progress)
         split = draw(pieces, found.valid_counts(pieces), settings, in_blocks)
+    _check_usable(genome, found)
     left_out = [(piece, _NO_GENE) for piece in whole(others)]
     left_out += [
         (Piece(name, 0, n), "--exclude")
@@ -156,6 +163,12 @@ def _plan(genome: Genome, request: PrepareRequest, pool: Executor, progress: Pro
     ]
     split = replace(split, left_out=split.left_out + left_out)
     return _Plan(genome, found, split.sets, split)
+
+
+def _check_usable(genome: Genome, found: Survey) -> None:
+    """Refuse a genome without a usable gene."""
+    assert genome.sample.gff3 is not None, "annotated"
+    refuse_unusable(genome.sample.gff3, found.content(whole(genome.lengths)).genes)
 
 
 def _report(plans: Sequence[_Plan], request: PrepareRequest) -> Preparation:
@@ -213,9 +226,9 @@ def _check_sets(sets: Mapping[str, Content]) -> None:
 
 def _notices(plan: _Plan) -> list[str]:
     species, split = plan.genome.sample.species, plan.split
+    result = [f"{species}: {text}" for text in _frame_shifts(plan)]
     if split is None:
-        return []
-    result = []
+        return result
     without = [piece for piece, reason in split.left_out if reason == _NO_GENE]
     if without:
         result.append(
@@ -232,6 +245,23 @@ def _notices(plan: _Plan) -> list[str]:
             "are less independent than whole sequences"
         )
     return result
+
+
+def _frame_shifts(plan: _Plan) -> Iterator[str]:
+    """Yield what to know of genes whose labels follow the phases of their CDS lines."""
+    found = {} if plan.survey is None else plan.survey.sequences
+    names = {
+        (seqid, mask.gene): mask.gene
+        for seqid, one in found.items()
+        for mask in one.masked
+        if mask.error == "frame_shift"
+    }
+    if names:
+        yield (
+            f"genes with a CDS line whose phase departs from the count (ribosomal slippage, frame "
+            f"shift), labelled as the line says and masked there: {len(names):,} (for example "
+            f"{next(iter(names.values()))})"
+        )
 
 
 def _species_report(plan: _Plan, request: PrepareRequest) -> SpeciesReport:
@@ -309,6 +339,10 @@ def _write_data(
         "helixer_ft_version": __version__,
         "helixer_ft_command_line": request.command_line,
     }
+    if plan.survey is not None:
+        unusable = unusable_warning(plan.survey.content(whole(plan.genome.lengths)).genes)
+        if unusable is not None:
+            provenance[ANNOTATION_WARNING] = f"{species}: {unusable}"
     counts = {
         name: sum(count_rows(piece.length, length) for piece in pieces)
         for name, pieces in plan.sets.items()

@@ -42,6 +42,8 @@ class PrepareRequest:
     missing_utr, utr_flank
         "mask": as Helixer, from the CDS to halfway to the next gene; "keep": a flank of so many
         bp (None: the default).
+    strict
+        Refuse an annotation with odd lines, rather than mask the genes that have them.
     threads
         Working at a time; None: one per processor.
     seed
@@ -66,6 +68,7 @@ class PrepareRequest:
     genes: Path | None = None
     missing_utr: Literal["mask", "keep"] = "mask"
     utr_flank: int | None = None
+    strict: bool = False
     threads: int | None = None
     seed: int = 0
     dry_run: bool = False
@@ -137,6 +140,7 @@ class PrepareRequest:
         return self._split_options() | {
             "--genes": self.genes is not None,
             "--missing-utr": self.missing_utr != "mask",
+            "--strict": self.strict,
         }
 
     def _check_split(self) -> None:

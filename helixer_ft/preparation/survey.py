@@ -1,7 +1,7 @@
 """What labelling a sequence yields, counted: classes, masks, genes. Nothing is kept per base."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,6 +30,10 @@ class GeneRecord:
         Whether it is labelled.
     usable
         Trusted, and at least half of its coding bases are valid.
+    reason
+        Why it is not usable, a key of `masks.ERRORS`; empty if it is.
+    id, line
+        Of the gene in the annotation.
     """
 
     start: int
@@ -37,6 +41,9 @@ class GeneRecord:
     introns: int
     trusted: bool
     usable: bool
+    reason: str = field(default="", compare=False)
+    id: str = field(default="", compare=False)
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -93,10 +100,13 @@ def survey_sequence(
     """
     counts = np.stack([_counts(labels, piece) for piece in pieces])
     coding = [gene for gene in genes if gene.coding]
+    masks: dict[str, list[Masked]] = {}
+    for mask in labels.masked:
+        masks.setdefault(mask.gene, []).append(mask)
     return SequenceSurvey(
         counts=counts,
-        genes=tuple(_record(gene, labels) for gene in coding),
-        other_genes=len(genes) - len(coding),
+        genes=tuple(_record(gene, labels, masks.get(gene.id, [])) for gene in coding),
+        other_genes=sum(gene.trusted and not gene.coding for gene in genes),
         masked=labels.masked,
     )
 
@@ -141,19 +151,42 @@ def _counts(labels: SequenceLabels, piece: Piece) -> np.ndarray:
     return result
 
 
-def _record(gene: Gene, labels: SequenceLabels) -> GeneRecord:
+def _record(gene: Gene, labels: SequenceLabels, masks: Sequence[Masked]) -> GeneRecord:
     if not gene.trusted:
-        return GeneRecord(gene.start, gene.end - gene.start, 0, trusted=False, usable=False)
+        return GeneRecord(
+            *(gene.start, gene.end - gene.start, 0),
+            trusted=False,
+            usable=False,
+            reason=gene.problem or "untrusted",
+            id=gene.id,
+            line=gene.line,
+        )
     transcript = max(gene.transcripts, key=_coding_length)
     valid = (labels.plus if gene.strand == "+" else labels.minus).valid
     learnt = sum(int(np.count_nonzero(valid[start:end])) for start, end, _ in transcript.cds)
+    usable = learnt >= _USABLE_SHARE * _coding_length(transcript)
     return GeneRecord(
         start=gene.start,
         length=transcript.end - transcript.start,
         introns=max(0, len(transcript.exons) - 1),
         trusted=True,
-        usable=learnt >= _USABLE_SHARE * _coding_length(transcript),
+        usable=usable,
+        reason="" if usable else _main_reason(transcript, masks),
+        id=gene.id,
+        line=gene.line,
     )
+
+
+def _main_reason(transcript: Transcript, masks: Sequence[Masked]) -> str:
+    """What masks most of a transcript's coding bases; if not its own gene, one that overlaps."""
+    bases: dict[str, int] = {}
+    for mask in masks:
+        shared = sum(
+            max(0, min(end, mask.end) - max(start, mask.start)) for start, end, _ in transcript.cds
+        )
+        bases[mask.error] = bases.get(mask.error, 0) + shared
+    worst = max(bases, key=lambda error: bases[error], default="")
+    return worst if bases.get(worst) else "overlapping_genes"
 
 
 def _coding_length(transcript: Transcript) -> int:

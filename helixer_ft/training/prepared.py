@@ -1,6 +1,6 @@
 """A run of which everything is read and checked, and nothing is started."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -201,8 +201,14 @@ def prepare_run(
         processes=processes,
         cache_folder=folder,
         notices=(*plan.notices, *_overhang_notices(sets["training"], architecture.pool_size)),
-        warnings=tuple(warnings(summaries)),
+        warnings=(*_annotation_warnings(sets.values()), *warnings(summaries)),
     )
+
+
+def _annotation_warnings(sets: Iterable[Dataset]) -> list[str]:
+    """What `prepare` wrote into the data files about their annotations, each once."""
+    texts = [file.annotation_warning for one in sets for file in one.source.files]
+    return [text for text in dict.fromkeys(texts) if text]
 
 
 def _training_data(training: Dataset, validation: Dataset, seed: int) -> TrainingData:

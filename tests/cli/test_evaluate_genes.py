@@ -183,8 +183,9 @@ def test_noncoding_genes_are_not_compared(arguments, genome, tmp_path):
     assert "r.gff3: 1 gene(s) without CDS are not compared" in run(*arguments).stderr
 
 
-def test_cds_without_stop_codons_is_warned_of(arguments, genome, tmp_path):
+def test_stop_codons_outside_the_cds_are_taken_in(arguments, genome, tmp_path):
     _, simulated = genome
+    n = len(simulated.genes)
     shorter = []
     for gene in simulated.genes:
         start, end = (0, 3) if gene.strand == "+" else (3, 0)
@@ -201,10 +202,26 @@ def test_cds_without_stop_codons_is_warned_of(arguments, genome, tmp_path):
     arguments[1] = tmp_path / "p.gff3"
     arguments[1].write_text("\n".join(lines) + "\n")
     result = run(*arguments)
-    assert "transcripts ends before the stop codon" in result.stderr
+    kind = "transcripts whose CDS ends right before a stop codon, taken in"
+    assert f"p.gff3: {kind}: {n} (for example " in result.stderr
     outcome = evaluated(*arguments)
-    assert outcome["coding"]["gene"]["found"] == 0
-    assert len(outcome["warnings"]) == 1
+    assert outcome["coding"]["gene"]["found"] == n
+    assert outcome["open_reading_frames"]["predicted"]["stop_behind"] == 0
+    assert outcome["warnings"] == []
+
+
+def test_genes_that_are_cut_off_before_a_stop_codon_are_warned_of(arguments, genome, tmp_path):
+    """No whole codons, so no stop codon in frame: it is not taken in."""
+    _, simulated = genome
+    cut = []
+    for gene in simulated.genes:
+        end = gene.cds[-1][1] - 3
+        if gene.strand == "+":
+            cut.append(f"{gene.seqid}\tx\tCDS\t{end - 3}\t{end}\t.\t+\t0\tID={gene.gene_id}")
+    arguments[1] = tmp_path / "p.gff3"
+    arguments[1].write_text("\n".join(cut) + "\n")
+    result = run(*arguments)
+    assert "transcripts ends before the stop codon" in result.stderr
 
 
 def failed(*arguments: object) -> str:
@@ -229,7 +246,7 @@ def test_bad_input(arguments, genome, tmp_path):
     for place in (1, 3):
         assert "no such file, expected gene models in GFF3" in failed(*with_(place, None))
         gtf = f'{names[0]}\tx\texon\t1\t9\t.\t+\t.\tgene_id "a"; transcript_id "b";\n'
-        assert "convert it: gffread bad -o bad.gff3" in failed(*with_(place, gtf))
+        assert "has no coding gene" in failed(*with_(place, gtf))
         assert "has no features" in failed(*with_(place, "##gff-version 3\n"))
         gene = f"{names[0]}\tx\tgene\t1\t9\t.\t+\t.\tID=a\n"
         assert "has no coding gene" in failed(*with_(place, gene))

@@ -1,4 +1,4 @@
-"""GFF3 text through the reader of `prepare` to labels; see README.md.
+"""GFF3 and GTF text through the reader of `prepare` to labels; see README.md.
 
 Allowed is an annotation that can be labelled, or a `HelixerFtError`.
 """
@@ -13,7 +13,8 @@ with atheris.instrument_imports(include=["helixer_ft"]):
     import numpy as np
 
     from helixer_ft.errors import HelixerFtError
-    from helixer_ft.genome.gff3 import read_annotation
+    from helixer_ft.genome.fasta import open_fasta
+    from helixer_ft.genome.mending import read_genes
     from helixer_ft.preparation.labels import label_sequence
 
 LENGTHS = {"chr1": 2000, "chr2": 60}
@@ -41,10 +42,21 @@ chr2\tx\tgene\t50\t70\t.\t?\t.\tID=a%20b
 chr2\tx\tmRNA\t50\t70\t.\t?\t.\tID=u;Parent=a%20b
 chr2\tx\tCDS\t50\t70\t.\t?\t0\tParent=u
 """,
+    "gtf": """chr1\tA\tgene\t101\t900\t.\t+\t.\tg1
+chr1\tA\ttranscript\t101\t900\t.\t+\t.\tg1.t1
+chr1\tA\tCDS\t151\t300\t.\t+\t0\ttranscript_id "g1.t1"; gene_id "g1";
+chr1\tA\tCDS\t501\t797\t.\t+\t0\ttranscript_id "g1.t1"; gene_id "g1";
+chr1\tA\tstop_codon\t798\t800\t.\t+\t0\ttranscript_id "g1.t1"; gene_id "g1";
+chr1\tA\texon\t1301\t1400\t.\t-\t.\tgene_id g2; transcript_id g2.t1; gene_biotype "pseudogene";
+chr1\tA\tCDS\t1301\t1400\t.\t-\t1\tgene_id g2; transcript_id g2.t1
+""",
 }
 
 _folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
 _path = Path(_folder.name) / "genes.gff3"
+_genome = Path(_folder.name) / "genome.fa"
+_genome.write_bytes(b"".join(b">%s\n%s\n" % (n.encode(), b.tobytes()) for n, b in BASES.items()))
+_fasta = open_fasta(_genome)
 
 
 def one_input(data: bytes) -> None:
@@ -52,7 +64,7 @@ def one_input(data: bytes) -> None:
     _path.write_bytes(data)
     message = str(_path)
     try:
-        annotation = read_annotation(_path, LENGTHS)
+        annotation = read_genes(_path, _fasta)
         for name, bases in BASES.items():
             for missing_utr in ("mask", "keep"):
                 label_sequence(bases, annotation.genes[name], missing_utr=missing_utr)

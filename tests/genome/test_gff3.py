@@ -402,6 +402,22 @@ def test_trans_spliced_genes_are_masked(read):
     ]
 
 
+def test_genes_that_end_before_they_start_are_masked(read):
+    """All lines of a gene, as some writers have them on the minus strand; or one of no bases."""
+    columns = [line.replace("=", "=m").split(" ") for line in PLAIN]
+    turned = [[*c[:3], str(int(c[4]) + 3000), str(int(c[3]) + 3000), *c[5:]] for c in columns]
+    for c in turned:
+        c[6] = "-"
+    annotation = read(*PLAIN, *SECOND, *map(" ".join, turned))
+    assert problems(annotation) == [("mg", "-", 3100, 3900, "end_before_start")]
+    assert kinds(annotation)["features that end before they start"] == 6
+    annotation = read(*PLAIN, "chr1 x CDS 700 699 . - 0 Parent=t")
+    assert problems(annotation) == [("g", "+", 100, 900, "end_before_start")]
+    # one coordinate far off does not mask half a sequence
+    annotation = read(*PLAIN, "chr1 x CDS 200000 199 . + 0 Parent=t", lengths={"chr1": 300_000})
+    assert problems(annotation) == [("g", "+", 100, 900, "end_before_start")]
+
+
 def test_genes_without_strand_are_masked_on_both(read):
     nowhere = [line.replace(" + ", " . ").replace("=", "=n") for line in PLAIN]
     annotation = read(*PLAIN, *nowhere, "chr1 x gene 5001 5100 . . . ID=free")
@@ -419,15 +435,27 @@ def test_cds_outside_exons_masks_the_gene(read):
     assert kinds(annotation)["genes masked: CDS outside exons"] == 1
 
 
-def test_cds_of_unknown_parents_is_masked(read):
+def test_cds_of_missing_transcripts_are_genes(read):
     stray = ["chr1 x CDS 2001 2100 . - 0 Parent=lost", "chr1 x CDS 2201 2300 . - 0 Parent=lost"]
     lonely = ["chr1 x CDS 4001 4100 . + 0 ID=single", "chr1 x exon 4001 4100 . + . Parent=empty"]
     annotation = read(*stray, *lonely, *PLAIN)
-    assert problems(annotation) == [
-        ("lost", "-", 2000, 2300, "unknown_parent"),
-        ("single", "+", 4000, 4100, "unknown_parent"),
-    ]
-    assert kinds(annotation)["parents that are not in the file"] == 3
+    assert problems(annotation) == []
+    found = {gene.id: gene.transcripts[0].cds for gene in annotation.genes["chr1"]}
+    assert found == {
+        "lost": ((2000, 2100, 0), (2200, 2300, 0)),
+        "single": ((4000, 4100, 0),),
+        "g": TRANSCRIPT.cds,
+    }
+    assert kinds(annotation)["parents that are not in the file"] == 2
+    assert kinds(annotation)["CDS without Parent, taken as genes of their own"] == 1
+
+
+def test_cds_beside_the_transcript_it_should_be_in_is_masked(read):
+    """Exons name one transcript, CDS another that is not there: BRAKER had this once."""
+    annotation = read(GENE, MRNA, *EXONS, *(line.replace("=t", "=t.old") for line in CDS), *SECOND)
+    assert problems(annotation) == [("t.old", "+", 150, 800, "unknown_parent")]
+    kind = "genes masked: CDS whose parent is not in the file"
+    assert kinds(annotation)[kind] == 1
 
 
 def test_genes_across_the_origin_of_a_circle_are_masked(read):
@@ -454,13 +482,8 @@ def test_genes_across_the_origin_of_a_circle_are_masked(read):
         ("chr1 x gene 101 900 . +", "line 2: has 7 column(s), expected the 9 of GFF3"),
         ("chr1 x gene a 900 . + . ID=h", "line 2: has start 'a' and end '900', expected whole"),
         ("chr1 x gene 9e2 900 . + . ID=h", "line 2: has start '9e2'"),
-        ("chr1 x gene 901 900 . + . ID=h", "start 901 and end 900, expected 1 ≤ start ≤ end"),
-        ("chr1 x gene 0 900 . + . ID=h", "start 0 and end 900, expected 1 ≤ start"),
-        ("chr1 x gene 101 10001 . + . ID=h", "line 2: the feature ends at 10,001, behind the end"),
-        ("chr1 x gene 101 901 . + . ID=g", "line 2: is another gene with the ID 'g' of line 1"),
         ("chr1 x CDS 101 900 . + 3 Parent=g", "line 2: is CDS with phase '3', expected 0, 1, 2"),
-        ('chr1 x CDS 1 9 . + 0 gene_id "g"; transcript_id "t";', "convert it: gffread genes.gff3"),
-        ("chr1 x gene 1 9 . + . g1", "line 2: has the attributes 'g1', expected key=value pairs"),
+        ("chr1 x gene 1 9 . + . g 1", "line 2: has the attributes 'g 1', expected key=value pairs"),
     ],
 )
 def test_lines_that_cannot_be_right(read, line, message):
@@ -470,13 +493,26 @@ def test_lines_that_cannot_be_right(read, line, message):
     assert re.match(r".*genes\.gff3, line 2: ", str(error.value))
 
 
-def test_a_gtf_is_refused_with_the_command_that_converts_it(tmp_path):
-    path = write(tmp_path / "braker.gtf", 'chr1 x CDS 1 9 . + 0 gene_id "g"; transcript_id "t";')
-    with pytest.raises(InputError, match=r"gffread braker\.gtf -o braker\.gff3"):
-        read_annotation(path, LENGTHS)
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("chr1 x gene 901 900 . + . ID=h", "line 2: has start 901 and end 900, expected 1 ≤ start"),
+        ("chr1 x gene 0 900 . + . ID=h", "line 2: has start 0 and end 900, expected 1 ≤ start"),
+        ("chr1 x gene 101 10001 . + . ID=h", "line 2: ends at 10,001, chr1 has 10,000 bp"),
+        ("chr1 x gene 101 901 . + . ID=g", "g, line 1: would be masked (features on both strands"),
+        ("chr1 x gene 101 900 . + . ID=h\t", "line 2: has empty columns after the ninth"),
+    ],
+)
+def test_odd_lines_are_refused_with_strict_alone(read, line, message):
+    assert read(GENE, line, *PLAIN[1:]).genes["chr1"]
+    with pytest.raises(InputError) as error:
+        read(GENE, line, *PLAIN[1:], strict=True)
+    assert message in str(error.value)
+    assert "genes.gff3" in str(error.value)
+    read(*PLAIN, strict=True)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 5])
+@pytest.mark.parametrize("depth", [2, 5])
 def test_parents_in_a_circle(read, depth):
     names = [f"f{i}" for i in range(depth)]
     lines = [
@@ -545,9 +581,26 @@ def test_progress_covers_the_file(tmp_path):
 # ---------------------------------------------------------------- damage
 
 
-def test_any_damage_ends_in_a_message_or_in_genes(tmp_path):
+GTF = [
+    "chr1 A gene 101 900 . + . g1",
+    "chr1 A transcript 101 900 . + . g1.t1",
+    *(
+        f'chr1 A {kind} {place} . + {phase} transcript_id "g1.t1"; gene_id "g1"; note "a=b";'
+        for kind, place, phase in (
+            ("exon", "101 300", "."),
+            ("CDS", "151 300", "0"),
+            ("CDS", "501 797", "0"),
+            ("exon", "501 900", "."),
+            ("stop_codon", "798 800", "0"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("lines", [[*PLAIN, *SECOND, THIRD, *THIRD_PARTS], [*GTF, *GTF[:5]]])
+def test_any_damage_ends_in_a_message_or_in_genes(tmp_path, lines):
     """Bytes changed, cut out or doubled: an InputError or an annotation, nothing else."""
-    data = write(tmp_path / "genes.gff3", *PLAIN, *SECOND, THIRD, *THIRD_PARTS).read_bytes()
+    data = write(tmp_path / "genes.gff3", *lines).read_bytes()
     generator = random.Random(1)
     messages, n_read = [], 0
     for _ in range(400):

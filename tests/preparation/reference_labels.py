@@ -25,7 +25,10 @@ class Read:
         self.introns = runs(self.bases - exonic)
         self.twice = runs({b for b in exonic if sum(b in exon for exon in exons) > 1})
         pieces = [({rank(b) for b in range(s, e)}, phase) for s, e, phase in transcript.cds]
-        pieces.sort(key=lambda piece: min(piece[0]))
+        pieces.sort(key=lambda piece: (min(piece[0]), max(piece[0]), piece[1]))
+        self.shifts = self.shifted_lines(
+            pieces, set().union(*self.introns), set().union(*self.twice)
+        )
         coding = set().union(*(piece for piece, _ in pieces))
         first, last = min(coding), max(coding)
         if first == min(exonic):
@@ -33,10 +36,43 @@ class Read:
         if last == max(exonic):
             last = max(self.bases)
         self.cds = set(range(first, last + 1))
+        self.last_start = min(pieces[-1][0])
         self.first_phase = pieces[0][1]
         self.last_phase = pieces[-1][1]
         self.coding_length = len(self.cds) - sum(
             len(run) for run in self.introns + self.twice if run & self.cds
+        )
+
+    @staticmethod
+    def shifted_lines(pieces, intronic, twice):
+        """(first rank, last rank of the line before, shift) of lines that do not fit the count."""
+        found, phase, before = [], None, None
+        for piece, stated in pieces:
+            first = min(piece)
+            if before is not None:
+                gone = [r for r in range(min(before), first) if r not in intronic]
+                expected = (max(phase, 0) - len(gone)) % 3
+                shared = {r for r in range(first, max(before) + 1) if r in twice}
+                if stated not in (-1, expected) and not shared:
+                    found.append((first, max(before), stated - expected))
+                    expected = stated
+                stated = expected
+            phase, before = stated, piece
+        return found
+
+    def shift_masks(self):
+        intronic = set().union(*self.introns)
+        for first, last, _ in self.shifts:
+            if any(r in intronic for r in range(last + 1, first)):
+                yield from [*range(last - 2, last + 1), *range(first, first + 3)]
+            else:
+                yield from range(min(last + 1, first) - 3, max(last + 1, first) + 3)
+
+    def slips_in_last_exon(self):
+        intronic = set().union(*self.introns)
+        return any(
+            first == self.last_start and not any(r in intronic for r in range(last + 1, first))
+            for first, last, _ in self.shifts[-1:]
         )
 
 
@@ -111,7 +147,8 @@ def phase(rank, labelled, kinds, strand, n):
     over = [gene for gene in labelled if rank in gene.labelled.cds]
     winner = max(over, key=lambda gene: (lower_coordinate(gene), gene.place)).labelled
     before = [r for r in winner.cds if r < rank and r not in kinds[2]]
-    return 1 + (max(winner.first_phase, 0) - len(before)) % 3
+    shifted = sum(shift for first, _, shift in winner.shifts if first <= rank)
+    return 1 + (max(winner.first_phase, 0) - len(before) + shifted) % 3
 
 
 def masked_ranks(text, genes, n, flank):
@@ -142,8 +179,9 @@ def masked_ranks(text, genes, n, flank):
         if not starts and read.first_phase == -1:
             masked |= read.cds
         stops = max(read.cds) >= 2 and text[max(read.cds) - 2 : max(read.cds) + 1] in STOP
-        if not stops or wrong_last_phase(read):
+        if not stops or (wrong_last_phase(read) and not read.slips_in_last_exon()):
             masked |= outer_3p
+        masked |= {r for r in read.shift_masks() if 0 <= r < n}
         for run in read.introns:
             if len(run) < 20:
                 masked |= run

@@ -18,7 +18,7 @@ PICTURE = Path(__file__).with_name("_static") / "architecture.svg"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
-    ("evaluation", "demo", "simulate"),
+    ("evaluation", "demo", "simulate", "doctor"),
     ("report", "training", "inference", "inspection", "preparation", "genes", "coverage"),
     ("engine", "dataset"),
     ("network", "genome", "runtime"),

@@ -13,9 +13,9 @@ HOMES = {
     "rich": {"cli"},
     "jinja2": {"report"},
     "matplotlib": {"report"},
-    "keras": {"engine", "inference", "network", "runtime"},
-    "jax": {"engine", "network", "runtime"},
-    "tensorflow": {"engine", "network", "runtime"},
+    "keras": {"doctor", "engine", "inference", "network", "runtime"},
+    "jax": {"doctor", "engine", "network", "runtime"},
+    "tensorflow": {"doctor", "engine", "network", "runtime"},
     "pysam": {"coverage", "preparation", "simulate"},
     "pybigtools": {"coverage"},
 }

@@ -1,6 +1,7 @@
 """What the pages say of files and messages is what the code does."""
 
 import csv
+import importlib.util
 import json
 import re
 import subprocess
@@ -138,6 +139,21 @@ def test_links_lead_somewhere(page):
         path = (page.parent / target).resolve() if target else page
         assert path.exists(), target
         assert not anchor or anchor in headings(path), f"{target}#{anchor}"
+
+
+FOLDERS = (ROOT, ROOT / "helixer_ft", ROOT / "docs")
+"""What the paths that pages name begin from, but for the folder of the page itself."""
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted(ROOT.glob("tests/**/*.md"))], ids=page_name)
+def test_files_and_modules_that_are_named_exist(page):
+    """Of the repository; `NAME` stands for one that the reader makes."""
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"(?<![\w./{-])[\w.-]+(?:/[\w.-]+)+\.(?:py|sh|svg|png|def)\b", text):
+        there = any((folder / name).exists() for folder in (*FOLDERS, page.parent))
+        assert there or "NAME" in name, name
+    for name in re.findall(r"(?:from|import|python -m) (helixer_ft(?:\.\w+)*)", text):
+        assert importlib.util.find_spec(name), name
 
 
 @pytest.mark.parametrize("script", sorted(ROOT.glob("docs/slurm/*.sh")), ids=lambda p: p.name)

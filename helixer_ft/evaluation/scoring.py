@@ -11,12 +11,12 @@ from functools import partial
 
 import numpy as np
 
-from helixer_ft.dataset.batch import Batch, even_batch_size
+from helixer_ft.dataset.batch import Batch
 from helixer_ft.dataset.dataset import Dataset, batches
 from helixer_ft.evaluation.request import EvaluateRequest
 from helixer_ft.evaluation.tally import Tally, empty_tally, scored_bases, tally_row
 from helixer_ft.formats.data_h5 import DataFile
-from helixer_ft.inference.network import BatchedPrediction, choose_batch_size, prediction_function
+from helixer_ft.inference.network import BatchedPrediction, batch_size_for, prediction_function
 from helixer_ft.inference.predict import predicted_rows
 from helixer_ft.inference.source import DataFileSource
 from helixer_ft.inference.windows import Overlap, choose_windows
@@ -95,7 +95,9 @@ def score_model(
         for file in dataset.source.files
     ]
     n_windows = [sum(map(overlap.count, source.ranges)) for source in sources]
-    run = _network(model, request, overlap, n_windows, progress)
+    network, asked = prediction_function(model, request.precision), request.val_test_batch_size
+    size = batch_size_for(network, model, overlap, n_windows, asked, progress)
+    run = BatchedPrediction(network, size, progress)
     predict = partial(_averaged if request.overlap else _plain, overlap=overlap, run=run)
     outputs = len(model.architecture.outputs)
     tallies: dict[tuple[int, str], Tally] = {}
@@ -143,27 +145,6 @@ class _Meter:
     def rate(self, rows: int) -> str:
         seconds = time.perf_counter() - self._started
         return f"{rows * self._per_row / seconds / 1e6:.3f} Mb/s"
-
-
-def _network(
-    model: TrainedModel,
-    request: EvaluateRequest,
-    overlap: Overlap,
-    n_windows: list[int],
-    progress: Progress,
-) -> BatchedPrediction:
-    network = prediction_function(model, request.precision)
-    if request.val_test_batch_size is not None:
-        size = even_batch_size(n_windows, request.val_test_batch_size)
-    else:
-        size = choose_batch_size(
-            network,
-            overlap.length - overlap.removed,
-            max(n_windows),
-            coverage_channels=model.architecture.coverage_channels,
-        )
-        progress.notice(f"{size} windows at once (--val-test-batch-size auto)")
-    return BatchedPrediction(network, size, progress)
 
 
 def _plain(

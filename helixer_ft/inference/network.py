@@ -1,15 +1,16 @@
 """A trained network that turns batches of windows into probabilities."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from helixer_ft.dataset.batch import TABLE_SIZE, Batch
+from helixer_ft.dataset.batch import TABLE_SIZE, Batch, even_batch_size
 from helixer_ft.engine import Devices, Forward, forward_function
 from helixer_ft.engine.windows_at_once import windows_at_once
 from helixer_ft.errors import is_out_of_memory
+from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import OutOfMemoryError, measured_bytes
@@ -136,6 +137,33 @@ def choose_batch_size(
     if size == 0 and memory is not None and bytes_of(1) > memory.available():
         raise _no_memory_for_one(length)
     return max(1, size)
+
+
+def batch_size_for(
+    predict: Predict,
+    model: TrainedModel,
+    overlap: Overlap,
+    n_windows: Sequence[int],
+    asked: int | None,
+    progress: Progress,
+) -> int:
+    """Windows at once: those asked for (None: as many as fit), in even batches.
+
+    Parameters
+    ----------
+    predict, model
+        See `prediction_function`.
+    overlap, n_windows
+        The windows, and their number in each set of data.
+    asked, progress
+        As given with --val-test-batch-size; is told what "auto" comes to.
+    """
+    if asked is not None:
+        return even_batch_size(n_windows, asked)
+    length, channels = overlap.length - overlap.removed, model.architecture.coverage_channels
+    size = choose_batch_size(predict, length, max(n_windows), coverage_channels=channels)
+    progress.notice(f"{size} windows at once (--val-test-batch-size auto)")
+    return size
 
 
 def _no_memory_for_one(length: int) -> OutOfMemoryError:

@@ -171,7 +171,7 @@ def test_after_a_failure_of_helixerpost_only_that_is_done_again(work, monkeypatc
     def predict_no_more(*_arguments):
         raise AssertionError("all rows are there")
 
-    monkeypatch.setattr(predict_module, "_predict_rows", predict_no_more)
+    monkeypatch.setattr(predict_module, "predicted_rows", predict_no_more)
     for options in ([], ["-p", work.predictions]):
         work.refused(*options, parts=["an interrupted prediction left 6 rows of it"])
         result = work.run(*options, "--resume")

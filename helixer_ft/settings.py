@@ -1,15 +1,17 @@
 """What a training run can be told. Defaults live here alone; command line and docs read them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from helixer_ft.errors import InputError
 
-OPTIMIZERS = ("adamw", "adam")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-CACHE_PRECISIONS = ("float32", "float16")
+Optimizer = Literal["adamw", "adam"]
+OPTIMIZERS = get_args(Optimizer)
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+CachePrecision = Literal["float32", "float16"]
+PRECISIONS, CACHE_PRECISIONS = get_args(Precision), get_args(CachePrecision)
 AUTO: Literal["auto"] = "auto"
 RECOMMENDED_CLASS_WEIGHTS = (0.7, 1.6, 1.2, 1.2)
 RECOMMENDED_TRANSITION_WEIGHTS = (1.0, 12.0, 3.0, 1.0, 12.0, 3.0)
@@ -64,13 +66,13 @@ class TrainingSettings:
     learning_rate: float = 3e-4
     check_every_nth_batch: int | None = None
     patience: int = 3
-    optimizer: Literal["adamw", "adam"] = "adamw"
+    optimizer: Optimizer = "adamw"
     weight_decay: float = 3.5e-5
     clip_norm: float = 3.0
     class_weights: tuple[float, ...] | None = RECOMMENDED_CLASS_WEIGHTS
     transition_weights: tuple[float, ...] | None = RECOMMENDED_TRANSITION_WEIGHTS
     save_every_check: bool = False
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Precision = "float32"
     seed: int = 0
     checkpoint_minutes: float = 10.0
 
@@ -97,8 +99,7 @@ class TrainingSettings:
         if self.optimizer not in OPTIMIZERS:
             raise InputError(f"--optimizer is {self.optimizer}, expected adamw or adam.")
         check_precision(self.precision)
-        default_decay = next(f.default for f in fields(self) if f.name == "weight_decay")
-        if self.optimizer == "adam" and self.weight_decay not in (0, default_decay):
+        if self.optimizer == "adam" and self.weight_decay not in (0, type(self).weight_decay):
             raise InputError(
                 "--weight-decay acts with --optimizer adamw only. Leave one of the two out."
             )
@@ -124,7 +125,7 @@ class CacheSettings:
 
     features: bool = True
     folder: Path | None = None
-    precision: Literal["float32", "float16"] = "float32"
+    precision: CachePrecision = "float32"
     keep: bool = False
 
     def __post_init__(self) -> None:

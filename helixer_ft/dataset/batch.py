@@ -167,6 +167,22 @@ def unpack(labels: Any) -> Labels:
     return Labels(labels % _PHASE, labels // _PHASE % _PHASE, labels // _VALID)
 
 
+def scored_bases(labels: np.ndarray, pool_sizes: Sequence[int]) -> np.ndarray:
+    """(n, L) bool: bases in steps of which every base is valid, with every one of the pool sizes.
+
+    `labels` are packed, `(n, L)`. What exceeds the last full step does not count.
+    """
+    valid = unpack(labels).valid != 0
+    n, length = valid.shape
+    result = np.ones_like(valid)
+    for pool in pool_sizes:
+        used = length // pool * pool
+        steps = valid[:, :used].reshape(n, -1, pool).all(axis=-1)
+        result[:, :used] &= np.repeat(steps, pool, axis=1)
+        result[:, used:] = False
+    return result
+
+
 class BaseTable:
     """The base vectors met so far; each has a code from its place in the table."""
 

@@ -19,9 +19,8 @@ from helixer_ft.dataset.row_cache import (
     DiskRows,
     MemoryRows,
     Storage,
-    reason,
 )
-from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.errors import HelixerFtError, InputError, first_line
 from helixer_ft.formats import atomic
 from helixer_ft.progress import Progress
 from helixer_ft.runtime import resources
@@ -193,7 +192,7 @@ class CacheFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"{self.path}: the folder of the cache could not be made ({reason(error)}). "
+                f"{self.path}: the folder of the cache could not be made ({first_line(error)}). "
                 "Give another --cache-dir."
             ) from error
 
@@ -260,7 +259,7 @@ class Room:
             return DiskRows(self.folder.path, capacity, shape, dtype, keep_as)
         except OSError as error:  # the folder vanished, say
             self.folder.progress.notice(
-                f"{self.folder.path}: nothing can be cached there ({reason(error)})"
+                f"{self.folder.path}: nothing can be cached there ({first_line(error)})"
             )
             return None
 

@@ -284,22 +284,18 @@ def keep_rows(sets: Sequence[Dataset], folder: CacheFolder, progress: Progress) 
     for dataset in sets:
         source, n = dataset.source, dataset.decoded.n
         kept = folder.kept_file(KIND, source.fingerprint, source.notes)
-        storage = room.storage(n, (PLANES, source.length), np.dtype(np.uint8), kept)
-        if storage is not None:
+        if storage := room.storage(n, (PLANES, source.length), np.dtype(np.uint8), kept):
             dataset.decoded.keep_in(storage)
-        if storage is not None and storage.complete and kept is not None:
-            source.table = BaseTable(np.array(kept.notes["base_vectors"], np.float16))
+            if storage.complete and kept is not None:
+                source.table = BaseTable(np.array(kept.notes["base_vectors"], np.float16))
     for dataset in sets:
-        source, n = dataset.source, dataset.decoded.n
-        coverage = dataset.coverage_input
-        if dataset.coverage is None or coverage is None:
+        source, rows, coverage = dataset.source, dataset.coverage, dataset.coverage_input
+        if rows is None or coverage is None:
             continue
-        fingerprint = partial(source.coverage_fingerprint, coverage)
-        kept = folder.kept_file(COVERAGE_KIND, fingerprint)
-        shape = (source.length, coverage.channels)
-        storage = room.storage(n, shape, np.dtype(np.float16), kept)
-        if storage is not None:
-            dataset.coverage.keep_in(storage)
+        kept = folder.kept_file(COVERAGE_KIND, partial(source.coverage_fingerprint, coverage))
+        shape = source.length, coverage.channels
+        if storage := room.storage(rows.n, shape, np.dtype(np.float16), kept):
+            rows.keep_in(storage)
 
 
 def _row_bytes(dataset: Dataset) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from helixer_ft.errors import HelixerFtError
+from helixer_ft.errors import HelixerFtError, first_line
 from helixer_ft.progress import Progress
 
 PREFIX, PARTIAL = ".helixer-ft-cache-", ".partial"
@@ -78,22 +78,21 @@ class RowCache:
         try:
             self._storage.publish()
         except (OSError, HelixerFtError) as error:
-            self._progress.notice(f"the cache is not kept for later runs: {reason(error)}")
+            self._progress.notice(f"the cache is not kept for later runs: {first_line(error)}")
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Rows by number, in the order given."""
         stored = indices < self.kept
         if not stored.any():
             return self.compute(indices)
+        assert self._storage is not None, "rows are kept"
         try:
-            assert self._storage is not None, "rows are kept"
             found = self._storage.read(indices[stored])
         except OSError as error:
             self.kept = 0
-            assert self._storage is not None
             self._progress.notice(
-                f"{self._storage.place}: could not be read ({reason(error)}); what was kept there "
-                "is computed each time from now on"
+                f"{self._storage.place}: could not be read ({first_line(error)}); what was kept "
+                "there is computed each time from now on"
             )
             return self.compute(indices)
         if stored.all():
@@ -114,7 +113,7 @@ class RowCache:
         except OSError as error:
             self._storage.capacity = start
             self._progress.notice(
-                f"{self._storage.place}: could not be written ({reason(error)}); {start:,} of "
+                f"{self._storage.place}: could not be written ({first_line(error)}); {start:,} of "
                 f"{self.n:,} subsequences are kept, the rest are computed each time"
             )
         else:
@@ -146,8 +145,7 @@ class Storage(ABC):
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Rows by number; OSError where that fails."""
 
-    @abstractmethod
-    def publish(self) -> None:
+    def publish(self) -> None:  # noqa: B027 - memory has nothing to keep
         """Keep complete rows; OSError or HelixerFtError where that fails."""
 
 
@@ -165,9 +163,6 @@ class MemoryRows(Storage):
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         return np.asarray(self._rows[indices])
-
-    def publish(self) -> None:
-        pass
 
 
 class DiskRows(Storage):
@@ -259,8 +254,3 @@ class DiskRows(Storage):
 
 def _unlink(name: str) -> None:
     Path(name).unlink(missing_ok=True)
-
-
-def reason(error: Exception) -> str:
-    """What an error of a file says, without its number and path."""
-    return getattr(error, "strerror", None) or str(error)

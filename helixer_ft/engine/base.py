@@ -128,7 +128,8 @@ class Engine(ABC):
         self.architecture = architecture
         self.settings = settings or TrainingSettings()
         self.from_features = from_features
-        self.training_mode = plan is not None and plan.training_mode
+        # with a frozen body, dropout stays inactive
+        self.training_mode = plan is not None and not plan.body_is_frozen
         batch_statistics = plan is None or plan.batchnorm_statistics
         self.leaves_out_fillers = (
             self.fills_batches

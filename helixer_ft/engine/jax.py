@@ -266,3 +266,6 @@ def _shaped(shards: Shards, size: int, array: Any, name: str = "") -> Any:
 def _bytes(arrays: Iterable[Any]) -> int:
     """Of arrays, or of what has their shapes."""
     return sum(math.prod(array.shape) * array.dtype.itemsize for array in arrays)
+
+
+ENGINE, FORWARD = JaxEngine, JaxForward

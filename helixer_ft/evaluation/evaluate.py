@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from helixer_ft.dataset.batch import scored_bases
 from helixer_ft.dataset.dataset import Dataset, batches, open_dataset
 from helixer_ft.errors import InputError
 from helixer_ft.evaluation.outcome import Evaluation, ModelScore, Part
 from helixer_ft.evaluation.request import EvaluateRequest
-from helixer_ft.evaluation.scoring import ScoredRows, score_model, windows_of
-from helixer_ft.evaluation.tally import Tally, empty_tally, scored_bases
+from helixer_ft.evaluation.scoring import ScoredRows, score_model
+from helixer_ft.evaluation.tally import Tally, empty_tally
 from helixer_ft.formats import atomic
 from helixer_ft.metrics import Interval, PairedBootstrap, f1_of_outputs
 from helixer_ft.network.model import TrainedModel, load_model
@@ -148,7 +149,7 @@ def _open(request: EvaluateRequest, models: Sequence[TrainedModel]) -> dict[str 
                 )
         dataset = result[prefix]
         with _told_of(path):
-            windows_of(request, dataset.length, model.architecture.pool_size)
+            request.windows(dataset.length, model.architecture.pool_size)
             if model.coverage is not None:
                 dataset.with_coverage(model.coverage)
     return result

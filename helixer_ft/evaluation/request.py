@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
-from helixer_ft.settings import check_precision, require
+from helixer_ft.inference.windows import Windowed
+from helixer_ft.settings import Precision, check_precision, require
 
 
 @dataclass(frozen=True)
-class EvaluateRequest:
+class EvaluateRequest(Windowed):
     """One run of `evaluate`.
 
     Attributes
@@ -45,7 +45,7 @@ class EvaluateRequest:
     overlap_offset: int | None = None
     core_length: int | None = None
     val_test_batch_size: int | None = None
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Precision = "float32"
     predict_phase: bool = False
     csv: Path | None = None
     force: bool = False

@@ -11,15 +11,15 @@ from functools import partial
 
 import numpy as np
 
-from helixer_ft.dataset.batch import Batch
+from helixer_ft.dataset.batch import Batch, scored_bases
 from helixer_ft.dataset.dataset import Dataset, batches
 from helixer_ft.evaluation.request import EvaluateRequest
-from helixer_ft.evaluation.tally import Tally, empty_tally, scored_bases, tally_row
+from helixer_ft.evaluation.tally import Tally, empty_tally, tally_row
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.inference.network import BatchedPrediction, batch_size_for, prediction_function
 from helixer_ft.inference.predict import predicted_rows
 from helixer_ft.inference.source import DataFileSource
-from helixer_ft.inference.windows import Overlap, choose_windows
+from helixer_ft.inference.windows import Overlap
 from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.progress import Progress
@@ -50,17 +50,6 @@ class ScoredRows:
     counts: np.ndarray
 
 
-def windows_of(request: EvaluateRequest, length: int, pool_size: int) -> Overlap:
-    """The windows of a network; see `choose_windows`."""
-    return choose_windows(
-        length,
-        pool_size,
-        overlap=request.overlap,
-        overlap_offset=request.overlap_offset,
-        core_length=request.core_length,
-    )
-
-
 def score_model(
     model: TrainedModel,
     dataset: Dataset,
@@ -89,7 +78,7 @@ def score_model(
     InputError
         Damaged data.
     """
-    overlap = windows_of(request, dataset.length, model.architecture.pool_size)
+    overlap = request.windows(dataset.length, model.architecture.pool_size)
     sources = [
         DataFileSource(_unlabelled(file), single_rows=not request.overlap, coverage=model.coverage)
         for file in dataset.source.files

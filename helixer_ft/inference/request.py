@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_names import DEFAULT_LENGTH, check_longest, check_species, species_of
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
-from helixer_ft.inference.windows import Overlap, choose_windows
+from helixer_ft.inference.windows import Windowed
 from helixer_ft.settings import (
+    Precision,
     TrainingSettings,
     check_minutes,
     check_precision,
@@ -53,7 +53,7 @@ class HelixerPostSettings:
 
 
 @dataclass(frozen=True)
-class PredictRequest:
+class PredictRequest(Windowed):
     """One run of `predict`.
 
     Attributes
@@ -115,7 +115,7 @@ class PredictRequest:
     overlap_offset: int | None = None
     core_length: int | None = None
     val_test_batch_size: int | None = None
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Precision = "float32"
     coverage_prefix: str | None = None
     coverage_norm: str | None = None
     gff3_out: Path | None = None
@@ -206,13 +206,3 @@ class PredictRequest:
         HelixerPost makes no gene of a shorter one, and each costs two whole windows.
         """
         return 0 if self.min_length is not None else self.helixerpost.min_coding_length
-
-    def windows(self, length: int, pool_size: int) -> Overlap:
-        """How windows overlap where rows have `length` bases; see `choose_windows`."""
-        return choose_windows(
-            length,
-            pool_size,
-            overlap=self.overlap,
-            overlap_offset=self.overlap_offset,
-            core_length=self.core_length,
-        )

@@ -56,11 +56,6 @@ class Plan:
         """Whether the body is a fixed function, so that its output can be computed once."""
         return not self.trainable & {layer.name for layer in self.model.architecture.body}
 
-    @property
-    def training_mode(self) -> bool:
-        """Whether layers run in training mode (dropout active); a frozen body never does."""
-        return not self.body_is_frozen
-
     def layers(self) -> Iterator[tuple[Layer, int, int]]:
         """Every layer with its number of parameters and how many of these train."""
         for layer, width in self.model.architecture.layers():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helixer_ft.dataset.batch import unpack
+from helixer_ft.dataset.batch import scored_bases, unpack
 from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import NO_CLASS
@@ -89,10 +89,8 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
     task, n = f"reading the {name} data", dataset.decoded.n
     for _, rows in progress.track(task, n, chunks, "windows", lambda chunk: len(chunk[1])):
         labels = unpack(rows[:, 1])
-        valid = labels.valid.reshape(len(rows), -1, pool_size).all(axis=-1)
-        genic = labels.genic[np.repeat(valid, pool_size, axis=1)]
         total[0] += _count(labels.genic)
-        total[1] += _count(genic)
+        total[1] += _count(labels.genic[scored_bases(rows[:, 1], [pool_size])])
         digest.update(np.ascontiguousarray(rows[:, :2]).tobytes())
     digest.update(dataset.source.table.vectors.tobytes())
     summary = SetSummary(
@@ -207,18 +205,18 @@ def _count(genic: np.ndarray) -> np.ndarray:
 
 def _refuse_unusable(summary: SetSummary, paths: Sequence[Path]) -> None:
     where = ", ".join(str(path) for path in paths)
-    if not summary.valid_bases.sum():
-        raise InputError(
-            f"{where}: the {summary.name} data have no valid base (all {summary.bases.sum():,} are "
-            "masked), expected some. Look at the annotation's errors: what Helixer masks."
+    bases, lacking = summary.valid_bases, ""
+    if not bases.sum():
+        lacking = (
+            f"valid base (all {summary.bases.sum():,} are masked), expected some. Look at the "
+            "annotation's errors: what Helixer masks."
         )
-    if not summary.valid_bases[1:].sum():
-        raise InputError(
-            f"{where}: the {summary.name} data have no valid genic base, expected some genes. "
-            "Choose other sequences for this set."
+    elif not bases[1:].sum():
+        lacking = "valid genic base, expected some genes. Choose other sequences for this set."
+    elif not bases[0] and summary.name != "test":
+        lacking = (
+            "valid intergenic base, expected some. Choose other sequences for this set, or unmask "
+            "intergenic sequence."
         )
-    if not summary.valid_bases[0] and summary.name != "test":
-        raise InputError(
-            f"{where}: the {summary.name} data have no valid intergenic base, expected some. "
-            "Choose other sequences for this set, or unmask intergenic sequence."
-        )
+    if lacking:
+        raise InputError(f"{where}: the {summary.name} data have no {lacking}")

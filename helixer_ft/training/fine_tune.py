@@ -26,7 +26,12 @@ from helixer_ft.training.outcome import (
     outcome_warnings,
 )
 from helixer_ft.training.prepared import PreparedRun, check_save_path, prepare_run
-from helixer_ft.training.record import Record, baseline_check, provenance_of_run
+from helixer_ft.training.record import (
+    WITHOUT_COVERAGE,
+    Record,
+    baseline_check,
+    provenance_of_run,
+)
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_lock import run_lock
@@ -115,15 +120,14 @@ def run(
         The loss is not a number any more, the disk is full, a data file changed; the best model up
         to then stays saved.
     """
-    folder = RunFolder(prepared.request.save_model_path)
-    state = prepared.resumed or _start(prepared, folder)
+    state = prepared.resumed or _start(prepared)
     state.writes = prepared.processes.is_first
     progress.agree = prepared.processes.stop_together
     if prepared.resumed is not None:
         progress.notice(f"going on after {state.place}")
     state.start_clock()
     try:
-        outcome = _run(prepared, folder, state, progress)
+        outcome = _run(prepared, state, progress)
     except Interrupted as error:
         raise Interrupted(_where_it_goes_on(prepared, state)) from error
     finish(outcome)
@@ -131,9 +135,10 @@ def run(
     return outcome
 
 
-def _start(prepared: PreparedRun, folder: RunFolder) -> RunState:
+def _start(prepared: PreparedRun) -> RunState:
     """The state of a run of which nothing is done."""
     request = prepared.request
+    folder = RunFolder(request.save_model_path)
     if prepared.processes.is_first:
         folder.create(request.strategy.command, request.options() | chosen_options())
     origin = settings_origin(request, prepared.base.file.sha256)
@@ -150,9 +155,7 @@ def _where_it_goes_on(prepared: PreparedRun, state: RunState) -> str:
     return text
 
 
-def _run(
-    prepared: PreparedRun, folder: RunFolder, state: RunState, progress: TrainingProgress
-) -> Outcome:
+def _run(prepared: PreparedRun, state: RunState, progress: TrainingProgress) -> Outcome:
     request, plan = prepared.request, prepared.plan
     resumed_from = state.position if prepared.resumed else None
     if prepared.caches_features:
@@ -164,15 +167,12 @@ def _run(
     if prepared.comparison is not None:
         progress.notice("the same without coverage first, to compare with")
         other = _for(prepared.comparison.model, replace(prepared, plan=prepared.comparison))
-        record = Record(
-            other, "without_coverage", folder.without_coverage_path, folder.write_other_history,
-            state,
-        )  # fmt: skip
+        record = Record(other, WITHOUT_COVERAGE, state)
         without = _tune(other, record, progress, ", without coverage")
         progress.notice("now with coverage")
     tuning = _for(plan.model, prepared)
     name = "with_coverage" if without else "tuned"
-    record = Record(tuning, name, request.save_model_path, folder.write_history, state)
+    record = Record(tuning, name, state)
     tuned = _tune(tuning, record, progress, "", engine)
     compared = {
         name: compare(tuning.scored[name], baseline[name], score, request.settings.seed)

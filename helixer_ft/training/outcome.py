@@ -67,10 +67,6 @@ class Comparison:
             for output, matrix in score.matrices.items()
         ]
 
-    def difference_dict(self) -> dict[str, Any]:
-        """The differences as `--json` prints them."""
-        return differences_dict(self.intervals)
-
 
 @dataclass(frozen=True)
 class CoverageComparison:
@@ -112,7 +108,7 @@ class CoverageComparison:
             "without": compared.baseline.to_dict() if compared else None,
             "with": self.tuned.to_dict(),
             "silenced": silenced.to_dict() if silenced else None,
-            "difference": compared.difference_dict() if compared else None,
+            "difference": differences_dict(compared.intervals) if compared else None,
             "verdict": compared.interval.verdict if compared else None,
             "checks": dict(zip(("without", "with"), self.checks, strict=True)),
         }
@@ -205,7 +201,7 @@ class Outcome:
         result = self.prepared.to_dict() | {
             "verdict": self.verdict,
             "verdict_on": self.verdict_on,
-            "difference": self.decisive.difference_dict(),
+            "difference": differences_dict(self.decisive.intervals),
             "baseline": self.validation.baseline.to_dict(),
             "best": self.validation.tuned.to_dict()
             | {"check": best.number, "epoch": best.epoch, "batch": best.batch},

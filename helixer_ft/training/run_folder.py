@@ -26,11 +26,12 @@ class RunFolder:
 
     def __init__(self, save_model_path: Path) -> None:
         self.path = save_model_path.parent / f"{save_model_path.stem}.run"
-
-    @property
-    def state_path(self) -> Path:
+        self.state_path = self.path / STATE / "state.h5"
         """Where the state is kept until the run is complete."""
-        return self.path / STATE / "state.h5"
+        self.report_path = self.path / REPORT
+        """Where the page about the run is written."""
+        self.without_coverage_path = self.path / OTHER_MODEL
+        """Where the model is kept that was tuned without coverage, to compare with."""
 
     @property
     def is_interrupted(self) -> bool:
@@ -78,23 +79,10 @@ class RunFolder:
         text = tomli_w.dumps({"command": command, **options})
         atomic.write_text(self.path / CONFIG, text, force=True)
 
-    def write_history(self, checks: Sequence[Check]) -> None:
-        """Write `history.csv` anew."""
-        atomic.write_text(self.path / HISTORY, history_csv(checks), force=True)
-
-    @property
-    def report_path(self) -> Path:
-        """Where the page about the run is written."""
-        return self.path / REPORT
-
-    @property
-    def without_coverage_path(self) -> Path:
-        """Where the model is kept that was tuned without coverage, to compare with."""
-        return self.path / OTHER_MODEL
-
-    def write_other_history(self, checks: Sequence[Check]) -> None:
-        """Write the history of that model anew."""
-        atomic.write_text(self.path / OTHER_HISTORY, history_csv(checks), force=True)
+    def write_history(self, checks: Sequence[Check], *, with_other_model: bool = False) -> None:
+        """Write `history.csv` anew, or that of the model without coverage."""
+        path = self.path / (OTHER_HISTORY if with_other_model else HISTORY)
+        atomic.write_text(path, history_csv(checks), force=True)
 
     def remove_checks_after(self, number: int) -> None:
         """Remove models of later checks, which the state of the run does not know of."""

@@ -18,7 +18,7 @@ RECOMMENDED_TRANSITION_WEIGHTS = (1.0, 12.0, 3.0, 1.0, 12.0, 3.0)
 
 
 LARGEST = 1e30
-"""Of the numbers that go into the computation: float32 ends at 3e38."""
+"""Largest number that may go into the computation: float32 ends at 3e38."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TrainingSettings:
     accumulate
         Gradients of this many batches make one update.
     learning_rate
-        Of the optimiser.
+        Learning rate of the optimiser.
     check_every_nth_batch
         Check also after every so many batches of an epoch; None: at each epoch's end only.
     patience
@@ -51,11 +51,11 @@ class TrainingSettings:
     save_every_check
         Keep the model of every check.
     precision
-        Of the computation; weights, loss and the LSTM's memory stay in float32.
+        Precision of the computation; weights, loss and the LSTM's memory stay in float32.
     seed
         New layers, dropout, order of the training data, training subset, bootstrap.
     checkpoint_minutes
-        Longest time between two writings of the state, from which an interrupted run goes on;
+        Longest time between two writings of the state, from which an interrupted run resumes;
         0: after every batch.
     """
 
@@ -100,9 +100,7 @@ class TrainingSettings:
             raise InputError(f"--optimizer is {self.optimizer}, expected adamw or adam.")
         check_precision(self.precision)
         if self.optimizer == "adam" and self.weight_decay not in (0, type(self).weight_decay):
-            raise InputError(
-                "--weight-decay acts with --optimizer adamw only. Leave one of the two out."
-            )
+            raise InputError("--weight-decay requires --optimizer adamw. Leave one of the two out.")
         check_weights("--class-weights", self.class_weights, 4)
         check_weights("--transition-weights", self.transition_weights, 6)
 
@@ -116,9 +114,9 @@ class CacheSettings:
     features
         `freeze`: the output of the frozen body.
     folder
-        Where on disk; None: `$SLURM_TMPDIR`, `$TMPDIR`, else beside the model that is written.
+        Where on disk; None: `$SLURM_TMPDIR`, `$TMPDIR`, else next to the model that is written.
     precision
-        Of the kept output of the body.
+        Precision of the kept output of the body.
     keep
         Leave the files for later runs.
     """
@@ -162,7 +160,7 @@ def check_weights(name: str, weights: Sequence[float] | None, length: int) -> No
 
 
 def check_minutes(minutes: float) -> None:
-    """Refuse minutes between checkpoints that are no number, or below 0."""
+    """Refuse minutes between checkpoints that are not a number, or below 0."""
     if not minutes >= 0:
         raise InputError(f"--checkpoint-minutes is {minutes}, expected a number of at least 0.")
 
@@ -174,6 +172,6 @@ def check_precision(precision: str) -> None:
 
 
 def require(name: str, value: int | None, least: int) -> None:
-    """Refuse a setting below `least`; None is none."""
+    """Refuse a setting below `least`; None is unset."""
     if value is not None and value < least:
         raise InputError(f"{option(name)} is {value}, expected a whole number of at least {least}.")

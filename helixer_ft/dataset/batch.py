@@ -45,12 +45,12 @@ class RowsOnDevice:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the rows, as an array."""
+        """Shape of the rows, as an array."""
         return len(self.numbers), *self.values.shape[1:]
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the array."""
+        """Type of the array."""
         return np.dtype(self.values.dtype)
 
 

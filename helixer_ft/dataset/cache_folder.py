@@ -28,9 +28,9 @@ from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import CacheSettings
 
 CACHE_MEMORY_SHARE = 0.5
-"""Of the memory that the job may still take, the share that a cache may have."""
+"""Share of the memory left to the job that a cache may take."""
 DISK_SHARE = 0.9
-"""Of the free disk space, likewise."""
+"""Share of the free disk space, likewise."""
 
 Fingerprint = Mapping[str, Any]
 
@@ -39,8 +39,8 @@ Fingerprint = Mapping[str, Any]
 class KeptFile:
     """A file that later runs may use: its name holds a hash of what it was computed from.
 
-    The `.json` beside it says in full what that was, and is written last: a file without it, or
-    with another content, is never used.
+    The `.json` next to it says in full what that was, and is written last: a file without it, or
+    with a different one, is never used.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class KeptFile:
 class CacheFolder:
     """Where caches go on disk.
 
-    `--cache-dir`, else `$SLURM_TMPDIR` or `$TMPDIR`, else beside the model that is written.
+    `--cache-dir`, else `$SLURM_TMPDIR` or `$TMPDIR`, else next to the model that is written.
 
     Parameters
     ----------
@@ -116,10 +116,10 @@ class CacheFolder:
     run_folder
         Folder of the run: kept files go to `features/` in it where no other place is given.
     progress
-        Told of what cannot be used.
+        Reports what cannot be used.
     processes
-        Of the run: those on this machine share its room, and the first one alone leaves files for
-        later runs.
+        The processes of the run: those on this machine share its room, and the first one alone
+        leaves files for later runs.
 
     Raises
     ------

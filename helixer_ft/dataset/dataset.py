@@ -232,13 +232,13 @@ def open_dataset(
     paths
         The files.
     pool_size
-        Of the network; what exceeds the last full pool is left out.
+        Pool size of the network; what exceeds the last full pool is left out.
     phase, transitions
         Whether these labels are needed.
     all_rows
         Every row (test data), not only annotated rows with a valid base.
     coverage_prefix
-        Of the coverage that `Dataset.with_coverage` will ask for.
+        Prefix of the coverage that `Dataset.with_coverage` will ask for.
 
     Raises
     ------

@@ -22,7 +22,7 @@ from helixer_ft.errors import HelixerFtError, first_line
 from helixer_ft.progress import Progress
 
 PREFIX, PARTIAL = ".helixer-ft-cache-", ".partial"
-"""Of the name of a file that is to be kept, until it is complete."""
+"""Begin and end of the name of a file that is to be kept, until it is complete."""
 
 Compute = Callable[[np.ndarray], np.ndarray]
 
@@ -37,7 +37,7 @@ class RowCache:
     compute
         Row numbers -> rows, first axis in their order.
     progress
-        Told when stored rows are lost.
+        Reports stored rows that are lost.
     """
 
     def __init__(self, n: int, compute: Compute, progress: Progress | None = None) -> None:

@@ -99,7 +99,7 @@ class Part:
     Attributes
     ----------
     name
-        Of the species or the file.
+        Name of the species or the file.
     models
         In the order of the request.
     blocks
@@ -133,7 +133,7 @@ class Evaluation:
     rows
         Scored, both strands.
     seconds
-        Of the whole run.
+        Duration of the whole run.
     """
 
     request: EvaluateRequest

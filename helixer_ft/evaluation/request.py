@@ -26,15 +26,15 @@ class EvaluateRequest(Windowed):
     val_test_batch_size
         Windows at once; None: as many as fit into memory.
     precision
-        Of the computation.
+        Precision of the computation.
     predict_phase
-        Every model must predict phase (HybridModel.py's word).
+        Every model must predict phase (HybridModel.py's option name).
     csv
         Where the numbers are written as a table too.
     force
         Overwrite that table.
     seed
-        Of the bootstrap.
+        Seed of the bootstrap.
     skip_device_check
         Whether it was left out to compare the device with the CPU; for the record.
     """
@@ -69,8 +69,8 @@ class EvaluateRequest(Windowed):
             require(name, getattr(self, name), 1)
         if not self.overlap and (self.overlap_offset or self.core_length):
             raise InputError(
-                "--overlap-offset and --core-length act with --overlap only. Add --overlap, or "
-                "leave them out."
+                "--overlap-offset and --core-length require --overlap. Add --overlap, or leave "
+                "them out."
             )
         check_precision(self.precision)
         if self.csv is not None:

@@ -69,9 +69,9 @@ def score_model(
     request
         Windows, batch size, precision.
     pool_sizes
-        Of all models that are compared: a base counts that is in a valid step of each.
+        Pool sizes of all models compared: a base counts that is in a valid step of each.
     task, progress
-        Name of the task, and who is told how it goes on.
+        Name of the task, and who reports its progress.
 
     Raises
     ------

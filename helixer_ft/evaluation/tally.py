@@ -34,7 +34,7 @@ class Tally:
 
 
 def empty_tally(outputs: int) -> Tally:
-    """Of no rows."""
+    """The tally of no rows."""
     return Tally(
         np.zeros((outputs, CLASSES, CLASSES), np.int64),
         np.zeros((len(KINDS), len(DISTANCES), CLASSES, CLASSES), np.int64),

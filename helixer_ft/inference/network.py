@@ -54,7 +54,7 @@ class BatchedPrediction:
     batch_size
         Windows at once; smaller batches are filled up, so that one compiled shape serves all.
     progress
-        Told where the size is reduced.
+        Reports where the size is reduced.
     """
 
     def __init__(self, predict: Predict, batch_size: int, progress: Progress) -> None:
@@ -80,7 +80,7 @@ class BatchedPrediction:
                     raise _no_memory_for_one(batch.rows.shape[-1]) from error
             self.batch_size = -(-self.batch_size // 2)
             self._progress.notice(
-                "the device has no memory for so many windows at once: going on with "
+                "the device has no memory for so many windows at once: continuing with "
                 f"{self.batch_size}"
             )
 
@@ -111,7 +111,7 @@ def choose_batch_size(
     n_windows
         All there are.
     memory
-        Of the device; None: asked for.
+        Memory of the device; None: asked for.
     coverage_channels
         Values of coverage per base that the network takes.
 

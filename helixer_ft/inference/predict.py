@@ -2,7 +2,7 @@
 
 Rows are read and cut into windows in one thread, the network runs in another, predictions are
 averaged in the caller's, and rows are compressed in a pool: a few batches and rows are in memory,
-whatever the genome's size. Rows go to a journal, from which an interrupted run goes on, and from
+whatever the genome's size. Rows go to a journal, from which an interrupted run resumes, and from
 there to the predictions file when all are done.
 """
 

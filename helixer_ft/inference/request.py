@@ -18,7 +18,7 @@ from helixer_ft.settings import (
 
 DEFAULT_OUTPUT = "predictions.h5"
 JOURNAL = ".journal"
-"""What is put behind the name of an output while it is made."""
+"""Appended to the name of an output while it is made."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class HelixerPostSettings:
     Attributes
     ----------
     window_size
-        Of the window that slides over the genic score, in bp.
+        Size of the window that slides over the genic score, in bp.
     edge_threshold
         Genic score of a window, 0 to 1, at which a candidate region begins and ends.
     peak_threshold
@@ -65,7 +65,7 @@ class PredictRequest(Windowed):
     test_data, fasta
         What is predicted on: a data file or a genome; one of the two.
     species
-        Of the genome, for the record; None: from the FASTA's name.
+        Species of the genome, for the record; None: from the FASTA's name.
     subsequence_length
         Bases of a window, for FASTA input; None: the default.
     exclude, seqids
@@ -80,7 +80,7 @@ class PredictRequest(Windowed):
     val_test_batch_size
         Windows at once; None: as many as fit into memory.
     precision
-        Of the computation.
+        Precision of the computation.
     coverage_prefix, coverage_norm
         Of the coverage that a model takes which does not say so itself (Helixer's own); None: the
         model's.
@@ -89,9 +89,9 @@ class PredictRequest(Windowed):
     helixerpost
         What HelixerPost is given.
     predict_phase
-        The model must predict phase (HybridModel.py's word).
+        The model must predict phase (HybridModel.py's option name).
     resume
-        Go on with an interrupted run of the same request; with nothing to resume, start.
+        Resume an interrupted run of the same request; with nothing to resume, start.
     checkpoint_minutes
         Most minutes of work that a failure of the machine may cost.
     force
@@ -137,7 +137,7 @@ class PredictRequest(Windowed):
             for name in ("species", "subsequence_length"):
                 if getattr(self, name) is not None:
                     raise InputError(
-                        f"{option(name)} acts with --fasta only: a data file has its own. Leave it "
+                        f"{option(name)} requires --fasta: a data file says it itself. Leave it "
                         "out."
                     )
             for name in ("exclude", "seqids", "min_length"):
@@ -185,7 +185,7 @@ class PredictRequest(Windowed):
 
     @property
     def journal_path(self) -> Path:
-        """Where the rows stand that are predicted, until all are."""
+        """Where predicted rows are kept until all are done."""
         return self.output.with_name(self.output.name + JOURNAL)
 
     @property

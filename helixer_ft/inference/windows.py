@@ -46,7 +46,7 @@ class Overlap:
             yield last
 
     def first_over(self, row: int) -> int:
-        """Number of the first window of a range that reaches into a row, or lies behind it."""
+        """Number of the first window of a range that reaches into a row, or lies beyond it."""
         return (row - 1) * self.length // self.offset + 1 if row else 0
 
     def count(self, n_rows: int) -> int:

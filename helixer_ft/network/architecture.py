@@ -136,7 +136,7 @@ class Architecture:
 
     @property
     def has_phase(self) -> bool:
-        """Whether the network predicts phase beside the genic class."""
+        """Whether the network predicts phase in addition to the genic class."""
         return len(self.outputs) == 2
 
     @property

@@ -166,7 +166,7 @@ class _Parser(ConfigGraph):
                 name = f"{name}/{end}"
                 continue
             if node.class_name in ("InputLayer", "TFOpLambda", "SlicingOpLambda"):
-                if "/" in name:  # the input of a nested model: go on with what feeds that model
+                if "/" in name:  # the input of a nested model: continue with what feeds that model
                     self.node(name, "InputLayer")
                     ((name, tensor),) = self.nodes[node.group].inputs
                     continue

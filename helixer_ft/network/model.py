@@ -42,8 +42,9 @@ class TrainedModel:
     file
         The file content it came from; config and weight names of a written file follow it.
     coverage
-        What it takes beside the bases. None where it takes nothing, or (a model that Helixer
-        itself trained with coverage) where the file does not say which tracks and how normalised.
+        What it takes in addition to the bases. None where it takes nothing, or (a model that
+        Helixer itself trained with coverage) where the file does not say which tracks and how they
+        were normalised.
     """
 
     architecture: Architecture
@@ -81,7 +82,7 @@ class TrainedModel:
         """
         if not self.architecture.has_phase:
             raise InputError(
-                f"{path}: predicts no phase, so --predict-phase cannot be kept. Leave it out."
+                f"{path}: does not predict phase, which --predict-phase requires. Leave it out."
             )
 
     def to_file(self, provenance: dict[str, str]) -> ModelFile:

@@ -13,7 +13,7 @@ class Devices:
     Attributes
     ----------
     names
-        Of those of this process, numbered where there are several.
+        Names of those of this process, numbered where there are several.
     all
         How many there are in all processes of the run.
     accelerated
@@ -74,7 +74,7 @@ class GpuState:
 
 
 def gpu_states() -> list[GpuState]:
-    """Of all GPUs that nvidia-smi shows; none where there is no such program, or no answer."""
+    """All GPUs that nvidia-smi shows; none where there is no such program, or no answer."""
     query = "--query-gpu=name,memory.total,memory.free,mig.mode.current"
     found = []
     for line in answer("nvidia-smi", query, "--format=csv,noheader,nounits").splitlines():

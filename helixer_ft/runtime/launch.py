@@ -107,7 +107,7 @@ def _launch_of_slurm(environ: Mapping[str, str]) -> Launch | None:
 
 
 def _whole_number(text: str) -> int | None:
-    """The number that a text is; None: it is none."""
+    """The number that a text is; None: it is not one."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 

@@ -77,7 +77,7 @@ def _status(name: str) -> int:
 
 
 def _value(path: Path, name: str, unit: int) -> int | None:
-    """Of a name in a file of lines "name[:] value", in bytes; None where it has none."""
+    """The value of a name in a file of lines "name[:] value", in bytes; None where it has none."""
     try:
         for line in path.read_text().splitlines():
             key, _, value = line.partition(" ")

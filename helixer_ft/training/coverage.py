@@ -24,8 +24,8 @@ def wanted_coverage(request: FineTuneRequest, base: TrainedModel) -> CoverageWan
             return None
         if request.strategy.keep_head:
             raise InputError(
-                f"{model}: takes no coverage, so --keep-head has no head to train that does. Leave "
-                "--keep-head out: a new head takes it; or leave --input-coverage out."
+                f"{model}: takes no coverage, and --keep-head keeps its head. Leave out "
+                "--keep-head for a new head that takes coverage, or leave out --input-coverage."
             )
         return CoverageWanted(
             prefix or DEFAULT_PREFIX, normalization or DEFAULT_NORMALIZATION, None
@@ -51,7 +51,4 @@ def _check_options(strategy: Strategy) -> None:
         ("--ablate-coverage", strategy.ablate_coverage),
     ):
         if given:
-            raise InputError(
-                f"{name} acts with --input-coverage only. Add --input-coverage, or leave {name} "
-                "out."
-            )
+            raise InputError(f"{name} requires --input-coverage. Add it, or leave {name} out.")

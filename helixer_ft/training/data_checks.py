@@ -141,8 +141,8 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
                 result.append(
                     f"the {one.name} and {other.name} data overlap, or touch, in {len(shared)} "
                     f"sequence(s) ({names}{more}): "
-                    "overfitting goes unseen there. Split by whole sequences, or leave a gap "
-                    "between the sets."
+                    "overfitting would go unnoticed there. Split by whole sequences, or leave a "
+                    "gap between the sets."
                 )
             shares = one.valid_fractions[0], other.valid_fractions[0]
             if abs(shares[0] - shares[1]) > STRONG_DIFFERENCE:
@@ -160,8 +160,8 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
     ]
     training = sets[0]
     result += [
-        f"there is no valid {name} base in the training data: the tuned model will unlearn {name}. "
-        "Use an annotation that has it, or look at what is masked."
+        f"there is no valid {name} base in the training data: the tuned model will lose the "
+        f"ability to predict {name}. Use an annotation that has it, or look at what is masked."
         for name, bases in zip(GENIC_CLASSES, training.valid_bases, strict=True)
         if not bases
     ]
@@ -205,18 +205,18 @@ def _count(genic: np.ndarray) -> np.ndarray:
 
 def _refuse_unusable(summary: SetSummary, paths: Sequence[Path]) -> None:
     where = ", ".join(str(path) for path in paths)
-    bases, lacking = summary.valid_bases, ""
-    if not bases.sum():
-        lacking = (
-            f"valid base (all {summary.bases.sum():,} are masked), expected some. Look at the "
-            "annotation's errors: what Helixer masks."
+    if not summary.valid_bases.sum():
+        raise InputError(
+            f"{where}: the {summary.name} data have no valid base (all {summary.bases.sum():,} are "
+            "masked), expected some. Look at the annotation's errors: what Helixer masks."
         )
-    elif not bases[1:].sum():
-        lacking = "valid genic base, expected some genes. Choose other sequences for this set."
-    elif not bases[0] and summary.name != "test":
-        lacking = (
-            "valid intergenic base, expected some. Choose other sequences for this set, or unmask "
-            "intergenic sequence."
+    if not summary.valid_bases[1:].sum():
+        raise InputError(
+            f"{where}: the {summary.name} data have no valid genic base, expected some genes. "
+            "Choose other sequences for this set."
         )
-    if lacking:
-        raise InputError(f"{where}: the {summary.name} data have no {lacking}")
+    if not summary.valid_bases[0] and summary.name != "test":
+        raise InputError(
+            f"{where}: the {summary.name} data have no valid intergenic base, expected some. "
+            "Choose other sequences for this set, or unmask intergenic sequence."
+        )

@@ -20,7 +20,7 @@ def keep_features_on_device(
     engine: Engine, data: TrainingData, settings: TrainingSettings, progress: TrainingProgress
 ) -> TrainingData:
     """The data of a training whose features are on the devices, as far as there is room for them
-    beside a training step and scoring: first those that are trained on, then those of validation.
+    next to a training step and scoring: first those that are trained on, then those of validation.
 
     Nothing changes where there are no features, where the memory of the device is the host's or is
     not known, and where several processes share the work (each would need all of them).

@@ -30,7 +30,7 @@ class Estimate:
         Before the first and after the last epoch: scores of the untouched model, of the tuned model
         on test data, and the frozen body's output where it is cached.
     feature_bytes
-        Of the feature cache and of the coverage that goes with it; 0 without one.
+        Size of the feature cache and of the coverage that goes with it; 0 without one.
     memory
         Bytes in use in a step: of the accelerator where there is one (of each, where there are
         several), else of the process. None: the backend does not tell.

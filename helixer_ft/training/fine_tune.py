@@ -60,7 +60,7 @@ def fine_tune(
     request
         What is asked for.
     progress
-        Told of the work.
+        Reports the work.
     report
         Writes the page, `helixer_ft.report.write_report`; None: none is written. Where it fails
         that is a warning, and the result is returned all the same.
@@ -100,36 +100,36 @@ def run(
     progress: TrainingProgress,
     finish: Callable[[Outcome], None] = lambda _: None,
 ) -> Outcome:
-    """Score the untouched model, train, save the best check, compare; or go on with that.
+    """Score the untouched model, train, save the best check, compare; or resume that.
 
     Parameters
     ----------
     prepared
         The run.
     progress
-        Told of the work.
+        Reports the work.
     finish
-        What to do with the outcome while the run can be gone on with: a run that is killed in it
-        comes to it again.
+        What to do with the outcome while the run can still be resumed: a run that is killed here
+        repeats it.
 
     Raises
     ------
     Interrupted
         The work was asked to stop (`Progress.interrupted`); the state of the run is written.
     HelixerFtError
-        The loss is not a number any more, the disk is full, a data file changed; the best model up
-        to then stays saved.
+        The loss is no longer a number, the disk is full, a data file changed; the best model so
+        far stays saved.
     """
     state = prepared.resumed or _start(prepared)
     state.writes = prepared.processes.is_first
     progress.agree = prepared.processes.stop_together
     if prepared.resumed is not None:
-        progress.notice(f"going on after {state.place}")
+        progress.notice(f"resuming after {state.place}")
     state.start_clock()
     try:
         outcome = _run(prepared, state, progress)
     except Interrupted as error:
-        raise Interrupted(_where_it_goes_on(prepared, state)) from error
+        raise Interrupted(_where_it_resumes(prepared, state)) from error
     finish(outcome)
     state.remove()
     return outcome
@@ -146,10 +146,10 @@ def _start(prepared: PreparedRun) -> RunState:
     return RunState(folder.state_path, origin, provenance_of_run(prepared))
 
 
-def _where_it_goes_on(prepared: PreparedRun, state: RunState) -> str:
+def _where_it_resumes(prepared: PreparedRun, state: RunState) -> str:
     if not state.place:
         return "nothing was scored or trained yet, so the run will start from the beginning."
-    text = f"{state.path} is written; the run will go on after {state.place}."
+    text = f"{state.path} is written; the run will resume after {state.place}."
     if prepared.caches_features and not prepared.request.cache.keep:
         text += " It will evaluate the frozen body again (--keep-cache keeps its output)."
     return text
@@ -231,9 +231,9 @@ def _tune(
     record
         Takes in the checks.
     progress
-        Told of them.
+        Reports them.
     remark
-        Of the model, for the names of tasks.
+        Added to the names of tasks, to tell the models apart.
     engine
         The network to train, where it is at hand.
     """

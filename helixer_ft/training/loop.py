@@ -101,11 +101,11 @@ def train(
     data, settings
         What to train on, and how.
     progress
-        Told of batches.
+        Reports the batches.
     on_check
         Called after each check with the check and the present weights.
     start
-        Where to go on; None: at the beginning.
+        Where to resume; None: start from the beginning.
     save
         Called after each check, every `settings.checkpoint_minutes` and where the work is asked to
         stop (`Progress.interrupted`), with the present position.
@@ -118,11 +118,11 @@ def train(
     Raises
     ------
     LossNotFiniteError
-        Training loss or validation loss is not a number any more.
+        Training loss or validation loss is no longer a number.
     Interrupted
         The work was asked to stop; its position was saved.
     InputError
-        The position to go on at is that of another network.
+        The position to resume at belongs to another network.
     """
     loop = _Loop(engine, data, settings, progress, on_check, save)
     if start is not None:
@@ -238,7 +238,7 @@ class _Loop:
         parts = math.ceil(self.batch_size / fits)
         size, before = math.ceil(self.batch_size / parts), self.settings.accumulate
         return (
-            f"start anew with --batch-size {size} --accumulate {parts * before}, which makes "
+            f"start again with --batch-size {size} --accumulate {parts * before}, which makes "
             f"updates of {size * parts * before} subsequences (now {self.batch_size * before})"
         )
 

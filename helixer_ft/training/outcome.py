@@ -149,7 +149,7 @@ class Outcome:
     seconds
         The whole run, the parts before interruptions included.
     versions
-        Of what the result depends on.
+        Versions of what the result depends on.
     resumed_from
         Epoch and batch after which an interrupted run went on, (0, 0) where nothing was trained
         yet; None: it did not.
@@ -250,16 +250,16 @@ def outcome_warnings(
     Parameters
     ----------
     checks
-        Of the run, the first one of the untouched model.
+        All checks of the run; the first is the untouched model.
     validation, test
         Untouched against tuned model; test is None without test data.
     intergenic_share
-        Of the valid training bases.
+        Share of the valid training bases that are intergenic.
     """
     result = []
     if test is None:
         result.append(
-            "the verdict is taken on the validation data, which also chose the checkpoint: it is "
+            "the verdict is based on the validation data, which also chose the checkpoint: it is "
             "optimistic. Give held-out sequences with --test-data."
         )
     on, decisive = ("test", test) if test else ("validation", validation)

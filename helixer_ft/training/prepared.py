@@ -55,9 +55,9 @@ class PreparedRun:
     summaries
         Content of training, validation and test data.
     comparison
-        The plan of the same head without coverage, to be trained beside one with; else None.
+        The plan of the same head without coverage, trained for comparison; else None.
     resumed
-        The interrupted run to go on with; None: start.
+        The interrupted run to resume; None: start.
     processes
         Those that work on the run.
     cache_folder
@@ -139,7 +139,7 @@ def prepare_run(
     request
         What is asked for.
     progress
-        Told of what is read.
+        Reports what is read.
     dry
         Write nothing: the decoded data are not kept.
     processes
@@ -291,11 +291,11 @@ def _overhang_notices(training: Dataset, pool_size: int) -> list[str]:
 def _interrupted_run(
     request: FineTuneRequest, base: TrainedModel, folder: RunFolder, progress: Progress
 ) -> RunState | None:
-    """The run to go on with, where that is asked for and there is one."""
+    """The run to resume, where that is asked for and there is one."""
     if not request.resume:
         return None
     if not folder.is_interrupted:
-        progress.notice(f"{folder.path}: no interrupted run there, so this one starts")
+        progress.notice(f"{folder.path}: there is no interrupted run, so a new one starts")
         return None
     state = read_run_state(folder.state_path)
     names = {name for name in state.origin if not name.endswith(" data")}
@@ -304,7 +304,7 @@ def _interrupted_run(
 
 
 def check_save_path(request: FineTuneRequest) -> None:
-    """Refuse a path that no model could be written to, whatever stands there.
+    """Refuse a path that no model could be written to, whether or not it exists.
 
     Raises
     ------
@@ -324,8 +324,8 @@ def check_save_path(request: FineTuneRequest) -> None:
         DATA_PREFIXES
     ):
         raise InputError(
-            f"{path}: would be taken for data of {request.data_dir}, by its name. Give another "
-            "--save-model-path."
+            f"{path}: would be taken for data of {request.data_dir} because of its name. Give "
+            "another --save-model-path."
         )
     read = (request.load_model_path, *request.test_data, *data)
     cleared = RunFolder(path).cleared

@@ -26,9 +26,9 @@ class Record:
     prepared
         The run, with the plan that is trained.
     name
-        Of the training, in the state of the run: "tuned", "with_coverage" or `WITHOUT_COVERAGE`.
+        Name of the training in the run's state: "tuned", "with_coverage" or `WITHOUT_COVERAGE`.
     state
-        Of the run; the files are put back to it, where it knows of the training already.
+        State of the run; where it has the training already, the files are put back to it.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Record:
         self._write_history()
 
     def save(self, position: Position) -> None:
-        """Write the state of the run, which stands there."""
+        """Write the state of the run at this position."""
         self.training.position = position
         self.state.save()
 
@@ -145,7 +145,7 @@ def provenance_of_run(prepared: PreparedRun) -> dict[str, str]:
 
 
 def provenance_of_training(prepared: PreparedRun) -> dict[str, str]:
-    """What the models of one training say besides."""
+    """What the models of one training say in addition."""
     data = {summary.name: summary.fingerprint for summary in prepared.summaries}
     if prepared.plan.model.coverage is not None:
         data |= {

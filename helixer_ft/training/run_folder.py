@@ -1,4 +1,4 @@
-"""The files of a run beside its model: `best_model.h5` has the folder `best_model.run/`."""
+"""The files of a run next to its model: `best_model.h5` has the folder `best_model.run/`."""
 
 import shutil
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ CHECKS, HISTORY, CONFIG = "checks", "history.csv", "config.toml"
 STATE = "state"
 REPORT = "report.html"
 OTHER_MODEL, OTHER_HISTORY = "without_coverage.h5", "without_coverage.csv"
-"""Of the head that is trained without coverage, to compare with."""
+"""The head that is trained without coverage, for comparison."""
 
 
 _OF_A_RUN = (HISTORY, REPORT, CHECKS, OTHER_MODEL, OTHER_HISTORY)
@@ -35,7 +35,7 @@ class RunFolder:
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether there is a run to go on with."""
+        """Whether there is an interrupted run."""
         return self.state_path.exists()
 
     @property
@@ -49,8 +49,8 @@ class RunFolder:
             if force or resume:
                 return
             raise InputError(
-                f"{self.path}: holds an interrupted run. Go on with it with --resume, delete it "
-                "and start anew with --force, or give another --save-model-path."
+                f"{self.path}: holds an interrupted run. Resume it with --resume, delete it "
+                "and start again with --force, or give another --save-model-path."
             )
         if not force and any((self.path / name).exists() for name in _OF_A_RUN):
             found = "holds the files of an earlier run"

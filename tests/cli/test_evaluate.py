@@ -313,8 +313,8 @@ def test_no_model_or_no_data(arguments, parts):
     [
         (["-l", "nothing.h5"], ["nothing.h5: no such file"]),
         (["-t", "nothing.h5"], ["nothing.h5: no such file", "a Helixer data file"]),
-        (["--overlap-offset", "30"], ["--overlap-offset and --core-length act with --overlap"]),
-        (["--core-length", "30"], ["--overlap-offset and --core-length act with --overlap"]),
+        (["--overlap-offset", "30"], ["--overlap-offset and --core-length require --overlap"]),
+        (["--core-length", "30"], ["--overlap-offset and --core-length require --overlap"]),
         (["--overlap", "--overlap-offset", "40"], ["a divisor of the subsequence length, 90"]),
         (["--overlap", "--core-length", "91"], ["--core-length is 91, expected at most", "90"]),
         (["--overlap", "--core-length", "0"], ["--core-length is 0, expected"]),

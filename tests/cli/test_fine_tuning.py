@@ -274,7 +274,7 @@ def test_kept_caches_are_used_by_the_next_run(common, tmp_path, test_path):
     assert f"on disk in {folder}" in first.err
     assert "earlier run" not in first.err
     second = Run(*arguments, "--json", "--force")
-    assert "feature cache: an earlier run's is used" in second.err
+    assert "feature cache: reusing that of an earlier run" in second.err
     assert "evaluating the frozen body" not in second.err
     assert without_time(second.json) == without_time(first.json)
     assert sorted(path.name for path in folder.iterdir()) == names

@@ -173,7 +173,7 @@ def test_after_a_failure_of_helixerpost_only_that_is_done_again(work, monkeypatc
 
     monkeypatch.setattr(predict_module, "predicted_rows", predict_no_more)
     for options in ([], ["-p", work.predictions]):
-        work.refused(*options, parts=["an interrupted prediction left 6 rows of it"])
+        work.refused(*options, parts=["an interrupted prediction left 6 rows in"])
         result = work.run(*options, "--resume")
         assert result.exit_code == 0, result.output
         assert work.out.read_text().startswith("##gff-version 3\n")

@@ -90,7 +90,7 @@ def test_sigterm_ends_with_the_command_that_resumes(arguments, tmp_path, pages):
     assert "SIGTERM: stopping after this step" in stderr
     assert "Verdict" not in stdout
     *_, where, go_on, to_run = stderr.splitlines()
-    assert "the run will go on after epoch" in where
+    assert "the run will resume after epoch" in where
     assert go_on == "To go on:"
     words = shlex.split(to_run)
     assert words == ["helixer-ft", *arguments, *long, "--resume"]
@@ -165,7 +165,7 @@ def test_interrupted_before_anything_is_trained(arguments, quick, monkeypatch, t
     result = interrupt(monkeypatch, arguments, after=3)  # while the untouched model is scored
     assert "nothing was scored or trained yet" in result.stderr
     result = invoke(*arguments, "--resume", "--json")
-    assert "no interrupted run there, so this one starts" in result.stderr.replace("\n", " ")
+    assert "there is no interrupted run, so a new one starts" in result.stderr.replace("\n", " ")
     assert json.loads(result.stdout)["resumed_from"] is None
 
 
@@ -232,11 +232,11 @@ def test_other_data_model_and_versions(interrupted, data_dir, model_path, test_p
     result = invoke(*resume, "-t", test_path, status=2)
     assert "test data were not given" in result.stderr
     write_data_file(data_dir / "training_data.2.h5", random_rows(2, seed=9, seqid="chr9"))
-    assert "training data have another content" in invoke(*resume, status=2).stderr
+    assert "training data have changed" in invoke(*resume, status=2).stderr
     (data_dir / "training_data.2.h5").unlink()
     before = model_path.read_bytes()
     write_model_file(model_path, tiny_model(seed=1).to_file({}), force=True)
-    assert "the model (-l) has another content (SHA-256" in invoke(*resume, status=2).stderr
+    assert "the model (-l) has changed (SHA-256" in invoke(*resume, status=2).stderr
     model_path.write_bytes(before)
     with monkeypatch.context() as patch:
         used = run_state.versions() | {"backend": "jax 0.0.1", "python": "3.99"}

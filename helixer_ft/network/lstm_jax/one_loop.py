@@ -51,7 +51,7 @@ bidirectional_lstm.defvjp(_forward, _backward)
 
 
 def _run(both: Any, weights: tuple[Any, ...], *, keep: bool) -> Any:
-    """The states `(steps, 2, batch, units)`; to `keep`, each with the cell and the gates behind it:
+    """The states `(steps, 2, batch, units)`; to `keep`, each with its cell and gates:
     `(steps, 2, batch, 6 * units)`.
     """
     kernel, recurrent, bias = weights

@@ -164,6 +164,16 @@ class Dataset:
         """Bases of each subsequence that are used."""
         return self.source.length
 
+    def overhang_notices(self, pool_size: int) -> list[str]:
+        """What to say of bases that a model does not read, as it pools `pool_size`."""
+        length = self.source.files[0].length
+        if not (overhang := length % pool_size):
+            return []
+        return [
+            f"the last {overhang} of {length} bases of each subsequence are left out: the model "
+            f"pools {pool_size} bases (prepare data of a length divisible by {pool_size})"
+        ]
+
     @property
     def regions(self) -> list[tuple[str, str, int]]:
         """Per subsequence (species, sequence, lower coordinate); both strands share it."""

@@ -43,7 +43,7 @@ def evaluate(request: EvaluateRequest, progress: Progress | None = None) -> Eval
     pools = {model.architecture.pool_size for model in models}
     first = datasets[_prefix(models[0])]
     _check_rows(first, pools)
-    for text in _notices(first.length, pools):
+    for text in _notices(first, pools):
         progress.notice(text)
     scored = []
     for number, (path, model) in enumerate(
@@ -180,16 +180,10 @@ def _check_rows(dataset: Dataset, pools: set[int]) -> None:
             )
 
 
-def _notices(length: int, pools: set[int]) -> list[str]:
+def _notices(dataset: Dataset, pools: set[int]) -> list[str]:
     if len(pools) > 1:
         return [
             f"the models pool {', '.join(map(str, sorted(pools)))} bases: only bases in valid "
             "steps of every one of these count, so that all are scored on the same bases"
         ]
-    (pool,) = pools
-    if length % pool:
-        return [
-            f"the last {length % pool} of {length} bases of each subsequence are left out: the "
-            f"model pools {pool} bases (prepare data of a length divisible by {pool})"
-        ]
-    return []
+    return dataset.overhang_notices(*pools)

@@ -91,15 +91,17 @@ def score_model(
     outputs = len(model.architecture.outputs)
     tallies: dict[tuple[int, str], Tally] = {}
     counts = np.zeros((len(dataset), MAX_OUTPUTS, *2 * (len(GENIC_CLASSES),)), np.int32)
-    meter = _Meter(sources)
+    per_row = sum(source.bases for source in sources) / len(dataset)
+    started = time.perf_counter()
     progress.start(task, len(dataset))
     scored = _scored_rows(dataset, sources, predict, sorted(pool_sizes))
     try:
         with closing(scored):
-            for done, (key, tally) in enumerate(scored):
+            for done, (key, tally) in enumerate(scored, start=1):
                 tallies[key] = tallies.get(key, empty_tally(outputs)) + tally
-                counts[done, :outputs] = tally.confusion
-                progress.advance(note=meter.rate(done + 1))
+                counts[done - 1, :outputs] = tally.confusion
+                rate = done * per_row / (time.perf_counter() - started)
+                progress.advance(note=f"{rate / 1e6:.3f} Mb/s")
     finally:
         progress.finish()
     return ScoredRows(tallies, counts)
@@ -121,19 +123,6 @@ def _scored_rows(
                 ):
                     species, on_minus = next(places)
                     yield (number, species), tally_row(*parts, minus=on_minus)
-
-
-class _Meter:
-    """Mb of both strands per second."""
-
-    def __init__(self, sources: list[DataFileSource]) -> None:
-        bases = sum(source.bases for source in sources)
-        self._per_row = bases / sum(source.n_rows for source in sources)
-        self._started = time.perf_counter()
-
-    def rate(self, rows: int) -> str:
-        seconds = time.perf_counter() - self._started
-        return f"{rows * self._per_row / seconds / 1e6:.3f} Mb/s"
 
 
 def _plain(

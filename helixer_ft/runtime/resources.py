@@ -80,9 +80,9 @@ def _value(path: Path, name: str, unit: int) -> int | None:
     """The value of a name in a file of lines "name[:] value", in bytes; None where it has none."""
     try:
         for line in path.read_text().splitlines():
-            key, _, value = line.partition(" ")
+            key, *value = line.split() or [""]
             if key.rstrip(":") == name:
-                return int(value.split()[0]) * unit
+                return int(value[0]) * unit
     except (OSError, ValueError, IndexError):
         pass
     return None

@@ -233,10 +233,7 @@ def _not_permitted() -> str | None:
 
 
 def _by_signs(text: str) -> str | None:
-    for signs, reason in _SIGNS:
-        if any(sign in text for sign in signs):
-            return reason
-    return None
+    return next((reason for signs, reason in _SIGNS if any(sign in text for sign in signs)), None)
 
 
 def _unknown(backend: str, text: str) -> str:

@@ -200,7 +200,7 @@ def prepare_run(
         resumed=resumed,
         processes=processes,
         cache_folder=folder,
-        notices=(*plan.notices, *_overhang_notices(sets["training"], architecture.pool_size)),
+        notices=(*plan.notices, *sets["training"].overhang_notices(architecture.pool_size)),
         warnings=(*_annotation_warnings(sets.values()), *warnings(summaries)),
     )
 
@@ -275,17 +275,6 @@ def _open_sets(
         return sets, None
     found = coverage.found_in(files)
     return {name: dataset.with_coverage(found) for name, dataset in sets.items()}, found
-
-
-def _overhang_notices(training: Dataset, pool_size: int) -> list[str]:
-    length = training.source.files[0].length
-    overhang = length - training.length
-    if not overhang:
-        return []
-    return [
-        f"the last {overhang} of {length} bases of each subsequence are left out: the model pools "
-        f"{pool_size} bases (prepare data of a length divisible by {pool_size})"
-    ]
 
 
 def _interrupted_run(

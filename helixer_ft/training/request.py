@@ -1,6 +1,6 @@
 """What a fine-tuning run is asked to do, as a value that can be written down and repeated."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,8 @@ class FineTuneRequest:
         if self.strategy.fixes_body:
             options["cache_features"] = self.cache.features
             options["cache_precision"] = self.cache.precision
-        for setting in fields(self.settings):
-            value = getattr(self.settings, setting.name)
-            if setting.name.endswith("_weights"):
+        for name, value in vars(self.settings).items():
+            if name.endswith("_weights"):
                 value = "none" if value is None else list(value)
-            options[setting.name] = value
+            options[name] = value
         return {name: value for name, value in options.items() if value is not None}

@@ -166,7 +166,7 @@ class CacheFolder:
         fingerprint: Callable[[], Fingerprint],
         tell_notes: Callable[[], dict[str, Any]] = dict,
     ) -> KeptFile | None:
-        """The file of a kind that this run may find or leave; None where it would do neither.
+        """The file of a kind that this run may reuse or leave behind; None where it would do neither.
 
         The fingerprint, which may take reading all data, is asked for only where it is needed.
         """
@@ -175,7 +175,7 @@ class CacheFolder:
         return KeptFile.of(self.path, kind, fingerprint(), tell_notes)
 
     def remove_if_empty(self) -> None:
-        """Take away folders that were made here, where nothing came to be in them."""
+        """Remove folders that were made here and are still empty."""
         for folder in self._made:
             with contextlib.suppress(OSError):
                 folder.rmdir()

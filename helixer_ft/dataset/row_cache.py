@@ -61,7 +61,7 @@ class RowCache:
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Go through all rows in order: (row numbers, rows). What there is room for stays.
 
-        `read` takes the place of this cache's own where the rows are had in another way.
+        `read` takes the place of this cache's own where the rows are obtained in another way.
         """
         read = read or self.read
         for start in range(0, self.n, at_once):
@@ -166,7 +166,7 @@ class MemoryRows(Storage):
 
 
 class DiskRows(Storage):
-    """Rows in a `.npy` file without a name, which is gone when the process ends, however it does;
+    """Rows in a `.npy` file without a name, which is gone when the process ends, for whatever reason;
     or in one that `keep_as` gives a lasting name when it is complete, and returns that.
     """
 

@@ -1,4 +1,4 @@
-"""What an evaluation came to: the models side by side on all data, per file and per species."""
+"""The result of an evaluation: the models side by side on all data, per file and per species."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -120,7 +120,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation came to.
+    """The result of an evaluation.
 
     Attributes
     ----------

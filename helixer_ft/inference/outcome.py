@@ -1,4 +1,4 @@
-"""What a prediction came to."""
+"""The result of a prediction."""
 
 from dataclasses import dataclass
 from typing import Any

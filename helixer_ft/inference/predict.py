@@ -147,7 +147,7 @@ def predicted_rows(
 
 @dataclass(frozen=True)
 class _Job:
-    """A prediction of which everything is read and checked."""
+    """A prediction whose model and data are read and checked."""
 
     request: PredictRequest
     model: TrainedModel

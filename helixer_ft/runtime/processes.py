@@ -40,7 +40,7 @@ from helixer_ft.runtime.interruption import leave
 from helixer_ft.runtime.launch import Launch
 
 HEARTBEAT_SECONDS = 30
-"""Silence after which a process is given up."""
+"""Silence after which a process is considered lost."""
 STARTING_SECONDS = 300
 """How long the processes of a run wait for one another at the start."""
 _POLL_SECONDS = 1.0

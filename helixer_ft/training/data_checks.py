@@ -208,7 +208,7 @@ def _refuse_unusable(summary: SetSummary, paths: Sequence[Path]) -> None:
     if not summary.valid_bases.sum():
         raise InputError(
             f"{where}: the {summary.name} data have no valid base (all {summary.bases.sum():,} are "
-            "masked), expected some. Look at the annotation's errors: what Helixer masks."
+            "masked), expected some. Check the annotation for errors, which Helixer masks."
         )
     if not summary.valid_bases[1:].sum():
         raise InputError(

@@ -136,7 +136,7 @@ def run(
 
 
 def _start(prepared: PreparedRun) -> RunState:
-    """The state of a run of which nothing is done."""
+    """The state of a run at its very beginning."""
     request = prepared.request
     folder = RunFolder(request.save_model_path)
     if prepared.processes.is_first:
@@ -369,6 +369,7 @@ def _score_untouched(
         The network to train, where it had to be made for that.
     """
     plan, base = prepared.plan, prepared.base
+    size = prepared.request.settings.val_test_batch_size
     engine = untouched = None
     data = _for(base, prepared)
     for name, dataset in {"training": data.data.subset, **data.scored}.items():
@@ -378,10 +379,7 @@ def _score_untouched(
             untouched = untouched or _engine(base, None, prepared)
         else:  # the network to train still is the untouched one
             untouched = engine = engine or _engine(plan.model, plan, prepared)
-        size, task = (
-            prepared.request.settings.val_test_batch_size,
-            f"scoring the untouched model: {name} data",
-        )
+        task = f"scoring the untouched model: {name} data"
         state.baseline[name] = score_dataset(untouched, dataset, size, progress, task)
         state.save()
     return engine

@@ -1,4 +1,4 @@
-"""What a run came to: untouched against tuned model, and what there is to say of it."""
+"""The result of a run: untouched against tuned model, and what there is to say about it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,7 +128,7 @@ class CoverageComparison:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to.
+    """The result of a run.
 
     Attributes
     ----------
@@ -145,14 +145,14 @@ class Outcome:
     ended
         Why training ended.
     warnings
-        What the result itself gives reason to say.
+        Warnings that follow from the result itself.
     seconds
         The whole run, the parts before interruptions included.
     versions
         Versions of what the result depends on.
     resumed_from
-        Epoch and batch after which an interrupted run went on, (0, 0) where nothing was trained
-        yet; None: it did not.
+        Epoch and batch after which an interrupted run resumed, (0, 0) where nothing was trained
+        yet; None: it was not interrupted.
     views
         A few windows of the data that the verdict is taken on.
     """
@@ -192,7 +192,7 @@ class Outcome:
 
     @property
     def all_warnings(self) -> list[str]:
-        """What the data and the result give reason to say."""
+        """Warnings from the data and from the result."""
         return [*self.prepared.warnings, *self.warnings]
 
     def to_dict(self) -> dict[str, Any]:
@@ -229,7 +229,7 @@ class Outcome:
 
 
 def place_dict(place: tuple[int, int] | None) -> dict[str, int] | None:
-    """Where an interrupted run went on, as `--json` prints it."""
+    """Where an interrupted run resumed, as `--json` prints it."""
     return None if place is None else dict(zip(("epoch", "batch"), place, strict=True))
 
 
@@ -245,7 +245,7 @@ def outcome_warnings(
     test: Comparison | None,
     intergenic_share: float,
 ) -> list[str]:
-    """What the result itself gives reason to say, in plain words.
+    """Warnings that follow from the result itself, in plain words.
 
     Parameters
     ----------

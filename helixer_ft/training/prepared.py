@@ -1,4 +1,4 @@
-"""A run of which everything is read and checked, and nothing is started."""
+"""A run that is read and checked, but not started."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -8,7 +8,6 @@ from typing import Any
 from helixer_ft.dataset.cache_folder import CacheFolder
 from helixer_ft.dataset.coverage import CoverageWanted
 from helixer_ft.dataset.dataset import Dataset, check_lengths, keep_rows, open_dataset
-from helixer_ft.dataset.row_cache import RowCache
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
@@ -44,7 +43,7 @@ MAX_SUBSET = 128
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run of which everything is checked and nothing is started.
+    """A run that is checked, but not started.
 
     Attributes
     ----------
@@ -224,7 +223,7 @@ def _read_sets(
     progress: Progress,
 ) -> tuple[SetSummary, ...]:
     """Read all rows once, keep them in `folder` (None: nowhere), and say what they hold."""
-    caches = [rows for dataset in sets.values() for rows in _kept_rows(dataset)]
+    caches = [rows for one in sets.values() for rows in (one.decoded, one.coverage) if rows]
     try:
         if folder is not None:
             keep_rows(list(sets.values()), folder, progress)
@@ -241,10 +240,6 @@ def _read_sets(
     for rows in caches:
         rows.publish()
     return summaries
-
-
-def _kept_rows(dataset: Dataset) -> list[RowCache]:
-    return [dataset.decoded, *([dataset.coverage] if dataset.coverage else [])]
 
 
 def _open_sets(

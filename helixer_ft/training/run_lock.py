@@ -18,7 +18,7 @@ LOCK = "lock"
 def run_lock(folder: Path, progress: Progress) -> Iterator[None]:
     """Hold the run folder, which is made where it is missing, against other processes.
 
-    The kernel lets go of it when the process ends, however it does.
+    The kernel releases it when the process ends, for whatever reason.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ class Training:
 
 @dataclass
 class RunState:
-    """What a run has come to, kept in a file until it is complete.
+    """How far a run is, kept in a file until it is complete.
 
     Attributes
     ----------

@@ -166,7 +166,7 @@ class CacheFolder:
         fingerprint: Callable[[], Fingerprint],
         tell_notes: Callable[[], dict[str, Any]] = dict,
     ) -> KeptFile | None:
-        """The file of a kind that this run may reuse or leave behind; None where it would do neither.
+        """The file of a kind that this run may reuse or leave; None where it would do neither.
 
         The fingerprint, which may take reading all data, is asked for only where it is needed.
         """

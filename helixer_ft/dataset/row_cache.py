@@ -166,7 +166,7 @@ class MemoryRows(Storage):
 
 
 class DiskRows(Storage):
-    """Rows in a `.npy` file without a name, which is gone when the process ends, for whatever reason;
+    """Rows in a `.npy` file without a name, which is gone when the process ends in any way;
     or in one that `keep_as` gives a lasting name when it is complete, and returns that.
     """
 

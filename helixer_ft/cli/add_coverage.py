@@ -7,15 +7,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from helixer_ft.cli import option_kinds as kinds
+from helixer_ft.cli import shared_options as shared
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.command_line import command_line
-from helixer_ft.cli.shared_options import options_file, output_options, threads_option
-from helixer_ft.coverage.request import (
-    AUTO,
-    DEFAULT_PREFIX,
-    STRANDEDNESS,
-    CoverageRequest,
-)
+from helixer_ft.coverage.request import AUTO, DEFAULT_PREFIX, STRANDEDNESS, CoverageRequest
 
 
 class _BigWigs(click.ParamType):
@@ -87,9 +82,9 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> t
     "Where the new data files go.  [default: they replace the old ones, all at once]",
     "DIR",
 )
-@threads_option("Processes that read")
-@options_file
-@output_options(
+@shared.threads_option("Processes that read")
+@shared.options_file
+@shared.output_options(
     verbose="The evidence for the strandedness too.",
     force="Replace coverage of that prefix, and files in --out-dir.",
 )

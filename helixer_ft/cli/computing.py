@@ -1,15 +1,23 @@
 """What computes, as the options of a command ask for."""
 
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
+from helixer_ft.cli.base import PROCESS
+from helixer_ft.cli.hybridmodel import scoring_notices
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.backend import Backend, select_backend, start_quietly
+from helixer_ft.runtime.interruption import Stop
+from helixer_ft.runtime.launch import Launch, launch_from
 
 if TYPE_CHECKING:
+    from helixer_ft.cli.output import Printer
     from helixer_ft.runtime.processes import Processes
 
 
@@ -33,11 +41,48 @@ def backend_for(options: dict[str, Any], *, several_processes: bool = False) -> 
     return backend
 
 
+def launch_of(options: dict[str, Any]) -> Launch | None:
+    """Which of several processes this one is, which its errors then say; None: it is alone."""
+    launch = launch_from(
+        options["coordinator"], options["num_processes"], options["process_id"], os.environ
+    )
+    if launch is not None:
+        click.get_current_context().meta[PROCESS] = f"{launch.name}: "
+    return launch
+
+
+def tell_of_end(launch: Launch | None, printer: "Printer") -> Callable[[str], None]:
+    """What says why one of several processes ends, in whatever thread that is noticed."""
+
+    def tell(text: str) -> None:
+        printer.close()
+        click.echo(f"Error: {launch.name if launch else ''}: {text}", err=True)
+
+    return tell
+
+
 def start_together(backend: Backend, processes: "Processes") -> None:
     """Start the backend of several processes: all on accelerators, or all without."""
     seen = "GPU" if backend.accelerators else "CPU"
     processes.require_same({"what computes": seen})
     start_quietly(backend)
+
+
+def scoring_printer(options: dict[str, Any], models: Iterable[Path], stop: Stop) -> "Printer":
+    """Make everything ready that a command needs that scores or predicts, and say what computes."""
+    backend = backend_for(options)
+
+    from helixer_ft.cli.output import Printer
+
+    printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
+    printer.stop = stop
+    for path in models:
+        printer.model(path)
+    for text in scoring_notices(options):
+        printer.notice(text)
+    printer.backend(backend)
+    check_device(options, printer)
+    return printer
 
 
 def check_device(

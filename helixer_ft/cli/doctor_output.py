@@ -1,11 +1,8 @@
 """Prints what `doctor` found."""
 
-import json
-
 from rich.table import Table
 
 from helixer_ft.cli.output import Printer, plain_table
-from helixer_ft.cli.printable import one_line
 from helixer_ft.doctor.comparison import QUANTITIES, Comparison
 from helixer_ft.doctor.diagnosis import Diagnosis
 from helixer_ft.doctor.speed import Speed
@@ -20,23 +17,18 @@ _BRACKETS = (
 def show(found: Diagnosis, printer: Printer) -> None:
     """The result of `doctor`; the verdict comes last."""
     if printer.as_json:
-        printer.out.file.write(json.dumps(found.to_dict(), indent=2) + "\n")
+        printer.json(found.to_dict())
         return
-    _lines(printer, *_machine(found))
+    printer.lines(*_machine(found))
     printer.table(_comparisons(found.comparisons))
-    _lines(printer, *_BRACKETS)
+    printer.lines(*_BRACKETS)
     if found.speed is not None and found.speed.steps:
         printer.table(_times(found.speed))
-        _lines(printer, *_memory(found.speed))
-    _lines(printer, *_exchange(found), *_cache(found))
+        printer.lines(*_memory(found.speed))
+    printer.lines(*_exchange(found), *_cache(found))
     for text in (*found.warnings, *found.problems):
         printer.warning(text)
-    _lines(printer, found.verdict)
-
-
-def _lines(printer: Printer, *lines: str) -> None:
-    for line in lines:
-        printer.out.print(one_line(line), markup=False)
+    printer.lines(found.verdict)
 
 
 def _machine(found: Diagnosis) -> list[str]:

@@ -4,14 +4,13 @@ import json
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.table import Table
 
 from helixer_ft.cli.printable import PlainConsole, one_line
-from helixer_ft.cli.progress_display import LogDisplay, Task, TerminalDisplay
+from helixer_ft.cli.progress_display import Display, LogDisplay, Task, TerminalDisplay
 from helixer_ft.formats.released_models import model_folder
 from helixer_ft.metrics import matrix_rows
 from helixer_ft.runtime.backend import Backend
@@ -52,7 +51,7 @@ class Printer(TrainingProgress):
         self.out = TextConsole()
         self.err = TextConsole(stderr=True)
         self.stop = Stop()
-        self._display: TerminalDisplay | LogDisplay | None = None
+        self._display = Display()
         if not quiet:
             live = self.err.file.isatty() and not self.err.is_dumb_terminal
             self._display = TerminalDisplay(self.err) if live else LogDisplay(self.err)
@@ -60,18 +59,12 @@ class Printer(TrainingProgress):
     def __enter__(self) -> "Printer":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Leave the terminal as text: before results, and where the work ends in an error."""
-        if self._display is not None:
-            self._display.close()
+        self._display.close()
 
     def notice(self, text: str) -> None:
         if not self.quiet:
@@ -98,7 +91,7 @@ class Printer(TrainingProgress):
     def lines(self, *lines: str, style: str = "") -> None:
         """Print lines of a result to standard output."""
         for line in lines:
-            self.out.print(line, style=style)
+            self.out.print(one_line(line), style=style)
 
     def table(self, table: Table) -> None:
         """Print a table to standard output.
@@ -114,20 +107,16 @@ class Printer(TrainingProgress):
             whole.print(part)
 
     def start(self, task: str, total: int, unit: str = "", done: int = 0) -> None:
-        if self._display is not None:
-            self._display.start(Task(one_line(task), total, unit, done))
+        self._display.start(Task(one_line(task), total, unit, done))
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        if self._display is not None:
-            self._display.advance(steps, note)
+        self._display.advance(steps, note)
 
     def finish(self) -> None:
-        if self._display is not None:
-            self._display.finish()
+        self._display.finish()
 
     def check(self, check: Check) -> None:
-        if self._display is not None:
-            self._display.check(check)
+        self._display.check(check)
 
     def interrupted(self) -> bool:
         return self.stop.requested()

@@ -11,7 +11,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        letter if letter.isprintable() or letter == "\n" else _escape(letter) for letter in text
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode("ascii")
+        for one in text
     )
 
 
@@ -29,7 +30,3 @@ class PlainConsole(Console):
     def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
         """See rich; all text passes here, that of tables too."""
         return super().render_str(printable(text), *arguments, **options)
-
-
-def _escape(letter: str) -> str:
-    return letter.encode("unicode_escape").decode("ascii")

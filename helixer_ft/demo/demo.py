@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from helixer_ft.coverage.add import add_coverage
-from helixer_ft.demo.files import DemoFiles
+from helixer_ft.demo.files import COVERAGE, HEAD, HIDDEN_LAYER, WHOLE, DemoFiles
 from helixer_ft.demo.outcome import DemoOutcome, Scored, StepRecord, StrategyRow
 from helixer_ft.demo.request import DemoRequest
 from helixer_ft.demo.steps import Step, Steps
@@ -85,11 +85,11 @@ class _Demo:
                     f"{name}: {part.subsequences:,} windows" for name, part in sets.items()
                 )
         at_home, abroad = self._evaluate(steps.evaluate())
-        rows = [self._tune(steps.freeze()), self._tune(steps.hidden_layer())]
+        rows = [self._tune(steps.tune(HEAD)), self._tune(steps.tune(HIDDEN_LAYER))]
         with self._step(steps.add_coverage()) as asked:
             (track,) = add_coverage(asked, self.progress).tracks
             self.summary = f"{track.reads:,} reads, {track.covered_share:.0%} of the bases covered"
-        rows += [self._tune(steps.with_coverage()), self._tune(steps.whole())]
+        rows += [self._tune(steps.tune(COVERAGE)), self._tune(steps.tune(WHOLE))]
         best = max(rows, key=lambda row: row.validation_f1)
         with self._step(steps.predict(best.request.save_model_path)) as asked:
             prediction = predict(asked, self.progress)

@@ -83,7 +83,8 @@ def compare(precision: str, quantities: Sequence[Quantity] = QUANTITIES) -> Iter
         Which; each takes a compilation or two.
     """
     devices = local_devices()
-    model, batch, settings = _task(max(4, 2 * devices.all), precision)
+    model, batch = _model(), _batch(max(4, 2 * devices.all))
+    settings = TrainingSettings(precision=precision)  # type: ignore[arg-type]
     expected = _expected(len(batch))
     names = devices.names
     if "states" in quantities:
@@ -165,7 +166,7 @@ def _by_device(
     each = len(expected) // len(names)
     for i, name in enumerate(names):
         here = slice(i * each, (i + 1) * each)
-        off = difference(np.asarray(found[here], np.float64), expected[here])
+        off = difference(found[here], expected[here])
         yield Comparison(name, precision, quantity, off, _bound(precision, quantity))
 
 
@@ -179,11 +180,6 @@ def _bound(precision: str, quantity: Quantity) -> float:
     return bound
 
 
-def _task(n: int, precision: str) -> tuple[TrainedModel, Batch, TrainingSettings]:
-    """The model, subsequences with every kind of label, and settings."""
-    return _model(), _batch(n), TrainingSettings(precision=precision)  # type: ignore[arg-type]
-
-
 @lru_cache
 def _model() -> TrainedModel:
     return load_model(SOURCE_MODEL)
@@ -191,6 +187,7 @@ def _model() -> TrainedModel:
 
 @lru_cache
 def _batch(n: int) -> Batch:
+    """Subsequences with every kind of label."""
     random = np.random.default_rng(0)
     shape = (n, LENGTH)
     bases = random.integers(1, 5, shape)
@@ -204,5 +201,5 @@ def _batch(n: int) -> Batch:
 
 @lru_cache
 def _expected(n: int) -> Reference:
-    model, batch, settings = _task(n, "float32")
-    return reference(model.architecture, model.weights, batch, settings)
+    model = _model()
+    return reference(model.architecture, model.weights, _batch(n), TrainingSettings())

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -124,24 +124,19 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        backend = self.backend
-        return {
-            "fit": self.fit,
-            "verdict": self.verdict,
-            "problems": self.problems,
-            "warnings": self.warnings,
-            "facts": self.facts.to_dict(),
-            "backend": {
-                "name": backend.name,
-                "reason": backend.reason,
-                "accelerators": list(backend.accelerators),
-            },
-            "comparisons": [one.to_dict() for one in self.comparisons],
-            "speed": None if self.speed is None else self.speed.to_dict(),
-            "exchange": None if self.exchange is None else self.exchange.to_dict(),
-            "cache": self.cache.to_dict(),
-            "seconds": round(self.seconds, 1),
-        }
+        found = asdict(self)
+        del found["others_agree"], found["backend"]["unseen"]
+        summary = {name: getattr(self, name) for name in ("fit", "verdict", "problems", "warnings")}
+        return (
+            summary
+            | found
+            | {
+                "comparisons": [one.to_dict() for one in self.comparisons],
+                "speed": self.speed and self.speed.to_dict(),
+                "cache": found["cache"] | {"folder": str(self.cache.folder)},
+                "seconds": round(self.seconds, 1),
+            }
+        )
 
 
 def diagnose(

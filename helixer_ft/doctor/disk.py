@@ -4,9 +4,8 @@ import contextlib
 import os
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from helixer_ft.runtime.resources import available_disk
 
@@ -38,10 +37,6 @@ class FolderSpeed:
     write: float = 0.0
     read: float = 0.0
     problem: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self) | {"folder": str(self.folder)}
 
 
 def folder_speed(folder: Path) -> FolderSpeed:

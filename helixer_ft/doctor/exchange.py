@@ -1,8 +1,7 @@
 """What devices and processes exchange in training, tried: sums of the size of all gradients."""
 
 import time
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,10 +32,6 @@ class Exchange:
     library: str
     seconds: float
     correct: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 def exchange() -> Exchange | None:

@@ -3,12 +3,10 @@
 import os
 import platform
 import sys
-from dataclasses import asdict, dataclass
-from importlib import metadata
-from typing import Any
+from dataclasses import dataclass
 
 from helixer_ft import __version__
-from helixer_ft.runtime.accelerators import device_files, driver_version
+from helixer_ft.runtime.accelerators import device_files, driver_version, installed_version
 from helixer_ft.runtime.devices import GpuState, gpu_states
 from helixer_ft.runtime.hardware import Hardware, hardware
 
@@ -51,10 +49,6 @@ class Facts:
     gpus: tuple[GpuState, ...]
     variables: dict[str, str]
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
 
 def facts() -> Facts:
     """Of this machine; no backend is loaded for it."""
@@ -75,11 +69,7 @@ def installed_versions() -> dict[str, str]:
         *_PACKAGES,
         *(f"nvidia-{name}{suffix}" for name in _LIBRARIES for suffix in ("-cu12", "-cu13", "")),
     ]
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
+    found |= {name: version for name in names if (version := installed_version(name))}
     if sys.platform != "linux":
         found["system"] = platform.platform()
     return found

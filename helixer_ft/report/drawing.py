@@ -43,6 +43,8 @@ _STYLE: Any = {
     "text.color": COLOURS["ink"],
     "xtick.color": COLOURS["line"],
     "ytick.color": COLOURS["line"],
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
     "xtick.labelcolor": COLOURS["muted"],
     "ytick.labelcolor": COLOURS["muted"],
     "grid.color": COLOURS["line"],

@@ -56,7 +56,6 @@ def window_figure(view: WindowView) -> Markup:
                 label.set_fontsize(7.5)
         _label_coordinates(axes, view)
         axes.spines[["left", "bottom"]].set_visible(False)
-        axes.tick_params(axis="y", length=0)
         axes.tick_params(axis="x", length=3, color=COLOURS["muted"])
         description = (
             f"Classes along {n:,} bases: reference, untouched model "

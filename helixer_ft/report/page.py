@@ -42,16 +42,9 @@ def _environment() -> Environment:
     )
     style, _, _ = loader.get_source(environment, "style.css")
     environment.globals["style"] = Markup(style)
-    environment.filters |= {
-        "score": score,
-        "signed": signed,
-        "interval": interval,
-        "percent": percent,
-        "duration": duration_text,
-        "class_name": class_name,
-        "in_order": in_order,
-        "sentence": sentence,
-    }
+    filters = (score, signed, interval, percent, class_name, in_order, sentence)
+    environment.filters |= {filter.__name__: filter for filter in filters}
+    environment.filters["duration"] = duration_text
     return environment
 
 

@@ -1,4 +1,4 @@
-"""What every command does alike: errors become a message and an exit status."""
+"""What all commands have in common: errors become a message and an exit status."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from helixer_ft.errors import ABORTED, HelixerFtError, Interrupted, is_out_of_memory
 
 PROCESS = "helixer_ft.process"
-"""In `click.Context.meta`: what names this process, where there are several."""
+"""Key in `click.Context.meta`: the name of this process, if there are several."""
 _SMALLER_BATCHES = {
     "batch_size": "--batch-size (with --accumulate, to the same effect)",
     "val_test_batch_size": "--val-test-batch-size",
@@ -19,7 +19,7 @@ _SMALLER_BATCHES = {
 
 
 def tell_of_signal(name: str) -> None:
-    """Say that a signal arrived, in a handler of it."""
+    """Report a signal from within its handler."""
     with contextlib.suppress(OSError):
         os.write(2, f"\n{name}: stopping after this step (Ctrl-C: at once)\n".encode())
 
@@ -31,7 +31,7 @@ class Command(click.Command):
     """
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        """See click; what it refuses may quote a file (--config)."""
+        """See click; its error messages may quote a file (--config)."""
         try:
             return super().make_context(*arguments, **options)
         except click.UsageError as error:
@@ -41,13 +41,13 @@ class Command(click.Command):
             raise
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Say of a value from a `--config` file where it stands."""
+        """Say where a bad value from a `--config` file comes from."""
         try:
             return super().parse_args(ctx, args)
         except click.BadParameter as error:
             name = error.param.name if error.param else None
             if name and ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP:
-                text = f"{error.message} It is set in the file of --config."
+                text = f"{error.message} It is set in the --config file."
                 raise click.BadParameter(text, ctx, error.param) from error
             raise
 
@@ -62,7 +62,7 @@ class Command(click.Command):
         except Interrupted as error:
             from helixer_ft.cli.command_line import resume_command
 
-            click.echo(f"Interrupted: {error}\nTo go on:\n  {resume_command()}", err=True)
+            click.echo(f"Interrupted: {error}\nTo resume:\n  {resume_command()}", err=True)
             sys.exit(error.exit_code)
         except HelixerFtError as error:
             self._end(ctx, str(error), error.exit_code, error)

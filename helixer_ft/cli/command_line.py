@@ -9,11 +9,11 @@ import click
 from helixer_ft.errors import InputError
 
 _WORDS = "helixer_ft.words"
-"""In `click.Context.meta`: the words of a command that another one runs."""
+"""Key in `click.Context.meta`: the words of a command that another one runs."""
 
 
 def runs_as(context: click.Context, words: Sequence[str]) -> None:
-    """Within the context the command is `words`, whatever was typed."""
+    """Within the context, take `words` for the command that was typed."""
     context.meta[_WORDS] = words
 
 
@@ -23,7 +23,7 @@ def command_line() -> str:
     Raises
     ------
     InputError
-        It has bytes that are no text, which files written in UTF-8 cannot keep.
+        It contains bytes that are not text, which files in UTF-8 cannot hold.
     """
     from helixer_ft.cli.printable import printable
 
@@ -31,12 +31,12 @@ def command_line() -> str:
     command = shlex.join(["helixer-ft", *words])
     if any("\ud800" <= letter <= "\udfff" for letter in command):
         raise InputError(
-            f"the command has a name that is not in UTF-8 ({printable(command)}), which the files "
-            "that are written could not keep. Rename the file or folder."
+            f"the command contains a name that is not valid UTF-8 ({printable(command)}), which "
+            "the output files could not record. Rename the file or folder."
         )
     return command
 
 
 def resume_command() -> str:
-    """The same command, to go on with what it was interrupted in."""
+    """The same command, with --resume."""
     return command_line() + ("" if "--resume" in sys.argv else " --resume")

@@ -1,4 +1,4 @@
-"""What computes, as the options of a command ask for."""
+"""The backend, its devices and processes, as the options of a command ask for."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -69,7 +69,7 @@ def start_together(backend: Backend, processes: "Processes") -> None:
 
 
 def scoring_printer(options: dict[str, Any], models: Iterable[Path], stop: Stop) -> "Printer":
-    """Make everything ready that a command needs that scores or predicts, and say what computes."""
+    """Start the backend for a command that scores or predicts, and report what computes."""
     backend = backend_for(options)
 
     from helixer_ft.cli.output import Printer
@@ -88,11 +88,11 @@ def scoring_printer(options: dict[str, Any], models: Iterable[Path], stop: Stop)
 def check_device(
     options: dict[str, Any], progress: Progress, processes: "Processes | None" = None
 ) -> None:
-    """See that an accelerator computes what it should, unless that is to be left out."""
+    """Check that an accelerator computes correctly, unless told to skip that."""
     from helixer_ft.doctor.start_check import check_at_start
     from helixer_ft.runtime.backend import uses_accelerator
 
     if not options["skip_device_check"]:
         check_at_start(options["precision"], progress, processes)
     elif uses_accelerator():
-        progress.warning("the device is not checked (--skip-device-check)")
+        progress.warning("the device was not checked (--skip-device-check)")

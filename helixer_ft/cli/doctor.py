@@ -22,12 +22,12 @@ from helixer_ft.cli.base import Command
 @shared.processes_options
 @shared.output_options(outcome="everything", quiet=False)
 def command(**options: Any) -> None:
-    """Say whether this machine, with its GPUs, is fit to train, and computes right.
+    """Check that this machine and its GPUs are fit to train and compute correctly.
 
     Takes less than a minute on most machines: versions, driver and devices; a small model on every
-    device in every precision, against the same computed step by step in NumPy; speed and memory of
-    the full-size network; what devices and processes exchange; the folder for caches. Exit status
-    1 where anything disagrees. Paste the output into a question.
+    device in every precision, compared with the same computation in NumPy; speed and memory of the
+    full-size network; the exchange between devices and processes; the folder for caches. Exit
+    status 1 if anything disagrees. Paste the output when you ask for help.
 
     \b
     Examples:

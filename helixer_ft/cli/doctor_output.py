@@ -9,8 +9,8 @@ from helixer_ft.doctor.speed import Speed
 from helixer_ft.progress import duration_text, size_text
 
 _BRACKETS = (
-    "Differences are shares of the largest number; in brackets, what may be rounding. A GPU may",
-    "multiply float32 numbers with the 10 bits of TF32, which is about 1e-3 of each product.",
+    "Differences are relative to the largest number; in brackets, the most that rounding explains.",
+    "A GPU may multiply float32 numbers with the 10 bits of TF32: about 1e-3 of each product.",
 )
 
 
@@ -89,13 +89,13 @@ def _memory(speed: Speed) -> list[str]:
         )
     if speed.memory_per_window is not None and speed.memory is not None:
         lines.append(
-            f"Memory of a training step: {size_text(speed.memory_per_window)} for each window of "
-            f"{speed.usual_length:,} bases; of {size_text(speed.memory)} about {speed.batch_size} "
-            "fit (--batch-size)"
+            f"Memory of a training step: {size_text(speed.memory_per_window)} per window of "
+            f"{speed.usual_length:,} bases; about {speed.batch_size} fit into "
+            f"{size_text(speed.memory)} (--batch-size)"
         )
     if speed.advice is not None:
         lines.append(
-            f"To keep it busy: --batch-size {speed.advice.batch_size} with --learning-rate "
+            f"To keep the GPU busy: --batch-size {speed.advice.batch_size} with --learning-rate "
             f"{speed.advice.learning_rate:g} (rules of thumb: see docs/devices.md)"
         )
     if speed.to_device is not None:
@@ -106,11 +106,11 @@ def _memory(speed: Speed) -> list[str]:
 def _exchange(found: Diagnosis) -> list[str]:
     one = found.exchange
     if one is None:
-        return ["Exchange between devices: there is one device"]
+        return ["Exchange between devices: there is only one device"]
     return [
         f"Exchange between {one.devices} devices of {one.processes} "
         f"process{'es' if one.processes > 1 else ''}: gradients of all weights summed in "
-        f"{1000 * one.seconds:.1f} ms by {one.library}, {'right' if one.correct else 'WRONG'}"
+        f"{1000 * one.seconds:.1f} ms by {one.library}, {'correct' if one.correct else 'WRONG'}"
     ]
 
 

@@ -19,7 +19,7 @@ from helixer_ft.runtime.interruption import Stop
 )
 @kinds.path(
     "-t --test-data",
-    "Labelled data (repeatable), all of one subsequence length; all rows are scored.",
+    "Labelled data (repeatable), all with the same subsequence length; all rows are scored.",
     required=True,
     multiple=True,
 )
@@ -34,7 +34,7 @@ from helixer_ft.runtime.interruption import Stop
 @kinds.integer(
     "--seed", "Seed of the bootstrap behind the intervals.", default=EvaluateRequest.seed, least=0
 )
-@kinds.path("--csv", "Write every number to this file too, one a line.")
+@kinds.path("--csv", "Also write every number to this file, one per line.")
 @shared.options_file
 @shared.output_options(
     verbose="Calibration of each class, and distances and calibration of each species too.",
@@ -45,9 +45,9 @@ from helixer_ft.runtime.interruption import Stop
 def command(**options: Any) -> None:
     """Score trained models on labelled data, base by base and side by side.
 
-    Precision, recall and F1 of each class, as Helixer has them, with the difference to the first
-    model and its 95 % interval; accuracy near splice sites, starts and stops; and whether predicted
-    probabilities are what they say.
+    Precision, recall and F1 of each class, as Helixer computes them, with the difference from the
+    first model and its 95 % interval; accuracy near splice sites, starts and stops; and how well
+    predicted probabilities are calibrated.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Prints what a file holds."""
+"""Prints what a file contains."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -48,7 +48,7 @@ def _show_model(content: ModelContent, printer: Printer) -> None:
 
 
 def _coverage(content: ModelContent) -> str:
-    """What the model takes beside the bases."""
+    """What the model takes in addition to the bases."""
     count = content.architecture.coverage_channels // 2
     if not count:
         return "no coverage"

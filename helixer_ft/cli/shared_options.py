@@ -65,7 +65,7 @@ windows_at_once = kinds.option(
 
 def coverage_prefix_option(rest: str) -> Decorator:
     """`--coverage-prefix` of data that are read; `rest` ends the sentence."""
-    text = f"TEXT_coverage and TEXT_spliced_coverage are the coverage in the data{rest}"
+    text = f"Use the datasets TEXT_coverage and TEXT_spliced_coverage{rest}"
     return kinds.option("--coverage-prefix", text, metavar="TEXT")
 
 
@@ -76,7 +76,7 @@ def coverage_norm_option(text: str) -> Decorator:
 
 def precision_option(default: str) -> Decorator:
     """`--precision` of a command that does not train."""
-    text = "Of the computation. The mixed ones are for GPUs; LSTMs stay in float32."
+    text = "Numerical precision. The mixed ones are for GPUs; LSTMs stay in float32."
     return kinds.choice("--precision", text, PRECISIONS, default=default)
 
 

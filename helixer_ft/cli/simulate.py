@@ -36,7 +36,7 @@ READS_FILE = "rnaseq.bam"
     ["source", "target"],
     default="target",
 )
-@kinds.integer("--seed", "Everything random follows from it.", default=0, least=0)
+@kinds.integer("--seed", "Seed of everything random.", default=0, least=0)
 @kinds.integer(
     "--subsequence-length",
     f"Window length in bp; a multiple of {POOL_SIZE}, "
@@ -55,14 +55,16 @@ READS_FILE = "rnaseq.bam"
     default=DEFAULT_SEQUENCE_LENGTH,
     least=MINIMUM_SEQUENCE_LENGTH,
 )
-@kinds.flag("--reads", f"RNA-seq reads of the genes too, aligned: {READS_FILE} and its index.")
+@kinds.flag(
+    "--reads", f"Also simulate aligned RNA-seq reads of the genes: {READS_FILE} and its index."
+)
 @output_options(
     outcome="what is in the sets", quiet=False, force="Overwrite the files of an earlier call."
 )
 def command(**options: Any) -> None:
-    """Simulate a small species with known genes, and prepare data of it.
+    """Simulate a small species with known genes, and prepare data from it.
 
-    Beside them goes source_model.h5, a small trained model of the source species, to be tuned.
+    Also writes source_model.h5, a small trained model of the source species, to be fine-tuned.
 
     \b
     Examples:

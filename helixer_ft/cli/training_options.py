@@ -69,7 +69,7 @@ training_options = kinds.in_order(
         _setting("save_every_check", "Keep the model of every check."),
         _setting(
             "precision",
-            "Numerical precision of the computation; weights, loss and the saved model stay in "
+            "Numerical precision; weights, loss and the saved model stay in "
             "float32. The mixed ones are for GPUs.",
         ),
         _setting("seed", "Seed of everything random."),

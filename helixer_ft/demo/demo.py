@@ -28,17 +28,17 @@ from helixer_ft.training.run_folder import RunFolder
 STEPS = 10
 
 Parse = Callable[[Sequence[str]], Any]
-"""The words of a command -> what it asks of the library; what stands in its way is replaced."""
+"""The words of a command -> its request to the library, with --force."""
 
 
 class DemoProgress(TrainingProgress):
     """Progress of a demonstration."""
 
     def step(self, number: int, total: int, title: str, command: str | None) -> None:
-        """A step begins; None: there is no command for it."""
+        """A step begins; None: it has no command."""
 
     def result(self, text: str, seconds: float) -> None:
-        """What the step came to."""
+        """The result of the step."""
 
 
 def demo(request: DemoRequest, parse: Parse, progress: DemoProgress | None = None) -> DemoOutcome:
@@ -49,14 +49,14 @@ def demo(request: DemoRequest, parse: Parse, progress: DemoProgress | None = Non
     request
         What is asked for.
     parse
-        Makes requests of the commands that are shown.
+        Turns the commands that are shown into requests.
     progress
-        Told of each step.
+        Receives each step.
 
     Raises
     ------
     InputError
-        The folder cannot be taken.
+        The folder is unsuitable.
     HelixerFtError
         A step failed; what the steps before it wrote is complete.
     """
@@ -109,13 +109,13 @@ class _Demo:
 
     @contextmanager
     def _step(self, step: Step) -> Iterator[Any]:
-        """Tell of a step and its command; gives what that asks of the library."""
+        """Report a step and its command; gives the request that the command makes."""
         with self._timed(step.title, step.command):
             yield self.parse(step.words)
 
     @contextmanager
     def _timed(self, title: str, command: str | None) -> Iterator[None]:
-        """Tell of a step; the block leaves what it came to in `summary`."""
+        """Report a step; the block leaves its result in `summary`."""
         started = time.monotonic()
         self.progress.step(len(self.done) + 1, STEPS, title, command)
         yield

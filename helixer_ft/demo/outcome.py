@@ -1,4 +1,4 @@
-"""What a demonstration came to: every strategy against the untouched model."""
+"""The result of a demo: every strategy compared with the untouched model."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,7 +28,7 @@ class Scored:
 
     @classmethod
     def of(cls, confusion: Confusion) -> "Scored":
-        """From confusion counts."""
+        """Scores from confusion counts."""
         return cls(confusion.genic_f1, confusion.wrong_share)
 
 
@@ -45,7 +45,7 @@ class StrategyRow:
     validation_f1
         Genic F1 of the tuned model on the validation data.
     warnings
-        What the run gives reason to say.
+        Warnings of the run.
     """
 
     request: FineTuneRequest
@@ -89,7 +89,7 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class DemoOutcome:
-    """What a demonstration came to.
+    """The result of a demo.
 
     Attributes
     ----------
@@ -103,9 +103,9 @@ class DemoOutcome:
     rows
         The strategies, in order.
     prediction
-        Of the test data.
+        The predictions for the test data.
     seconds
-        Of the whole run.
+        Duration of the whole demo.
     versions
         What the result depends on.
     """

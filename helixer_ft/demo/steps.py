@@ -1,4 +1,4 @@
-"""The steps of a demonstration: a title each, and the command that a user would type for it."""
+"""The steps of a demo: each has a title, and the command that a user would type for it."""
 
 import shlex
 from dataclasses import dataclass

@@ -44,14 +44,14 @@ class Comparison:
     device
         Its name.
     precision
-        Of the network.
+        Precision of the network.
     quantity
         States of the LSTM, predictions, gradients, or weights after a training step.
     difference
         The largest one, as a share of the largest number in the array it is in; infinite where
         a number is not finite.
     bound
-        What it may be.
+        The largest difference that rounding explains.
     """
 
     device: str
@@ -132,7 +132,7 @@ def _training(
 
 
 def _first_gradients(engine: Engine, batch: Batch) -> tuple[list[Array], int]:
-    """Gradients of which the optimiser has made its first step, and the batches until then.
+    """Gradients from which the optimiser made its first step, and the batches until then.
 
     mixed_float16 scales the loss up, and halves the scale where the gradients overflow, in a step
     that changes nothing else.

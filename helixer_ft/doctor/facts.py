@@ -1,4 +1,4 @@
-"""What is installed and what the machine shows, for a question or a record."""
+"""What is installed and what the machine has, for a bug report or a record."""
 
 import os
 import platform
@@ -29,17 +29,17 @@ class Facts:
     Attributes
     ----------
     versions
-        Of helixer-ft, Python and the packages that compute, those installed.
+        Versions of helixer-ft, Python and the installed packages that compute.
     machine
         Processor, cores, memory, GPUs.
     driver
-        Of NVIDIA; "" where there is none.
+        Version of NVIDIA's driver; "" without one.
     device_files
-        That stand for accelerators.
+        Those of accelerators.
     gpus
-        As nvidia-smi has them.
+        As nvidia-smi reports them.
     variables
-        Of the environment, those that are set.
+        Environment variables that are set, of those in `VARIABLES`.
     """
 
     versions: dict[str, str]
@@ -51,7 +51,7 @@ class Facts:
 
 
 def facts() -> Facts:
-    """Of this machine; no backend is loaded for it."""
+    """Collect the facts about this machine, without loading a backend."""
     return Facts(
         versions=installed_versions(),
         machine=hardware(),

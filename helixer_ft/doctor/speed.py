@@ -57,7 +57,7 @@ class Speed:
     usual_length
         Bases of a window as `prepare` makes them.
     steps
-        For each number of windows that was tried and for which there was memory.
+        For each number of windows that was tried and fitted into memory.
     memory_per_window
         Bytes that a training step takes for one window of the usual length; None: unknown.
     memory
@@ -82,7 +82,7 @@ class Speed:
 
     @property
     def windows_per_second(self) -> float:
-        """Trained, windows of the usual length, at best."""
+        """Best training rate, in windows of the usual length."""
         share = self.length / self.usual_length
         return max((step.windows / step.training for step in self.steps), default=0.0) * share
 
@@ -144,10 +144,10 @@ def measure(sizes: Sequence[int] | None = None, length: int | None = None) -> Sp
 
 
 def _memory(engine: Engine, length: int) -> tuple[int | None, int | None, int | None]:
-    """Bytes that may be used on a device, those that a training step takes there for each window
-    of the usual length, and windows that fit on all devices together; None: unknown.
+    """Usable bytes of a device, bytes of a training step there per window of the usual length, and
+    windows that fit on all devices together; None: unknown.
 
-    What windows of another length take is scaled, so that nothing large has to run.
+    Measured on windows of `length` and scaled, so that nothing large has to run.
     """
     if engine.memory is None:
         return None, None, None

@@ -20,9 +20,9 @@ _SHOWN = ("genic", *GENIC_CLASSES)
 _HALF, _FULL = 4.7, 9.6
 """Widths in inches: of two figures side by side, and of one alone."""
 _FEW_CHECKS = 40
-"""Up to so many checks each is marked on its curve."""
+"""Up to this many checks, each is marked on its curve."""
 _LABELLED = 0.06
-"""Least share that has room for its label."""
+"""Smallest share with room for its label."""
 
 
 def f1_figure(compared: Comparison) -> Markup:

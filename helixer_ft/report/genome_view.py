@@ -16,7 +16,7 @@ from helixer_ft.report.figures import CLASS_ROLES
 from helixer_ft.training.views import WindowView
 
 COLUMNS = 1000
-"""Most columns of a track; there are no more pixels to see them with."""
+"""Most columns of a track: a screen has no more pixels for it."""
 _HEIGHTS = (0.05, 0.5, 0.86, 0.2)
 """Of intergenic, UTR, CDS, intron: told apart without their colours."""
 _WIDTH, _HEIGHT = 9.6, 1.75

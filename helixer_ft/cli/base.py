@@ -31,24 +31,15 @@ class Command(click.Command):
     """
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        """See click; its error messages may quote a file (--config)."""
+        """See click; a bad value may come from the file of --config, and the message says so."""
         try:
             return super().make_context(*arguments, **options)
         except click.UsageError as error:
             from helixer_ft.cli.printable import printable
 
-            error.message = printable(error.message)  # type: ignore[misc]
-            raise
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Say where a bad value from a `--config` file comes from."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.BadParameter as error:
-            name = error.param.name if error.param else None
-            if name and ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP:
-                text = f"{error.message} It is set in the --config file."
-                raise click.BadParameter(text, ctx, error.param) from error
+            if isinstance(error, click.BadParameter) and _is_from_file(error):
+                error.message += " It is set in the --config file."
+            error.message = printable(error.message)
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -90,3 +81,9 @@ class Command(click.Command):
 
         click.echo(f"Error: {ctx.meta.get(PROCESS, '')}{printable(text)}", err=True)
         sys.exit(status)
+
+
+def _is_from_file(error: click.BadParameter) -> bool:
+    if error.ctx is None or error.param is None or error.param.name is None:
+        return False
+    return error.ctx.get_parameter_source(error.param.name) is ParameterSource.DEFAULT_MAP

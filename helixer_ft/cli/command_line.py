@@ -2,19 +2,13 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
 
 import click
 
 from helixer_ft.errors import InputError
 
-_WORDS = "helixer_ft.words"
-"""Key in `click.Context.meta`: the words of a command that another one runs."""
-
-
-def runs_as(context: click.Context, words: Sequence[str]) -> None:
-    """Within the context, take `words` for the command that was typed."""
-    context.meta[_WORDS] = words
+WORDS = "helixer_ft.words"
+"""Key in `click.Context.meta`: what to take for the typed words of a command that another runs."""
 
 
 def command_line() -> str:
@@ -27,7 +21,7 @@ def command_line() -> str:
     """
     from helixer_ft.cli.printable import printable
 
-    words = click.get_current_context().meta.get(_WORDS, sys.argv[1:])
+    words = click.get_current_context().meta.get(WORDS, sys.argv[1:])
     command = shlex.join(["helixer-ft", *words])
     if any("\ud800" <= letter <= "\udfff" for letter in command):
         raise InputError(

@@ -8,7 +8,7 @@ import click
 
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.command_line import runs_as
+from helixer_ft.cli.command_line import WORDS
 from helixer_ft.cli.shared_options import backend_option, output_options
 from helixer_ft.demo.request import DemoRequest, DemoSize
 from helixer_ft.runtime.backend import select_backend
@@ -61,6 +61,6 @@ def _parse(words: Sequence[str]) -> Any:
     assert asked is not None, "the demonstration names commands of this program"
     arguments.append("--force")
     context = asked.make_context(name, arguments, **main.context_settings)
-    runs_as(context, words)
+    context.meta[WORDS] = words
     with context:
         return sys.modules[asked.callback.__module__].request_from(context.params)

@@ -1,21 +1,14 @@
 """What `whole` and `freeze` do alike: options to a request, the run, its result printed."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from helixer_ft.cli import computing
 from helixer_ft.cli.base import tell_of_signal
 from helixer_ft.cli.command_line import command_line
-from helixer_ft.cli.computing import (
-    backend_for,
-    check_device,
-    launch_of,
-    start_together,
-    tell_of_end,
-)
 from helixer_ft.cli.hybridmodel import training_notices
 from helixer_ft.cli.option_kinds import from_options
 from helixer_ft.cli.output import Printer
@@ -52,7 +45,7 @@ def fine_tune_request(strategy: type[Strategy], options: dict[str, Any]) -> Fine
 
 def run_command(request: FineTuneRequest, options: dict[str, Any]) -> None:
     """Run a fine-tuning command to its end, or until a signal stops it."""
-    launch = launch_of(options)
+    launch = computing.launch_of(options)
     first = launch is None or launch.index == 0
     with stop_on_signals(tell_of_signal if first else lambda _: None) as stop:
         printer = Printer(quiet=options["quiet"] or not first, as_json=options["as_json"])
@@ -71,66 +64,55 @@ def _run(
     printer.model(request.load_model_path)
     for notice in training_notices(options):
         printer.notice(notice)
-    backend = backend_for(options, several_processes=launch is not None)
+    backend = computing.backend_for(options, several_processes=launch is not None)
     if backend.warning:
         printer.warning(backend.warning)
-    run_folder, tell = RunFolder(request.save_model_path), tell_of_end(launch, printer)
+    run_folder, tell = RunFolder(request.save_model_path), computing.tell_of_end(launch, printer)
     waiting = _Waiting(printer.stop)
     with started(launch, tell, lambda: run_folder.is_interrupted, waiting) as processes:
         if launch is not None:
-            start_together(backend, processes)
-        progress = printer if processes.is_first else _Silent(printer.stop)
-        check_device(options, progress, processes)
-
-        def on_prepared(prepared: "PreparedRun") -> None:
-            if processes.is_first:
-                _show_prepared(prepared, printer, backend, options["verbose"])
-
-        if options["dry_run"]:
-            _dry_run(request, progress, on_prepared, processes, printer)
-            return
-        outcome = _fine_tune(request, progress, on_prepared, processes, printer)
-        if processes.is_first:
-            path = run_folder.report_path
-            report = path if path.exists() else None
-            show(outcome, printer, report=report, verbose=options["verbose"])
+            computing.start_together(backend, processes)
+        _work(request, options, printer, backend, processes)
 
 
-def _fine_tune(
+def _work(
     request: FineTuneRequest,
-    progress: TrainingProgress,
-    on_prepared: Callable[["PreparedRun"], None],
-    processes: Processes,
+    options: dict[str, Any],
     printer: Printer,
-) -> "Outcome":
+    backend: Backend,
+    processes: Processes,
+) -> None:
+    """The run or the dry run, in one of its processes; the first one prints."""
+    from helixer_ft.training.estimate import estimate
     from helixer_ft.training.fine_tune import fine_tune
+    from helixer_ft.training.prepared import prepare_run
+
+    first, verbose = processes.is_first, options["verbose"]
+    progress = printer if first else _Silent(printer.stop)
+    computing.check_device(options, progress, processes)
+
+    def on_prepared(prepared: "PreparedRun") -> None:
+        if first:
+            _show_prepared(prepared, printer, backend, verbose)
 
     def report(outcome: "Outcome", path: Path) -> None:
         printer.close()
         write_report(outcome, path)
 
+    if options["dry_run"]:
+        prepared = prepare_run(request, progress, dry=True, processes=processes)
+        on_prepared(prepared)
+        estimated = estimate(prepared)
+        if first:
+            show_dry_run(prepared, estimated, printer)
+        return
     with printer:
-        return fine_tune(
+        outcome = fine_tune(
             request, progress, report=report, on_prepared=on_prepared, processes=processes
         )
-
-
-def _dry_run(
-    request: FineTuneRequest,
-    progress: TrainingProgress,
-    on_prepared: Callable[["PreparedRun"], None],
-    processes: Processes,
-    printer: Printer,
-) -> None:
-    """Everything but the training; the first process prints."""
-    from helixer_ft.training.estimate import estimate
-    from helixer_ft.training.prepared import prepare_run
-
-    prepared = prepare_run(request, progress, dry=True, processes=processes)
-    on_prepared(prepared)
-    estimated = estimate(prepared)
-    if processes.is_first:
-        show_dry_run(prepared, estimated, printer)
+    if first:
+        path = RunFolder(request.save_model_path).report_path
+        show(outcome, printer, report=path if path.exists() else None, verbose=verbose)
 
 
 def _show_prepared(

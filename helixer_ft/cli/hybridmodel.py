@@ -31,7 +31,7 @@ training_words = in_order([
 
 
 def scoring_notices(options: dict[str, Any]) -> list[str]:
-    """What to say of those that are ignored."""
+    """Notices about the options that are ignored."""
     if options["workers"] is None:
         return []
     return ["--workers is ignored: one thread reads the data ahead"]
@@ -48,17 +48,16 @@ def refuse_fixed_body(options: dict[str, Any]) -> None:
 
 
 def training_notices(options: dict[str, Any]) -> list[str]:
-    """What to say of them."""
+    """Notices about the options that were used."""
     names = ("resume_training", "fine_tune", "fine_tune_resume", "predict_phase")
     used = [option(name) for name in names if options[name]]
     used += [option(name) for name in ("workers", "gpu_id") if options[name] is not None]
-    notices = scoring_notices(options)
-    if used:
-        notices.insert(
-            0,
-            f"{', '.join(used)}: HybridModel.py's option names. Defaults differ: at most 100 "
-            "epochs (not 10000), the recommended class and transition weights (not none), log "
-            "normalisation of coverage (not none); --resume-training loads trained weights, it "
-            "does not resume an interrupted run (--resume does)",
-        )
-    return notices
+    if not used:
+        return []
+    return [
+        f"{', '.join(used)}: HybridModel.py's option names. Defaults differ: at most 100 "
+        "epochs (not 10000), the recommended class and transition weights (not none), log "
+        "normalisation of coverage (not none); --resume-training loads trained weights, it "
+        "does not resume an interrupted run (--resume does)",
+        *scoring_notices(options),
+    ]

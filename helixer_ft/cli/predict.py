@@ -17,10 +17,11 @@ from helixer_ft.formats.coverage_names import DEFAULT_PREFIX
 from helixer_ft.formats.data_names import DEFAULT_LENGTH
 from helixer_ft.inference.request import DEFAULT_OUTPUT, HelixerPostSettings, PredictRequest
 from helixer_ft.runtime.interruption import stop_on_signals
+from helixer_ft.settings import option
 
 
 def _helixerpost_option(name: str, text: str) -> kinds.Decorator:
-    """An option of HelixerPost; without a default of its own, as it must not be given alone."""
+    """An option of HelixerPost; its default is None, as it requires --gff3-out."""
     default = getattr(HelixerPostSettings, name)
     text = f"With --gff3-out: {text}  [default: {default}]"
     return kinds.setting(HelixerPostSettings, name, text, default=None)
@@ -138,6 +139,6 @@ def _helixerpost_settings(options: dict[str, Any]) -> HelixerPostSettings:
         if options[field.name] is not None
     }
     if given and options["gff3_out"] is None:
-        name = "--" + next(iter(given)).replace("_", "-")
+        name = option(next(iter(given)))
         raise InputError(f"{name} requires --gff3-out. Add --gff3-out, or leave {name} out.")
     return HelixerPostSettings(**given)

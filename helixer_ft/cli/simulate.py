@@ -9,13 +9,7 @@ from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.shared_options import output_options
 from helixer_ft.formats.data_names import POOL_SIZE
-from helixer_ft.simulate.sizes import (
-    DEFAULT_SEQUENCE_LENGTH,
-    DEFAULT_SEQUENCES,
-    DEFAULT_SUBSEQUENCE_LENGTH,
-    MINIMUM_SEQUENCE_LENGTH,
-    MINIMUM_SEQUENCES,
-)
+from helixer_ft.simulate import sizes
 
 if TYPE_CHECKING:
     from helixer_ft.preparation.report import SetReport
@@ -41,19 +35,19 @@ READS_FILE = "rnaseq.bam"
     "--subsequence-length",
     f"Window length in bp; a multiple of {POOL_SIZE}, "
     f"because Helixer's networks pool {POOL_SIZE} bases into one step.",
-    default=DEFAULT_SUBSEQUENCE_LENGTH,
+    default=sizes.DEFAULT_SUBSEQUENCE_LENGTH,
 )
 @kinds.integer(
     "--sequences",
     "Number of sequences; a sixth each is set aside for validation and test.",
-    default=DEFAULT_SEQUENCES,
-    least=MINIMUM_SEQUENCES,
+    default=sizes.DEFAULT_SEQUENCES,
+    least=sizes.MINIMUM_SEQUENCES,
 )
 @kinds.integer(
     "--sequence-length",
     "Length of a sequence in bp, give or take 10 %.",
-    default=DEFAULT_SEQUENCE_LENGTH,
-    least=MINIMUM_SEQUENCE_LENGTH,
+    default=sizes.DEFAULT_SEQUENCE_LENGTH,
+    least=sizes.MINIMUM_SEQUENCE_LENGTH,
 )
 @kinds.flag(
     "--reads", f"Also simulate aligned RNA-seq reads of the genes: {READS_FILE} and its index."

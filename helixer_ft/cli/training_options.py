@@ -1,6 +1,6 @@
 """Options that `whole` and `freeze` share; defaults come from the settings of the library."""
 
-from typing import Any
+from functools import partial
 
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli import shared_options as shared
@@ -8,10 +8,7 @@ from helixer_ft.cli.hybridmodel import training_words
 from helixer_ft.cli.types import BatchSize, WeightList
 from helixer_ft.settings import TrainingSettings
 
-
-def _setting(name: str, text: str, *short: str, **kwargs: Any) -> kinds.Decorator:
-    return kinds.setting(TrainingSettings, name, text, *short, **kwargs)
-
+_setting = partial(kinds.setting, TrainingSettings)
 
 training_options = kinds.in_order(
     [

@@ -57,7 +57,7 @@ class WeightList(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[float, ...] | None:
         """The weights, or None for `none`; click reports what cannot be parsed."""
-        items: Sequence[Any]
+        items: Sequence[Any] = value
         if isinstance(value, str):
             text = value.strip()
             if text.lower() == "none":
@@ -65,8 +65,6 @@ class WeightList(click.ParamType):
             if text.startswith("[") != text.endswith("]"):
                 self.fail(f"'{value}' has only one bracket.", param, ctx)
             items = text.removeprefix("[").removesuffix("]").split(",")
-        else:
-            items = value
         try:
             weights = tuple(float(item) for item in items)
         except (TypeError, ValueError):
@@ -92,10 +90,8 @@ class BatchSize(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
         """The number, or "auto"; click reports what is neither."""
-        if value == "auto":
-            return "auto"
         try:
-            return int(value)
+            return "auto" if value == "auto" else int(value)
         except ValueError:
             self.fail(f"{value!r} is neither a whole number nor auto.", param, ctx)
 

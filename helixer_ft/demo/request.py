@@ -5,8 +5,6 @@ from pathlib import Path
 
 from helixer_ft.errors import InputError
 
-DEFAULT_OUT_DIR = Path("helixer-ft-demo")
-
 
 @dataclass(frozen=True)
 class DemoSize:
@@ -51,7 +49,7 @@ class DemoRequest:
         Size of the species, and length of the training.
     """
 
-    out_dir: Path = DEFAULT_OUT_DIR
+    out_dir: Path = Path("helixer-ft-demo")
     seed: int = 0
     backend: str = "auto"
     force: bool = False

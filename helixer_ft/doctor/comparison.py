@@ -23,14 +23,14 @@ LENGTH = 279
 Quantity = Literal["states", "predictions", "gradients", "step"]
 QUANTITIES: tuple[Quantity, ...] = ("states", "predictions", "gradients", "step")
 
-_FORWARD = {"float32": 5e-5, "mixed_float16": 3e-2, "mixed_bfloat16": 2e-1}
-_BACKWARD = {"float32": 2e-4, "mixed_float16": 1e-1, "mixed_bfloat16": 3e-1}
-_TF32_FORWARD, _TF32_BACKWARD = 2e-2, 5e-2
+_BOUNDS = {"float32": (5e-5, 2e-4), "mixed_float16": (3e-2, 1e-1), "mixed_bfloat16": (2e-1, 3e-1)}
+"""Precision -> the bound of states and predictions, and that of gradients."""
+_TF32 = 2e-2, 5e-2
 """Accelerators may multiply float32 numbers with the 10 bits of TF32, 1e-3 of each product;
 float16, which has as many, comes to 9e-3 of the largest state of the small model."""
 _STEP = 2e-3
-"""Of a step of 3e-4 in weights of about 1, which float32 holds to 1e-7: the optimiser multiplies no
-matrices, so that this holds in every precision."""
+"""For a step of 3e-4 in weights of about 1, which float32 holds to 1e-7. The optimiser multiplies
+no matrices, so this applies in every precision."""
 _MOST_OVERFLOWS = 16
 """Steps in which mixed_float16 may halve its loss scale."""
 
@@ -173,11 +173,9 @@ def _by_device(
 def _bound(precision: str, quantity: Quantity) -> float:
     if quantity == "step":
         return _STEP
-    forward = quantity in ("states", "predictions")
-    bound = (_FORWARD if forward else _BACKWARD)[precision]
-    if precision == "float32" and local_devices().accelerated:
-        return _TF32_FORWARD if forward else _TF32_BACKWARD
-    return bound
+    tf32 = precision == "float32" and local_devices().accelerated
+    forward, backward = _TF32 if tf32 else _BOUNDS[precision]
+    return backward if quantity == "gradients" else forward
 
 
 @lru_cache

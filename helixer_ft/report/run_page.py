@@ -55,12 +55,7 @@ def write_report(outcome: Outcome, path: Path) -> None:
         "run.html",
         path,
         outcome=outcome,
-        prepared=prepared,
-        request=request,
-        plan=prepared.plan,
-        heading=outcome.verdict.capitalize(),
         sentences=verdict_sentences(outcome),
-        warnings=outcome.all_warnings,
         f1_figure=f1_figure(outcome.decisive),
         change_figure=change_figure(outcome.decisive),
         comparisons=sorted(outcome.comparisons.items()),  # the one that decides first
@@ -73,7 +68,6 @@ def write_report(outcome: Outcome, path: Path) -> None:
         classes=GENIC_CLASSES,
         shares_figure=shares_figure(prepared.summaries),
         coverage=_coverage(outcome),
-        layers=list(prepared.plan.layers()),
         options=_options(request.options()),
         hardware=hardware(),
         determinism=determinism(),
@@ -89,14 +83,13 @@ def verdict_sentences(outcome: Outcome) -> list[str]:
         f"{score(before.genic_f1)} to {score(after.genic_f1)} ({signed(found.difference)}, 95 % "
         f"interval {interval(found)}, {found.blocks:,} genome blocks)"
     )
-    first = {
-        "better": "The tuned model predicts genes better than the untouched one: genic F1 on the "
-        f"{on} data went from {numbers}.",
-        "not better": "The tuned model is no better than the untouched one: genic F1 on the "
-        f"{on} data went from {numbers}.",
-        "cannot tell": "Whether the tuned model is better than the untouched one cannot be told "
-        f"from these data: genic F1 on the {on} data went from {numbers}.",
+    claim = {
+        "better": "The tuned model predicts genes better than the untouched one",
+        "not better": "The tuned model is no better than the untouched one",
+        "cannot tell": "These data cannot tell whether the tuned model is better than the "
+        "untouched one",
     }[outcome.verdict]
+    first = f"{claim}: genic F1 on the {on} data went from {numbers}."
     wrong = percent(before.wrong_share), percent(after.wrong_share)
     return [first, f"Wrong bases: {wrong[0]} before, {wrong[1]} after."]
 
@@ -132,9 +125,6 @@ def _coverage(outcome: Outcome) -> dict[str, Any] | None:
 def _options(options: dict[str, Any]) -> list[tuple[str, str]]:
     """Options as on the command line."""
     return [
-        (
-            option(name),
-            ", ".join(str(part) for part in value) if isinstance(value, list) else str(value),
-        )
+        (option(name), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
         for name, value in options.items()
     ]

@@ -37,9 +37,9 @@ class Command(click.Command):
         except click.UsageError as error:
             from helixer_ft.cli.printable import printable
 
-            if isinstance(error, click.BadParameter) and _is_from_file(error):
-                error.message += " It is set in the --config file."
-            error.message = printable(error.message)
+            from_file = isinstance(error, click.BadParameter) and _is_from_file(error)
+            where = " It is set in the --config file." if from_file else ""
+            error.message = printable(error.message) + where  # type: ignore[misc]
             raise
 
     def invoke(self, ctx: click.Context) -> Any:

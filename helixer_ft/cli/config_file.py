@@ -46,7 +46,7 @@ def load_config(ctx: click.Context, _param: click.Parameter, path: Path | None) 
             f"has the unknown option(s) {', '.join(unknown)}; expected names of options of "
             f"'{ctx.info_name}' with _ for -."
         )
-    defaults: dict[str | None, Any] = {}
+    defaults: dict[str, Any] = {}
     for name, value in values.items():
         option = known[name]
         takes_list = option.multiple or getattr(option.type, "takes_list", False)
@@ -56,7 +56,9 @@ def load_config(ctx: click.Context, _param: click.Parameter, path: Path | None) 
         if option.multiple:
             value = lists[name]
         # as text, so that a value passes the same checks as on the command line
-        defaults[option.name] = list(map(str, value)) if isinstance(value, list) else str(value)
+        defaults[str(option.name)] = (
+            list(map(str, value)) if isinstance(value, list) else str(value)
+        )
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
 
 

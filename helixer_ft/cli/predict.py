@@ -35,7 +35,7 @@ def _helixerpost_option(name: str, text: str) -> kinds.Decorator:
 @kinds.path("--fasta", "Genome to predict on instead: FASTA, plain, gzip or bgzip.")
 @kinds.path(
     "-p --prediction-output-path",
-    f"Predictions file (.h5), of Helixer's form.  [default: {DEFAULT_OUTPUT}; with --gff3-out "
+    f"Predictions file (.h5), in Helixer's format.  [default: {DEFAULT_OUTPUT}; with --gff3-out "
     "none is kept]",
 )
 @kinds.path(

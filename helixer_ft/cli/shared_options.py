@@ -1,5 +1,7 @@
 """Options that several commands share, each with its text once."""
 
+from typing import Any
+
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.config_file import load_config
 from helixer_ft.cli.option_kinds import Decorator, in_order
@@ -8,7 +10,7 @@ from helixer_ft.formats.coverage_names import NORMALIZATIONS
 from helixer_ft.settings import PRECISIONS, TrainingSettings
 
 
-def load_model_option(remark: str = "", rest: str = "", **kwargs: bool) -> Decorator:
+def load_model_option(remark: str = "", rest: str = "", **kwargs: Any) -> Decorator:
     """`-l`; `remark` follows what the model is, `rest` the whole text."""
     text = f"Trained Helixer model (.h5){remark}, {LINEAGE_HELP}.{rest}"
     return kinds.path("-l --load-model-path", text, type=ModelPath(), required=True, **kwargs)
@@ -16,8 +18,8 @@ def load_model_option(remark: str = "", rest: str = "", **kwargs: bool) -> Decor
 
 resume_option = kinds.flag(
     "--resume",
-    "Resume an interrupted run of the same command, with the same result; start where there is "
-    "nothing to resume.",
+    "Resume an interrupted run of the same command, with the same result; if there is none, start "
+    "a new run.",
 )
 
 checkpoint_option = kinds.setting(

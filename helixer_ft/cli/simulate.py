@@ -30,7 +30,7 @@ READS_FILE = "rnaseq.bam"
     ["source", "target"],
     default="target",
 )
-@kinds.integer("--seed", "Seed of everything random.", default=0, least=0)
+@kinds.integer("--seed", "Random seed.", default=0, least=0)
 @kinds.integer(
     "--subsequence-length",
     f"Window length in bp; a multiple of {POOL_SIZE}, "

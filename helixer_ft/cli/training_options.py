@@ -69,7 +69,7 @@ training_options = kinds.in_order(
             "Numerical precision; weights, loss and the saved model stay in "
             "float32. The mixed ones are for GPUs.",
         ),
-        _setting("seed", "Seed of everything random."),
+        _setting("seed", "Random seed."),
         shared.resume_option,
         shared.checkpoint_option,
         kinds.path(

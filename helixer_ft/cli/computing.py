@@ -52,7 +52,7 @@ def launch_of(options: dict[str, Any]) -> Launch | None:
 
 
 def tell_of_end(launch: Launch | None, printer: "Printer") -> Callable[[str], None]:
-    """What says why one of several processes ends, in whatever thread that is noticed."""
+    """A function that says why one of several processes ends; any thread may call it."""
 
     def tell(text: str) -> None:
         printer.close()

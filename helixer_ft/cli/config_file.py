@@ -13,8 +13,8 @@ from helixer_ft.formats.input_file import check_input_file
 def load_config(ctx: click.Context, _param: click.Parameter, path: Path | None) -> None:
     """Make the values of a TOML file the defaults of this command.
 
-    Names are those of the options with _ for -; `command`, where it is there, must be this one.
-    Click reports everything that cannot be used.
+    Names are those of the options, with _ for -; `command`, if present, must be this one.
+    Click reports everything that is unusable.
     """
     if path is None:
         return

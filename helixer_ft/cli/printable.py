@@ -28,5 +28,5 @@ class PlainConsole(Console):
         super().__init__(markup=False, emoji=False, highlight=False, **options)
 
     def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
-        """See rich; all text passes here, that of tables too."""
+        """See rich; all text passes through here, including tables."""
         return super().render_str(printable(text), *arguments, **options)

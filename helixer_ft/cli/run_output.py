@@ -1,4 +1,4 @@
-"""Prints what fine-tuning trains, and what came out of it."""
+"""Prints what fine-tuning trains, and the result."""
 
 import math
 from collections.abc import Iterator

@@ -127,7 +127,7 @@ class _Demo:
         request, size, files = self.request, self.request.size, self.files
         files.make_folders()
         write_bytes(files.source_model, SOURCE_MODEL.read_bytes(), force=True)
-        # another seed than that of the genome which the model was trained on
+        # not the seed of the genome that the model was trained on
         source_seed = SOURCE_SEED + 1 + request.seed
         source = simulate(SOURCE, size.source_sequences, size.sequence_length, source_seed)
         genome = simulate(TARGET, size.sequences, size.sequence_length, request.seed)

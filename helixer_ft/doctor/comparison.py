@@ -162,7 +162,7 @@ def difference(found: Any, expected: Array) -> float:
 def _by_device(
     names: Sequence[str], precision: str, quantity: Quantity, found: Any, expected: Array
 ) -> Iterator[Comparison]:
-    """The rows of a batch lie on the devices one after another."""
+    """Compare device by device: each computed an equal share of the rows, in order."""
     each = len(expected) // len(names)
     for i, name in enumerate(names):
         here = slice(i * each, (i + 1) * each)

@@ -43,7 +43,7 @@ class Diagnosis:
     cache
         The folder that caches go to.
     others_agree
-        Whether all other processes of the run found that their devices compute what they should.
+        Whether the devices of all other processes of the run compute correctly.
     seconds
         How long all this took.
     """
@@ -68,8 +68,7 @@ class Diagnosis:
         ]
         if self.exchange is not None and not self.exchange.correct:
             found.append(
-                f"sums over {self.exchange.devices} devices come out wrong "
-                f"({self.exchange.library})"
+                f"sums over {self.exchange.devices} devices are wrong ({self.exchange.library})"
             )
         if not self.others_agree:
             found.append("another process of this run found a device that computes wrong numbers")

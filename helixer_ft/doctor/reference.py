@@ -115,7 +115,7 @@ def _training(
 
 
 def _logits(x: Array, architecture: Architecture) -> Array:
-    """`(n, steps, outputs, pool, 4)`, as the units of the output layer lie."""
+    """`(n, steps, outputs, pool, 4)`, in the order of the units of the output layer."""
     n, steps, _ = x.shape
     return x.reshape(n, steps, len(architecture.outputs), architecture.pool_size, CLASSES)
 

@@ -61,7 +61,7 @@ class Speed:
     memory_per_window
         Bytes that a training step takes for one window of the usual length; None: unknown.
     memory
-        Bytes of the device (of the job, on processors) that may be used; None: unknown.
+        Usable bytes of the device (of the job, on processors); None: unknown.
     batch_size
         Subsequences of the usual length for which there is memory, on all devices together, at most
         256 on each; None: unknown.

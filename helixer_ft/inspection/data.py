@@ -27,8 +27,8 @@ class LabelContent(ClassBases):
     bases, valid_bases
         See `ClassBases`.
     annotated, usable
-        Windows of annotated sequences, and those of them with at least one valid base: the ones
-        that training and validation use.
+        Windows of annotated sequences, and those among them with at least one valid base, which
+        training and validation use.
     """
 
     annotated: int

@@ -265,7 +265,7 @@ def test_hybridmodels_words(work, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # given back afterwards
     result = work.run("-l", work.base, "--eval", "--predict-phase", "--workers", 4, "--gpu-id", 3)
     assert result.exit_code == 0, result.output
-    assert "--workers has no meaning here" in result.stderr
+    assert "--workers is ignored" in result.stderr
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
     write_model_file(work.tuned, tiny_model(phase=False).to_file({}), force=True)
     work.refused("--predict-phase", parts=[f"{work.tuned}: predicts no phase"])

@@ -453,7 +453,7 @@ def test_a_pasted_hybridmodel_command_is_understood(common, tmp_path):
     run = Run("freeze", *arguments, *common)
     assert "Defaults differ" in run.err
     assert "--resume-training loads trained weights" in run.err
-    assert "--workers has no meaning here" in run.err
+    assert "--workers is ignored" in run.err
 
 
 def test_fine_tune_resume_keeps_the_head(common):

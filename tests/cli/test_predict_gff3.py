@@ -309,7 +309,7 @@ class TestBeforeAnyPrediction:
             arguments = ["-l", work.model, "-t", work.data, "-p", work.predictions, name, 1]
             result = CliRunner().invoke(main, ["predict", *map(str, arguments)])
             assert result.exit_code == 2
-            assert f"{name} acts with --gff3-out only" in result.stderr
+            assert f"{name} requires --gff3-out" in result.stderr
 
     def test_outputs_that_cannot_be_written(self, work):
         work.refused("--gff3-out", work.folder / "no" / "o", parts=["no does not exist"])

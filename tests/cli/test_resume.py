@@ -91,7 +91,7 @@ def test_sigterm_ends_with_the_command_that_resumes(arguments, tmp_path, pages):
     assert "Verdict" not in stdout
     *_, where, go_on, to_run = stderr.splitlines()
     assert "the run will resume after epoch" in where
-    assert go_on == "To go on:"
+    assert go_on == "To resume:"
     words = shlex.split(to_run)
     assert words == ["helixer-ft", *arguments, *long, "--resume"]
     folder = tmp_path / "tuned.run"
@@ -119,7 +119,7 @@ def test_json_prints_nothing_when_interrupted(arguments, quick, monkeypatch, tmp
     monkeypatch.setattr(sys, "argv", ["helixer-ft", "whole", "-d", "my data", "--json"])
     result = interrupt(monkeypatch, [*arguments, "--json"])
     assert result.stdout == ""
-    assert result.stderr.endswith("To go on:\n  helixer-ft whole -d 'my data' --json --resume\n")
+    assert result.stderr.endswith("To resume:\n  helixer-ft whole -d 'my data' --json --resume\n")
     assert not (tmp_path / "tuned.run" / "lock").exists()
     outcome = json.loads(invoke(*arguments, "--json", "--resume").stdout)
     assert outcome["resumed_from"] == {"epoch": 1, "batch": 2}
@@ -153,7 +153,7 @@ def test_names_that_are_not_in_utf_8(arguments, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["helixer-ft", "whole", "-s", "a\udcff.h5"])
     result = CliRunner().invoke(main, [*map(str, arguments)])
     assert result.exit_code == 2
-    assert "the command has a name that is not in UTF-8" in result.stderr
+    assert "the command contains a name that is not valid UTF-8" in result.stderr
     assert not (tmp_path / "tuned.run").exists()
 
 
@@ -170,11 +170,11 @@ def test_interrupted_before_anything_is_trained(arguments, quick, monkeypatch, t
 
 
 def test_dry_run_says_where_it_would_go_on(interrupted, tmp_path, monkeypatch):
-    timed = Estimate(1.0, 1.0, 1.0, 0, 1, 2, 8)
+    timed = Estimate(1.0, 1.0, 1.0, 0, 1, 2, 8, 8, None)
     monkeypatch.setattr("helixer_ft.training.estimate.estimate", lambda _: timed)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     result = invoke(*interrupted, "--resume", "--dry-run")
-    assert "it would go on after epoch 1, batch 2" in result.stdout
+    assert "it would resume after epoch 1, batch 2" in result.stdout
     dry = json.loads(invoke(*interrupted, "--resume", "--dry-run", "--json").stdout)
     assert dry["resumed_from"] == {"epoch": 1, "batch": 2}
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}

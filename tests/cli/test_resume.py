@@ -170,7 +170,7 @@ def test_interrupted_before_anything_is_trained(arguments, quick, monkeypatch, t
 
 
 def test_dry_run_says_where_it_would_go_on(interrupted, tmp_path, monkeypatch):
-    timed = Estimate(1.0, 1.0, 1.0, 0, 1, 2, 8)
+    timed = Estimate(1.0, 1.0, 1.0, 0, 1, 2, 8, 8, None)
     monkeypatch.setattr("helixer_ft.training.estimate.estimate", lambda _: timed)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     result = invoke(*interrupted, "--resume", "--dry-run")

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from helixer_ft.genome.annotation import UNKNOWN_PHASE, Interval
-from helixer_ft.genome.reading import COMPLEMENT
+from helixer_ft.genome.annotation import UNKNOWN_PHASE
+from helixer_ft.genome.complement import COMPLEMENTS
 
 START_CODONS = (b"ATG",)
 STOP_CODONS = (b"TAA", b"TAG", b"TGA")
@@ -30,7 +30,7 @@ def spliced(bases: np.ndarray, strand: str, intervals: Iterable[Sequence[int]]) 
         (start, end, ...), sorted by start, not empty.
     """
     joined = np.concatenate([bases[interval[0] : interval[1]] for interval in intervals])
-    return COMPLEMENT[joined[::-1]] if strand == "-" else joined
+    return COMPLEMENTS[joined[::-1]] if strand == "-" else joined
 
 
 def has_stop_inside(coding: np.ndarray, phase: int) -> bool:
@@ -80,8 +80,3 @@ def agree(cds: Sequence[Piece], strand: str) -> bool:
             return False
         phase = (phase - (end - start)) % 3
     return True
-
-
-def span(intervals: Iterable[Interval]) -> int:
-    """Bases of intervals that do not overlap."""
-    return sum(end - start for start, end in intervals)

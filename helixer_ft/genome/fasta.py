@@ -3,15 +3,15 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
 
 from helixer_ft.errors import HelixerFtError, InputError
-from helixer_ft.genome.packed_text import MAX_LINE, PackedText, open_text
+from helixer_ft.genome.packed_text import MAX_LINE, open_text
 from helixer_ft.progress import Progress
 
 WHAT = "a genome in FASTA, plain or gzip"
@@ -79,12 +79,7 @@ class Fasta:
     def __enter__(self) -> "Fasta":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -111,38 +106,20 @@ def open_fasta(
     HelixerFtError
         No disk space.
     """
-    progress = progress or Progress()
-    store: BinaryIO | None = None
-    try:
-        store = tempfile.TemporaryFile(dir=scratch, prefix=".helixer-ft-")  # noqa: SIM115
-        with open_text(path, WHAT) as text:
-            lengths = _Parser(path, store).parse(_blocks(text, path, progress))
-        store.flush()
-    except OSError as error:
-        if store is not None:
-            store.close()
-        raise HelixerFtError(
-            f"{path}: its bases could not be kept in {scratch or tempfile.gettempdir()} "
-            f"({error.strerror or error}). Free disk space: one byte per base is needed."
-        ) from error
-    except BaseException:
-        if store is not None:
-            store.close()
-        raise
+    with ExitStack() as stack:
+        try:
+            file = tempfile.TemporaryFile(dir=scratch, prefix=".helixer-ft-")  # noqa: SIM115
+            store = stack.enter_context(file)
+            with open_text(path, WHAT, progress) as text:
+                lengths = _Parser(path, store).parse(text.blocks())
+            store.flush()
+        except OSError as error:
+            raise HelixerFtError(
+                f"{path}: its bases could not be kept in {scratch or tempfile.gettempdir()} "
+                f"({error.strerror or error}). Free disk space: one byte per base is needed."
+            ) from error
+        stack.pop_all()
     return Fasta(path, store, lengths)
-
-
-def _blocks(text: PackedText, path: Path, progress: Progress) -> Iterator[bytes]:
-    """The blocks of a file, with progress by its bytes as they lie on disk."""
-    progress.start(f"reading {path.name}", text.size, "bytes")
-    done = 0
-    try:
-        for block in text.blocks():
-            yield block
-            progress.advance(text.position - done)
-            done = text.position
-    finally:
-        progress.finish()
 
 
 class _Parser:

@@ -29,7 +29,7 @@ from helixer_ft.genome.feature_types import category_of, is_gene, is_transcript
 from helixer_ft.genome.gene_models import GeneBuilder
 from helixer_ft.genome.notices import Notices, TrustedIds
 from helixer_ft.genome.oddities import Oddities
-from helixer_ft.genome.packed_text import PackedText, open_text
+from helixer_ft.genome.packed_text import open_text
 from helixer_ft.genome.records import Feature, Records
 from helixer_ft.progress import Progress
 
@@ -45,7 +45,6 @@ _MAX_DIGITS = 18
 """Of a coordinate: any that is longer lies behind every sequence's end."""
 _LONGEST_REVERSED = 10_000
 """bp up to which a part that ends before it starts still shows where its gene is."""
-_LINES_PER_STEP = 2**15
 
 
 def read_annotation(
@@ -174,23 +173,13 @@ class _Reader:
 
     def _lines(self, progress: Progress) -> Iterator[str]:
         """Yield lines that are not empty, without their ends."""
-        with open_text(self.path, WHAT) as file:
-            progress.start(f"reading {self.path.name}", file.size, "bytes")
-            try:
-                yield from self._texts(file, progress)
-            finally:
-                progress.finish()
-
-    def _texts(self, file: PackedText, progress: Progress) -> Iterator[str]:
-        done = 0
-        for raw in file.lines():
-            self.line += 1
-            if self.line % _LINES_PER_STEP == 0:
-                progress.advance(file.position - done)
-                done = file.position
-            text = raw.decode("utf-8-sig" if self.line == 1 else "utf-8", "replace").rstrip("\r")
-            if text and not text.isspace():
-                yield text
+        with open_text(self.path, WHAT, progress) as file:
+            for raw in file.lines():
+                self.line += 1
+                code = "utf-8-sig" if self.line == 1 else "utf-8"
+                text = raw.decode(code, "replace").rstrip("\r")
+                if text and not text.isspace():
+                    yield text
 
     def _nine(self, columns: list[str]) -> list[str]:
         """Return the columns without empty ones at the end."""

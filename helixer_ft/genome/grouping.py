@@ -12,6 +12,7 @@ from pathlib import Path
 from helixer_ft.errors import InputError
 from helixer_ft.genome.annotation import Interval
 from helixer_ft.genome.feature_types import NEVER_TRANSCRIPTS, is_transcript
+from helixer_ft.genome.intervals import hull
 from helixer_ft.genome.notices import Notices
 from helixer_ft.genome.records import Feature, Piece, Records
 
@@ -194,8 +195,8 @@ class Grouping:
 
     def _made(self, name: str, pieces: list[Piece]) -> Feature:
         """Return the line of a transcript that has none."""
-        start, end = min(piece[1] for piece in pieces), max(piece[2] for piece in pieces)
-        return Feature(name, "mRNA", self._records.lines[name], start, end, pieces[0][4], ())
+        span = hull(piece[1:3] for piece in pieces)
+        return Feature(name, "mRNA", self._records.lines[name], *span, pieces[0][4], ())
 
     def _adopt(self, orphans: list[str], groups: list[Group]) -> list[Group]:
         """Find the genes of parts whose parent is not in the file."""
@@ -234,7 +235,7 @@ class _Hosts:
         self._exons = _Spans(
             [(f.start, f.end, f.strand, group)
              for group in groups for f, pieces in group.members
-             if {piece[0] for piece in pieces} & {"exon"} and not _has_cds(pieces)]
+             if any(piece[0] == "exon" for piece in pieces) and not has_cds(pieces)]
         )  # fmt: skip
 
     def empty_gene_around(self, feature: Feature) -> Group | None:
@@ -272,7 +273,8 @@ class _Spans:
                 yield start, end, group
 
 
-def _has_cds(pieces: Iterable[Piece]) -> bool:
+def has_cds(pieces: Iterable[Piece]) -> bool:
+    """Whether one of the pieces is CDS."""
     return any(piece[0] == "cds" for piece in pieces)
 
 
@@ -306,8 +308,7 @@ def _implied(key: tuple[str, str], members: list[Member]) -> Iterator[Group]:
 
 def _span(member: Member) -> Interval:
     feature, pieces = member
-    ends = [place[:2] for place in feature.places] + [piece[1:3] for piece in pieces]
-    return min(start for start, _ in ends), max(end for _, end in ends)
+    return hull([place[:2] for place in feature.places] + [piece[1:3] for piece in pieces])
 
 
 def _circle(name: str, below: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """What is met in an annotation and worth saying, counted; and the IDs that a user trusts."""
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
@@ -17,19 +18,19 @@ class Notices:
     """Counts what was met, with the first example of each kind."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
+        self._counts = Counter[str]()
         self._examples: dict[str, str] = {}
 
     def add(self, kind: str, *examples: str) -> None:
         """Count one per example."""
         if examples:
-            self._counts[kind] = self._counts.get(kind, 0) + len(examples)
+            self._counts[kind] += len(examples)
             self._examples.setdefault(kind, examples[0])
 
     def as_tuple(self) -> tuple[Notice, ...]:
         """All kinds, most frequent first."""
-        kinds = sorted(self._counts, key=lambda kind: -self._counts[kind])
-        return tuple(Notice(kind, self._counts[kind], self._examples[kind]) for kind in kinds)
+        counts = self._counts.most_common()
+        return tuple(Notice(kind, n, self._examples[kind]) for kind, n in counts)
 
 
 class TrustedIds:

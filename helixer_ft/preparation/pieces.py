@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from helixer_ft.genome.annotation import Gene, Interval
+from helixer_ft.genome.intervals import gaps, joined
 
 MAX_GAP = 10_000
 """Most bp that are left out between two blocks of different sets."""
@@ -96,13 +97,7 @@ def blocks(
 
 def gaps_between(genes: Sequence[Gene]) -> list[Interval]:
     """Stretches between the first and the last gene that no gene of either strand covers."""
-    result = []
-    reached: int | None = None
-    for start, end in sorted((gene.start, gene.end) for gene in genes):
-        if reached is not None and start - reached >= _MIN_GAP:
-            result.append((reached, start))
-        reached = end if reached is None else max(reached, end)
-    return result
+    return gaps(joined(((gene.start, gene.end) for gene in genes), gap=_MIN_GAP))
 
 
 def _cuts(length: int, gaps: Sequence[Interval], parts: int) -> list[Interval]:

@@ -12,7 +12,7 @@ import numpy as np
 import pysam
 
 from helixer_ft.coverage.strandedness import LARGEST_FLAG, SKIP, strand_of_flags
-from helixer_ft.errors import InputError
+from helixer_ft.errors import InputError, first_line
 from helixer_ft.formats.input_file import check_input_file
 
 WHAT = "aligned reads (BAM or CRAM, sorted by coordinate)"
@@ -108,9 +108,8 @@ def open_alignments(path: Path, index: Path | None = None) -> Iterator[pysam.Ali
             with suppress(OSError):
                 file.close()
     except (OSError, ValueError, UnicodeError, OverflowError) as error:
-        first_line = str(error).partition("\n")[0]
         raise InputError(
-            f"{path}: cannot be read ({first_line}), expected {WHAT}. If it is one "
+            f"{path}: cannot be read ({first_line(error)}), expected {WHAT}. If it is one, "
             "it is damaged or truncated: copy it again (samtools quickcheck tells)."
         ) from error
     finally:

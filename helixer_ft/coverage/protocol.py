@@ -106,23 +106,16 @@ def decide(path: Path, asked: str, evidence: Evidence | None, notice: Tell, warn
 
 def _windows(tables: Sequence[RowTable]) -> list[tuple[RowTable, int, int]] | None:
     """(file, plus row, minus row) of all windows that may have genes; None without labels."""
-    labelled = [table for table in tables if table.with_genes is not None]
-    if not labelled:
+    if all(table.with_genes is None for table in tables):
         return None
     windows = []
-    for table in labelled:
-        assert table.with_genes is not None
-        minus = {
-            (seqid, end, start): row
-            for row, (seqid, (start, end)) in enumerate(
-                zip(table.seqids, table.start_ends.tolist(), strict=True)
-            )
-            if start > end
-        }
-        for row, (seqid, (start, end)) in enumerate(
-            zip(table.seqids, table.start_ends.tolist(), strict=True)
-        ):
-            other = minus.get((seqid, start, end))
+    for table in tables:
+        if table.with_genes is None:
+            continue
+        places = list(zip(table.seqids, *table.start_ends.T.tolist(), strict=True))
+        rows = {place: row for row, place in enumerate(places)}
+        for row, (seqid, start, end) in enumerate(places):
+            other = rows.get((seqid, end, start))
             if start < end and other is not None and table.with_genes[[row, other]].any():
                 windows.append((table, row, other))
     return windows

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -125,22 +126,18 @@ def regions_of(tables: Sequence[RowTable], largest: int = LARGEST_REGION) -> Ite
     names, codes = np.unique(np.concatenate([t.seqids for t in tables]), return_inverse=True)
     order = np.lexsort((rows[:, 3], rows[:, 2], codes))
     rows, codes = rows[order], codes[order]
-    first, end = 0, 0
-    for i in range(len(rows) + 1):
-        ends_here = i == len(rows) or (
-            i > first
-            and (
-                codes[i] != codes[first]
-                or rows[i, 2] > end
-                or max(end, rows[i, 3]) - rows[first, 2] > largest
-            )
-        )
-        if ends_here:
-            seqid = str(names[codes[first]])
-            yield Region(seqid, int(rows[first, 2]), int(end), rows[first:i])
-            first = i
-        if i < len(rows):
-            end = int(rows[i, 3]) if i == first else max(end, int(rows[i, 3]))
+    begin, end = rows[0, 2:4].tolist()
+    firsts, ends = [0], []
+    for i, (low, high) in enumerate(rows[1:, 2:4].tolist(), start=1):
+        apart = codes[i] != codes[i - 1] or low > end
+        if apart or max(end, high) - begin > largest:
+            firsts.append(i)
+            ends.append(end)
+            begin, end = low, high
+        end = max(end, high)
+    bounds = pairwise([*firsts, len(rows)])
+    for (first, last), reached in zip(bounds, [*ends, end], strict=True):
+        yield Region(str(names[codes[first]]), int(rows[first, 2]), reached, rows[first:last])
 
 
 def batches_of(tables: Sequence[RowTable], threads: int) -> list[tuple[Region, ...]]:

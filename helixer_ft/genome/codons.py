@@ -74,9 +74,5 @@ def running_phases(cds: Sequence[Piece], strand: str, first: int) -> tuple[Piece
 
 def agree(cds: Sequence[Piece], strand: str) -> bool:
     """Whether each piece's phase is known and follows from that of the piece before."""
-    phase = in_reading_order(cds, strand)[0][2]
-    for start, end, stated in in_reading_order(cds, strand):
-        if stated != phase or stated == UNKNOWN_PHASE:
-            return False
-        phase = (phase - (end - start)) % 3
-    return True
+    first = in_reading_order(cds, strand)[0][2]
+    return first != UNKNOWN_PHASE and tuple(cds) == running_phases(cds, strand, first)

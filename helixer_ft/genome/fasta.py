@@ -18,23 +18,14 @@ WHAT = "a genome in FASTA, plain or gzip"
 MAX_NAME = 50
 """Bytes of a sequence name: the width of `data/seqids`."""
 
-_BASES = b"ACGTRYSWKMBDHVN"
+_LETTERS, _BASES = b"ACGTRYSWKMBDHVNUX", b"ACGTRYSWKMBDHVNTN"
+"""What is read, in either case, and what it becomes: U is T, X (masked by a tool) is N."""
 _PROTEIN_ONLY = b"EFILPQ"
 _MAX_READ = 2**30
 _INVALID = 0
-
-
-def _upper_table() -> bytes:
-    """Byte -> upper-case base; U is T, X (masked by a tool) is N; everything else is invalid."""
-    table = bytearray(256)
-    for base in _BASES:
-        table[base] = table[base + 32] = base
-    for letter, base in (b"UT", b"XN"):
-        table[letter] = table[letter + 32] = base
-    return bytes(table)
-
-
-_UPPER = _upper_table()
+_MEANT = dict(zip(_LETTERS + _LETTERS.lower(), 2 * _BASES, strict=True))
+_UPPER = bytes(_MEANT.get(code, _INVALID) for code in range(256))
+"""Byte -> upper-case base; everything else is invalid."""
 
 
 class Fasta:

@@ -141,10 +141,7 @@ class GeneBuilder:
     ) -> list[Transcript]:
         """Take the CDS from pseudogenic transcripts of a gene that has others."""
         marked = [feature.pseudo or feature.id in self.records.pseudo for feature, _ in pairs]
-        if not any(marked):
-            return transcripts
-        coding = [not pseudo for pseudo, t in zip(marked, transcripts, strict=True) if t.cds]
-        if all(coding) or not any(coding):
+        if len({pseudo for pseudo, t in zip(marked, transcripts, strict=True) if t.cds}) < 2:
             return transcripts
         result = []
         for pseudo, transcript in zip(marked, transcripts, strict=True):

@@ -27,7 +27,7 @@ from helixer_ft.genome.attributes import (
 )
 from helixer_ft.genome.feature_types import category_of, is_gene, is_transcript
 from helixer_ft.genome.gene_models import GeneBuilder
-from helixer_ft.genome.notices import Notices, TrustedIds
+from helixer_ft.genome.notices import Notices, TrustedIds, some
 from helixer_ft.genome.oddities import Oddities
 from helixer_ft.genome.packed_text import open_text
 from helixer_ft.genome.records import Feature, Records
@@ -136,7 +136,7 @@ class _Reader:
         if not self._known:
             raise InputError(
                 f"{self.path}: none of its sequences is in the genome. It has "
-                f"{_some(self._absent)}, the genome {_some(self.lengths)}. Give files with the "
+                f"{some(self._absent)}, the genome {some(self.lengths)}. Give files with the "
                 "same names of sequences, or rename them in one of the two."
             )
         self.oddities.notices.add("sequences that are not in the genome, left out", *self._absent)
@@ -332,16 +332,14 @@ class _Reader:
 
     def _find(self, seqid: str) -> Records | None:
         """Return where the features of a sequence go; None if it is excluded or not there."""
-        decoded_name = unquote(seqid)
-        name: str | None = decoded_name
-        if decoded_name not in self.lengths:
-            name = self._by_first_word.get(_first_word(decoded_name))
-            if name is not None:
-                self.oddities.notices.add(
-                    "names of sequences that match the genome's up to the first blank", decoded_name
-                )
-        if name is None and decoded_name not in self.exclude:
-            self._absent[decoded_name] = None
+        stated = unquote(seqid)
+        name = stated if stated in self.lengths else self._by_first_word.get(_first_word(stated))
+        if name not in (None, stated):
+            self.oddities.notices.add(
+                "names of sequences that match the genome's up to the first blank", stated
+            )
+        if name is None and stated not in self.exclude:
+            self._absent[stated] = None
         else:
             self._known = True
         records = None
@@ -378,8 +376,3 @@ def _is_coordinate(text: str) -> bool:
 
 def _first_word(name: str) -> str:
     return name.split(maxsplit=1)[0] if name.strip() else name
-
-
-def _some(names: Collection[str]) -> str:
-    shown = ", ".join(list(names)[:3])
-    return shown if len(names) <= 3 else f"{shown}, ... ({len(names):,} in all)"

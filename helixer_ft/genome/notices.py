@@ -14,6 +14,12 @@ MASKED = "genes masked: "
 _PREFIX = re.compile(r"(?:gene|transcript|mrna|rna)[:-]", re.IGNORECASE)
 
 
+def some(names: Collection[str]) -> str:
+    """Names for a message: the first three, and how many there are."""
+    shown = ", ".join(list(names)[:3])
+    return shown if len(names) <= 3 else f"{shown}, ... ({len(names):,} in all)"
+
+
 class Notices:
     """Counts what was met, with the first example of each kind."""
 

@@ -43,9 +43,9 @@ def gene_lengths(genes: Sequence[GeneRecord], window: int) -> GeneLengths | None
     return GeneLengths(
         median=int(np.median(lengths)),
         maximum=int(lengths[-1]),
-        longer=longer,
-        recommended=recommended,
-        beyond=int((lengths > (recommended or window)).sum()),
+        longer_than_window=longer,
+        recommended_subsequence_length=recommended,
+        longer_than_recommended=int((lengths > (recommended or window)).sum()),
     )
 
 
@@ -106,14 +106,16 @@ def annotation_advice(report: SpeciesReport, window: int, missing_utr: str) -> l
     unusable = unusable_warning(content.genes)
     if unusable is not None:
         result.append(f"{species}: {unusable}")
-    if lengths is not None and lengths.recommended:
-        share = lengths.longer / sum(gene.trusted for gene in content.genes)
-        held = f"all but {lengths.beyond:,} of them" if lengths.beyond else "all of them"
+    if lengths is not None and lengths.longer_than_window:
+        longer, still = lengths.longer_than_window, lengths.longer_than_recommended
+        share = longer / sum(gene.trusted for gene in content.genes)
+        held = f"all but {still:,} of them" if still else "all of them"
         seldom = "" if share > _LONGER_GENES else " So few may not be worth longer windows."
         result.append(
-            f"{species}: {lengths.longer:,} gene(s) ({share:.1%}) are longer than a window of "
+            f"{species}: {longer:,} gene(s) ({share:.1%}) are longer than a window of "
             f"{window:,} bp (the longest: {lengths.maximum:,} bp), so the network never sees them "
-            f"whole; --subsequence-length {lengths.recommended} holds {held}.{seldom}"
+            f"whole; --subsequence-length {lengths.recommended_subsequence_length} holds "
+            f"{held}.{seldom}"
         )
     if content.masked_share > _MUCH_MASKED:
         worst = next(iter(report.masked), "")

@@ -247,21 +247,20 @@ def _notices(plan: _Plan) -> list[str]:
     return result
 
 
-def _frame_shifts(plan: _Plan) -> Iterator[str]:
-    """Yield what to know of genes whose labels follow the phases of their CDS lines."""
+def _frame_shifts(plan: _Plan) -> list[str]:
+    """What to know of genes whose labels follow the phases of their CDS lines."""
     found = {} if plan.survey is None else plan.survey.sequences
-    names = {
-        (seqid, mask.gene): mask.gene
+    names = dict.fromkeys(
+        (seqid, mask.gene)
         for seqid, one in found.items()
         for mask in one.masked
         if mask.error == "frame_shift"
-    }
-    if names:
-        yield (
-            f"genes with a CDS line whose phase departs from the count (ribosomal slippage, frame "
-            f"shift), labelled as the line says and masked there: {len(names):,} (for example "
-            f"{next(iter(names.values()))})"
-        )
+    )
+    return [
+        f"genes with a CDS line whose phase departs from the count (ribosomal slippage, frame "
+        f"shift), labelled as the line says and masked there: {len(names):,} (for example {name})"
+        for _, name in list(names)[:1]
+    ]
 
 
 def _species_report(plan: _Plan, request: PrepareRequest) -> SpeciesReport:
@@ -310,24 +309,19 @@ def _write(
             _write_data(plan, folder, request, pool, progress)
             if plan.survey is not None:
                 path = folder / masked_file(plan.genome.sample.species)
-                _write_text(path, masked_table(plan.genome, plan.survey))
+                path.write_text(masked_table(plan.genome, plan.survey), "utf-8")
         splits = [
             (plan.genome, plan.survey, plan.split)
             for plan in plans
             if plan.survey is not None and plan.split is not None
         ]
         if splits:
-            _write_text(folder / SPLIT_FILE, split_table(splits))
+            (folder / SPLIT_FILE).write_text(split_table(splits), "utf-8")
         names = [path.name for path in folder.iterdir()] + [REPORT_FILE]
         report = replace(preparation, files=[Path(name) for name in sorted(names)]).to_dict()
         del report["seconds"], report["dry_run"]
-        _write_text(folder / REPORT_FILE, json.dumps(report, indent=2) + "\n")
+        (folder / REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     return names
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Within a staging folder, whose own errors name the folder that it becomes."""
-    path.write_text(text, encoding="utf-8")
 
 
 def _write_data(
@@ -361,19 +355,17 @@ def _write_data(
             for name, count in counts.items()
             if count
         }
-        progress.start(f"writing {species}", sum(counts.values()), "windows")
-        try:
-            rows = _rows(plan, request, pool)
-            threads = request.threads or default_threads()
-            for task, packed in ahead(
-                pool, lambda task: pack_rows(task[2]), rows, budget=2 * threads
-            ):
-                name, seqid, _ = task
-                annotated = plan.genome.is_annotated(seqid)
-                writers[name].append(packed, seqid, species, annotated)
-                progress.advance(len(packed.values["start_ends"]))
-        finally:
-            progress.finish()
+        rows = _rows(plan, request, pool)
+        threads = request.threads or default_threads()
+        done = ahead(pool, lambda task: pack_rows(task[2]), rows, budget=2 * threads)
+        for (name, seqid, _), packed in progress.track(
+            f"writing {species}",
+            sum(counts.values()),
+            done,
+            "windows",
+            lambda item: len(item[1].values["start_ends"]),
+        ):
+            writers[name].append(packed, seqid, species, plan.genome.is_annotated(seqid))
 
 
 def _rows(plan: _Plan, request: PrepareRequest, pool: Executor) -> Iterator[tuple[str, str, Rows]]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -141,28 +141,22 @@ def _counts(labels: SequenceLabels, piece: Piece) -> np.ndarray:
 
 
 def _record(gene: Gene, labels: SequenceLabels, masks: Sequence[Masked]) -> GeneRecord:
+    record = GeneRecord(
+        *(gene.start, gene.end - gene.start, 0, gene.trusted, False),
+        *(gene.problem or "untrusted", gene.id, gene.line),
+    )
     if not gene.trusted:
-        return GeneRecord(
-            *(gene.start, gene.end - gene.start, 0),
-            trusted=False,
-            usable=False,
-            reason=gene.problem or "untrusted",
-            id=gene.id,
-            line=gene.line,
-        )
+        return record
     transcript = max(gene.transcripts, key=_coding_length)
     valid = (labels.plus if gene.strand == "+" else labels.minus).valid
     learnt = sum(int(np.count_nonzero(valid[start:end])) for start, end, _ in transcript.cds)
     usable = learnt >= _USABLE_SHARE * _coding_length(transcript)
-    return GeneRecord(
-        start=gene.start,
+    return replace(
+        record,
         length=transcript.end - transcript.start,
         introns=max(0, len(transcript.exons) - 1),
-        trusted=True,
         usable=usable,
         reason="" if usable else _main_reason(transcript, masks),
-        id=gene.id,
-        line=gene.line,
     )
 
 

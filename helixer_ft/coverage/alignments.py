@@ -57,12 +57,6 @@ class Steps:
     positions: np.ndarray
     changes: np.ndarray
 
-    @classmethod
-    def of(cls, differences: np.ndarray) -> "Steps":
-        """From a dense array of changes, one longer than the region."""
-        positions = np.flatnonzero(differences).astype(np.int32)
-        return cls(len(differences) - 1, positions, differences[positions].astype(np.int32))
-
     def values(self) -> np.ndarray:
         """(length,) int32: the counts."""
         dense = np.zeros(self.length + 1, np.int32)
@@ -140,7 +134,7 @@ def sequence_lengths(path: Path) -> dict[str, int]:
 
 
 def usable_index(path: Path, folder: Path, threads: int) -> Path:
-    """The index of a file: the one beside it unless that is older, else a new one in `folder`.
+    """The index of a file: the one next to it unless that is older, else a new one in `folder`.
 
     Raises
     ------
@@ -240,7 +234,8 @@ class _Counter:
                 edges.clear()
 
     def steps(self) -> Steps:
-        return Steps.of(self._changes)
+        positions = np.flatnonzero(self._changes).astype(np.int32)
+        return Steps(self._length, positions, self._changes[positions].astype(np.int32))
 
 
 def _reads(

@@ -98,7 +98,7 @@ def sequence_ends(tables: Sequence[RowTable]) -> dict[str, int]:
         raise InputError(
             f"the data are of {len(species)} species ({', '.join(species)}), but reads are aligned "
             "to one genome. Give the files of one species with --data, and those of another in a "
-            "run of their own, with the same --track-names."
+            "separate run, with the same --track-names."
         )
     names, codes = np.unique(np.concatenate([t.seqids for t in tables]), return_inverse=True)
     ends = np.zeros(len(names), np.int64)
@@ -110,18 +110,9 @@ def regions_of(tables: Sequence[RowTable], largest: int = LARGEST_REGION) -> Ite
     """All rows, grouped by regions of at most `largest` bp (or one row)."""
     parts = []
     for i, table in enumerate(tables):
-        count = table.n_rows
-        parts.append(
-            np.column_stack(
-                [
-                    np.full(count, i),
-                    np.arange(count),
-                    table.start_ends.min(axis=1),
-                    table.start_ends.max(axis=1),
-                    table.start_ends[:, 0] > table.start_ends[:, 1],
-                ]
-            ).astype(np.int64)
-        )
+        low, high = np.sort(table.start_ends, axis=1).T
+        backwards = table.start_ends[:, 0] > low
+        parts.append(np.stack([np.full_like(low, i), np.arange(len(low)), low, high, backwards], 1))
     rows = np.concatenate(parts)
     names, codes = np.unique(np.concatenate([t.seqids for t in tables]), return_inverse=True)
     order = np.lexsort((rows[:, 3], rows[:, 2], codes))

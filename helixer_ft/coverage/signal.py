@@ -113,7 +113,7 @@ def _read(path: Path, seqid: str, start: int, end: int) -> tuple[np.ndarray, int
 def _open(path: Path) -> Any:
     check_input_file(path, WHAT)
     if path.suffix not in _SUFFIXES:
-        raise InputError(f"{path}: its name ends otherwise, expected {WHAT}.")
+        raise InputError(f"{path}: has the extension '{path.suffix}', expected {WHAT}.")
     try:
         file = pybigtools.open(str(path))
     except Exception as error:

@@ -108,9 +108,9 @@ def read_tracks(file: h5py.File, path: Path, prefix: str) -> tuple[Track, ...]:
     coverage, spliced = find(file, coverage_name), find(file, spliced_name)
     if coverage is None and spliced is None:
         there = prefixes(file)
-        found = f"of {', '.join(there)} only" if there else "of no kind"
+        found = f"coverage of {', '.join(there)} only" if there else "no coverage"
         raise InputError(
-            f"{path}: has coverage {found}, expected {coverage_name}. Add it with "
+            f"{path}: has {found}, expected {coverage_name}. Add it with "
             f"helixer-ft add-coverage --coverage-prefix {prefix}"
             + (", or give the prefix that is there." if there else ".")
         )

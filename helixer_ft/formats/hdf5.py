@@ -218,12 +218,12 @@ def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
                 "Links are not followed; copy the data into the file."
             )
         node = node[part]
-    if isinstance(node, h5py.Dataset) and (node.external or node.is_virtual):
-        raise InputError(
-            f"{file.filename}: {name} keeps its values in another file. "
-            "External storage is not followed; copy the data into the file."
-        )
     if isinstance(node, h5py.Dataset):
+        if node.external or node.is_virtual:
+            raise InputError(
+                f"{file.filename}: {name} keeps its values in another file. "
+                "External storage is not followed; copy the data into the file."
+            )
         _check_size(file, name, node)
     return node
 

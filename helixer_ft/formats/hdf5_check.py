@@ -63,7 +63,7 @@ class Walker:
             return str(json.loads(answer))
         status = self.close()
         if status == -signal.SIGPROF:
-            return "HDF5 does not come to an end with it"
+            return "HDF5 does not finish reading it"
         return "HDF5 crashes on it" if status in _CRASHES else ""
 
     def _started(self) -> "subprocess.Popen[str] | None":
@@ -71,7 +71,7 @@ class Walker:
         if self._process is None or self._owner != os.getpid():
             try:
                 self._process = subprocess.Popen(
-                    # -P: nothing beside that file is imported
+                    # -P: nothing next to that file is imported
                     [sys.executable, "-P", hdf5_walker.__file__],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,

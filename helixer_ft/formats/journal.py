@@ -133,7 +133,7 @@ class Journal:
             yield record
 
     def remove(self) -> None:
-        """Remove the file: nothing is left to go on with."""
+        """Remove the file: there is nothing left to resume."""
         self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> "Journal":
@@ -179,7 +179,7 @@ class Journal:
 
     def _foreign(self) -> InputError:
         return InputError(
-            f"{self.path}: is not a journal of helixer-ft, but stands where one is written to. "
+            f"{self.path}: is not a journal of helixer-ft, but is in the place of one. "
             "Move it away, or give another path to write to."
         )
 

@@ -19,7 +19,7 @@ from helixer_ft.genome.notices import MASKED, some
 from helixer_ft.progress import Progress
 
 STOP_OUTSIDE = 0.5
-"""Share of the transcripts with the stop codon behind the CDS from which the file's habit it is."""
+"""Share of transcripts with the stop codon after the CDS that makes this the habit of a file."""
 _SHOWN = 3
 
 
@@ -102,7 +102,7 @@ def evaluate_genes(
     seqids
         Compare on these sequences; none: on those where the reference has coding genes.
     progress
-        Told what is read.
+        Reports what is read.
 
     Raises
     ------

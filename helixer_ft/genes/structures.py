@@ -10,7 +10,7 @@ from helixer_ft.genome.annotation import Annotation, Gene, Interval, Strand, Tra
 from helixer_ft.genome.intervals import gaps, joined
 
 MIN_INTRON = 5
-"""Gaps of fewer bp are no introns: the pieces beside them count as one, as in gffcompare."""
+"""Gaps of fewer bp are no introns: the pieces around them count as one, as in gffcompare."""
 _NO_PLACE = {"no_strand", "mixed_strands", "crosses_origin", "beyond_end", "end_before_start"}
 """Problems of genes that lie nowhere in particular (words of docs/labels.md)."""
 

@@ -58,7 +58,7 @@ class Fasta:
             read = os.preadv(self._store.fileno(), [part], self._offsets[name] + done)
             if not read:
                 raise HelixerFtError(
-                    f"{self.path}: the bases kept of it on disk are gone. Run the command again."
+                    f"{self.path}: its bases, stored on disk, are gone. Run the command again."
                 )
             done += read
         return bases
@@ -87,13 +87,13 @@ def open_fasta(
     scratch
         Existing folder on whose file system the bases are kept; None: that of temporary files.
     progress
-        Told of the bases.
+        Reports the bases.
 
     Raises
     ------
     InputError
-        No FASTA, truncated, no sequence, an empty sequence, a name twice, no name or one that
-        Helixer's files cannot hold, letters that are no bases.
+        No FASTA, truncated, no sequence, an empty sequence, a duplicate name, no name or one that
+        Helixer's files cannot hold, characters that are not IUPAC nucleotide codes.
     HelixerFtError
         No disk space.
     """
@@ -106,7 +106,7 @@ def open_fasta(
             store.flush()
         except OSError as error:
             raise HelixerFtError(
-                f"{path}: its bases could not be kept in {scratch or tempfile.gettempdir()} "
+                f"{path}: its bases could not be stored in {scratch or tempfile.gettempdir()} "
                 f"({error.strerror or error}). Free disk space: one byte per base is needed."
             ) from error
         stack.pop_all()
@@ -122,7 +122,7 @@ class _Parser:
         self._store = store
         self._name = ""
         self._wrong = np.zeros(256, np.int64)
-        """Letters of the present sequence that are no bases: how often each is there."""
+        """Characters of the present sequence that are not IUPAC codes: how often each occurs."""
         self._first_wrong = -1
 
     def parse(self, blocks: Iterator[bytes]) -> dict[str, int]:
@@ -175,7 +175,7 @@ class _Parser:
             name = words[0].decode() if words else ""
         except UnicodeDecodeError as error:
             raise InputError(
-                f"{self.path}: holds bytes that are no text (0x{error.object[error.start]:02x}), "
+                f"{self.path}: holds bytes that are not text (0x{error.object[error.start]:02x}), "
                 f"expected {WHAT}."
             ) from error
         _check_name(self.path, name, len(self.lengths) + 1, self.lengths)
@@ -201,7 +201,7 @@ class _Parser:
         self.lengths[self._name] += len(bases)
 
     def _end(self) -> None:
-        """Refuse a sequence without bases, or with letters that are none."""
+        """Refuse a sequence without bases, or with characters that are not IUPAC codes."""
         name = self._name
         if not self.lengths[name]:
             raise InputError(f"{self.path}: sequence '{name}' is empty, expected bases. Remove it.")
@@ -213,9 +213,9 @@ class _Parser:
         if any(letter in kinds.upper() for letter in _PROTEIN_ONLY):
             guess = " Is this protein sequence? The genome is needed."
         raise InputError(
-            f"{self.path}: sequence '{name}' has {self._wrong.sum():,} letters that are no bases "
-            f"({shown}; the first at position {self._first_wrong + 1:,}), expected A, C, G, T, N "
-            "or another letter of the IUPAC code for bases."
+            f"{self.path}: sequence '{name}' has {self._wrong.sum():,} characters that are not "
+            f"IUPAC nucleotide codes ({shown}; the first at position {self._first_wrong + 1:,}), "
+            "expected A, C, G, T, N or another such code."
             f"{guess or ' Remove them or replace them by N.'}"
         )
 
@@ -227,9 +227,9 @@ def _check_name(path: Path, name: str, number: int, seen: dict[str, int]) -> Non
         )
     if name in seen:
         raise InputError(
-            f"{path}: the sequence name '{name}' is there twice (sequences "
-            f"{list(seen).index(name) + 1} and {number}); names end at the first blank, and each "
-            "must be there once. Rename or remove one."
+            f"{path}: the sequence name '{name}' is not unique (sequences "
+            f"{list(seen).index(name) + 1} and {number}); names end at the first blank, and "
+            "each must be there once. Rename or remove one."
         )
     if len(name.encode()) > MAX_NAME:
         raise InputError(

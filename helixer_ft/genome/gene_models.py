@@ -36,7 +36,7 @@ class GeneBuilder:
     trusted
         IDs of genes and transcripts; None: all.
     oddities
-        Counts what is put right, left out or masked.
+        Counts what is corrected, left out or masked.
     """
 
     records: Records
@@ -68,9 +68,7 @@ class GeneBuilder:
         )
         ranges = _ranges(features, pieces, each=several)
         if not line.elsewhere and ranges[0][1] != (line.start, line.end):
-            self.oddities.notices.add(
-                "genes that end before their transcripts do, widened", line.id
-            )
+            self.oddities.notices.add("genes shorter than their transcripts, extended", line.id)
         transcripts = self._without_pseudo(
             [self._transcript(feature, own) for feature, own in pairs], pairs
         )
@@ -85,8 +83,8 @@ class GeneBuilder:
         if any(has_cds(pieces) for _, pieces in pairs):
             if coding:
                 self.oddities.notices.add(
-                    "genes with CDS of their own beside that of their transcripts, the former "
-                    "left out",
+                    "genes with CDS of their own in addition to that of their transcripts, the "
+                    "genes' left out",
                     line.id,
                 )
         elif coding and len(pairs) == 1:
@@ -104,7 +102,7 @@ class GeneBuilder:
         kinds = {piece[0] for piece in pieces}
         stops = _intervals(pieces, "stop") if "stop" in kinds else []
         repeated = len(pieces) - len(cds) - len(exons) - len(utrs) - len(stops)
-        add("exons, CDS or UTR pieces that stand twice", *[feature.id] * repeated)
+        add("duplicate exon, CDS or UTR lines", *[feature.id] * repeated)
         unknown = sum(phase == UNKNOWN_PHASE for _, _, phase in cds)
         add("CDS pieces without phase ('.')", *[feature.id] * unknown)
         own = feature.start, feature.end
@@ -112,7 +110,7 @@ class GeneBuilder:
             own = hull(place[:2] for place in feature.places)
         start, end = hull([own, *(piece[1:3] for piece in pieces)])
         if (start, end) != own and not feature.elsewhere:
-            add("transcripts that end before their parts do, widened", feature.id)
+            add("transcripts shorter than their parts, extended", feature.id)
         outside = [utr for utr in utrs if exons and not _within(exons, utr)]
         add("UTR pieces outside the exons of their transcript", *[feature.id] * len(outside))
         if not exons:

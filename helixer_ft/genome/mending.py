@@ -53,7 +53,7 @@ def read_genes(
     strict: bool = False,
     progress: Progress | None = None,
 ) -> Annotation:
-    """Read an annotation, and mend what the bases tell of it; see `read_annotation`, `mended`.
+    """Read an annotation, and correct it by what the bases show; see `read_annotation`, `mended`.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def read_genes(
 
 
 def mended(annotation: Annotation, fasta: Fasta, progress: Progress) -> Annotation:
-    """Take stop codons into the CDS, and derive phases from reading frames.
+    """Extend CDS by missing stop codons, and derive phases from reading frames.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def mended(annotation: Annotation, fasta: Fasta, progress: Progress) -> Annotati
 def _stops(
     genes: Mapping[str, Sequence[Gene]], fasta: Fasta, progress: Progress
 ) -> dict[str, _Changed]:
-    """Transcripts with the stop codon behind their CDS taken in, if the file has the habit."""
+    """Transcripts whose CDS is extended by the stop codon after it, if the file has the habit."""
     without = 0
     found: dict[str, _Changed] = {}
     task = "checking coding sequences"

@@ -1,4 +1,4 @@
-"""What is met in an annotation and worth saying, counted; and the IDs that a user trusts."""
+"""Counts of what is worth reporting about an annotation; and the IDs that a user trusts."""
 
 import re
 from collections import Counter
@@ -21,7 +21,7 @@ def some(names: Collection[str]) -> str:
 
 
 class Notices:
-    """Counts what was met, with the first example of each kind."""
+    """Counts of what was noticed, with the first example of each kind."""
 
     def __init__(self) -> None:
         self._counts = Counter[str]()
@@ -40,7 +40,7 @@ class Notices:
 
 
 class TrustedIds:
-    """The IDs that are to be trusted, and which of them were met."""
+    """The IDs that are to be trusted, and which of them are in the annotation."""
 
     def __init__(self, ids: Collection[str]) -> None:
         self._ids = {*ids}
@@ -54,11 +54,11 @@ class TrustedIds:
 
     @property
     def missing(self) -> list[str]:
-        """IDs not met, sorted."""
+        """IDs that are not in the annotation, sorted."""
         return sorted(self._ids - self._met)
 
     def check(self, path: Path) -> None:
-        """Raise InputError if none was met."""
+        """Raise InputError if none of them is in the annotation."""
         if not self._met:
             raise InputError(
                 f"{path}: has none of the {len(self._ids):,} trusted genes, for example "

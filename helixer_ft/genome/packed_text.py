@@ -101,7 +101,7 @@ class PackedText:
         for start, name in _OTHERS.items():
             if magic.startswith(start):
                 raise InputError(
-                    f"{self.path}: is packed with {name}, expected {self.what}. Unpack it."
+                    f"{self.path}: is compressed with {name}, expected {self.what}. Decompress it."
                 )
         if magic[12:] == _BGZIP_FIELD and magic.startswith(_GZIP):
             self._file.seek(max(0, self._size - len(_BGZIP_END)))
@@ -140,7 +140,7 @@ def open_text(path: Path, what: str, progress: Progress | None = None) -> Iterat
     what
         What it should be ("a genome in FASTA, plain or gzip"), for messages.
     progress
-        Told how much of the file is read.
+        Reports how much of the file is read.
 
     Raises
     ------

@@ -126,11 +126,11 @@ def annotation_advice(report: SpeciesReport, window: int, missing_utr: str) -> l
         )
         result.append(
             f"{species}: {content.masked_share:.0%} of the bases are masked, most for "
-            f"'{worst}': they teach nothing.{remedy}"
+            f"'{worst}': they are not trained on.{remedy}"
         )
     result += [
         f"{species}: there is no valid {GENIC_CLASSES[index]} base: a model tuned to these data "
-        f"unlearns {GENIC_CLASSES[index]}."
+        f"will lose the ability to predict {GENIC_CLASSES[index]}s."
         for index in (1, 3)
         if not content.valid_bases[index]
     ]

@@ -3,7 +3,7 @@
 import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from helixer_ft.genome.annotation import Gene, Interval
 from helixer_ft.genome.intervals import gaps, joined
@@ -49,12 +49,9 @@ def whole(lengths: Mapping[str, int]) -> list[Piece]:
 def n90(lengths: Iterable[int]) -> int:
     """The largest length such that sequences at least as long make up 90 % of all bases."""
     ordered = sorted(lengths, reverse=True)
-    wanted, total = 0.9 * sum(ordered), 0
-    for length in ordered:
-        total += length
-        if total >= wanted:
-            return length
-    return 0
+    wanted = 0.9 * sum(ordered)
+    reached = zip(accumulate(ordered), ordered, strict=True)
+    return next((length for total, length in reached if total >= wanted), 0)
 
 
 def blocks(

@@ -50,7 +50,7 @@ def write_species(
 
     Writes ``genome.fa``, ``genes.gff3``, and the data that `prepare` makes of them:
     ``training_data.h5``, ``validation_data.h5`` and ``test_data.h5``, which share no sequence.
-    Beside them goes ``source_model.h5``, a small model trained on `SOURCE`, to be tuned. The files
+    With them goes ``source_model.h5``, a small model trained on `SOURCE`, to be tuned. The files
     appear together once all are complete.
 
     Parameters

@@ -42,7 +42,7 @@ def write_reads(
     depth: float = DEFAULT_DEPTH,
     force: bool = False,
 ) -> int:
-    """Write paired reads, without errors, sorted by coordinate, and an index beside them.
+    """Write paired reads, without errors, sorted by coordinate, and their index.
 
     Parameters
     ----------

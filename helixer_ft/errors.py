@@ -25,7 +25,7 @@ class InputError(HelixerFtError):
 
 
 class Interrupted(HelixerFtError):  # noqa: N818 - nothing went wrong
-    """The work was asked to stop, and can be gone on with later. Exit status 75."""
+    """The work was asked to stop, and can be resumed later. Exit status 75."""
 
     exit_code = 75
 

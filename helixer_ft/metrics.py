@@ -36,7 +36,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference (tuned minus baseline) with its 95 % interval, and the blocks behind it."""
+    """A difference (tuned minus baseline), its 95 % interval and the number of genome blocks."""
 
     difference: float
     low: float
@@ -246,7 +246,7 @@ class PairedBootstrap:
         Per window the block it belongs to; both strands of a region share one. Blocks without any
         base that counts are left out.
     seed, resamples
-        Of the bootstrap.
+        Seed of the bootstrap, and number of its samples.
     """
 
     def __init__(

@@ -48,7 +48,7 @@ class Progress:
         """The present task is done."""
 
     def interrupted(self) -> bool:
-        """Whether the work is asked to stop where it can be gone on with later."""
+        """Whether the work is asked to stop where it can be resumed later."""
         return False
 
     def stop_if_interrupted(self) -> None:
@@ -64,7 +64,7 @@ class Progress:
         unit: str = "",
         size: Callable[[Item], int] = lambda item: 1,
     ) -> Iterator[Item]:
-        """Go through `items` as a task of its own, `size` steps each."""
+        """Go through `items` as a separate task, `size` steps each."""
         self.start(task, total, unit)
         try:
             for item in items:

@@ -1,22 +1,24 @@
 """What a training run can be told. Defaults live here alone; command line and docs read them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from helixer_ft.errors import InputError
 
-OPTIMIZERS = ("adamw", "adam")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-CACHE_PRECISIONS = ("float32", "float16")
+Optimizer = Literal["adamw", "adam"]
+OPTIMIZERS = get_args(Optimizer)
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+CachePrecision = Literal["float32", "float16"]
+PRECISIONS, CACHE_PRECISIONS = get_args(Precision), get_args(CachePrecision)
 AUTO: Literal["auto"] = "auto"
 RECOMMENDED_CLASS_WEIGHTS = (0.7, 1.6, 1.2, 1.2)
 RECOMMENDED_TRANSITION_WEIGHTS = (1.0, 12.0, 3.0, 1.0, 12.0, 3.0)
 
 
 LARGEST = 1e30
-"""Of the numbers that go into the computation: float32 ends at 3e38."""
+"""Largest number that may go into the computation: float32 ends at 3e38."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class TrainingSettings:
     accumulate
         Gradients of this many batches make one update.
     learning_rate
-        Of the optimiser.
+        Learning rate of the optimiser.
     check_every_nth_batch
         Check also after every so many batches of an epoch; None: at each epoch's end only.
     patience
@@ -49,11 +51,11 @@ class TrainingSettings:
     save_every_check
         Keep the model of every check.
     precision
-        Of the computation; weights, loss and the LSTM's memory stay in float32.
+        Precision of the computation; weights, loss and the LSTM's memory stay in float32.
     seed
         New layers, dropout, order of the training data, training subset, bootstrap.
     checkpoint_minutes
-        Longest time between two writings of the state, from which an interrupted run goes on;
+        Longest time between two writings of the state, from which an interrupted run resumes;
         0: after every batch.
     """
 
@@ -64,13 +66,13 @@ class TrainingSettings:
     learning_rate: float = 3e-4
     check_every_nth_batch: int | None = None
     patience: int = 3
-    optimizer: Literal["adamw", "adam"] = "adamw"
+    optimizer: Optimizer = "adamw"
     weight_decay: float = 3.5e-5
     clip_norm: float = 3.0
     class_weights: tuple[float, ...] | None = RECOMMENDED_CLASS_WEIGHTS
     transition_weights: tuple[float, ...] | None = RECOMMENDED_TRANSITION_WEIGHTS
     save_every_check: bool = False
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Precision = "float32"
     seed: int = 0
     checkpoint_minutes: float = 10.0
 
@@ -97,11 +99,8 @@ class TrainingSettings:
         if self.optimizer not in OPTIMIZERS:
             raise InputError(f"--optimizer is {self.optimizer}, expected adamw or adam.")
         check_precision(self.precision)
-        default_decay = next(f.default for f in fields(self) if f.name == "weight_decay")
-        if self.optimizer == "adam" and self.weight_decay not in (0, default_decay):
-            raise InputError(
-                "--weight-decay acts with --optimizer adamw only. Leave one of the two out."
-            )
+        if self.optimizer == "adam" and self.weight_decay not in (0, type(self).weight_decay):
+            raise InputError("--weight-decay requires --optimizer adamw. Leave one of the two out.")
         check_weights("--class-weights", self.class_weights, 4)
         check_weights("--transition-weights", self.transition_weights, 6)
 
@@ -115,16 +114,16 @@ class CacheSettings:
     features
         `freeze`: the output of the frozen body.
     folder
-        Where on disk; None: `$SLURM_TMPDIR`, `$TMPDIR`, else beside the model that is written.
+        Where on disk; None: `$SLURM_TMPDIR`, `$TMPDIR`, else next to the model that is written.
     precision
-        Of the kept output of the body.
+        Precision of the kept output of the body.
     keep
         Leave the files for later runs.
     """
 
     features: bool = True
     folder: Path | None = None
-    precision: Literal["float32", "float16"] = "float32"
+    precision: CachePrecision = "float32"
     keep: bool = False
 
     def __post_init__(self) -> None:
@@ -161,7 +160,7 @@ def check_weights(name: str, weights: Sequence[float] | None, length: int) -> No
 
 
 def check_minutes(minutes: float) -> None:
-    """Refuse minutes between checkpoints that are no number, or below 0."""
+    """Refuse minutes between checkpoints that are not a number, or below 0."""
     if not minutes >= 0:
         raise InputError(f"--checkpoint-minutes is {minutes}, expected a number of at least 0.")
 
@@ -173,6 +172,6 @@ def check_precision(precision: str) -> None:
 
 
 def require(name: str, value: int | None, least: int) -> None:
-    """Refuse a setting below `least`; None is none."""
+    """Refuse a setting below `least`; None is unset."""
     if value is not None and value < least:
         raise InputError(f"{option(name)} is {value}, expected a whole number of at least {least}.")

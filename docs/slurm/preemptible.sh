@@ -1,12 +1,12 @@
 #!/bin/bash
 # Fine-tune every layer of a trained Helixer model in a queue whose jobs are interrupted: the job
-# goes back into the queue by itself, and goes on where it stood, to the same result.
+# goes back into the queue by itself and resumes, with the same result as if uninterrupted.
 #
 #   export MODEL=land_plant.h5 DATA=data TEST=test_data.h5 OUT=whole.h5
 #   sbatch --partition=preemptible docs/slurm/preemptible.sh
 #
-# The time limit may be short: what is not done then is done by the next run of the job. For several
-# nodes: --nodes and --ntasks-per-node as in several_nodes.sh.
+# The time limit may be short: the next run of the job continues. For several nodes: --nodes and
+# --ntasks-per-node as in several_nodes.sh.
 #SBATCH --job-name=helixer-ft-preemptible
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
@@ -30,11 +30,11 @@ set -euo pipefail
 # srun does not take this over from sbatch by itself
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
-# Two minutes before the time limit (--signal), and where the job is preempted (SIGTERM), the state
-# is written and the status is 75. Where the job is killed without a warning, what was done since
-# the last state is lost: at most --checkpoint-minutes.
+# Two minutes before the time limit (--signal), and when the job is preempted (SIGTERM), the state
+# is written and the status is 75. If the job is killed without a warning, the work since the last
+# state is lost: at most --checkpoint-minutes.
 status=0
-# --require-gpu ends the job where a node shows no GPU, and says why, rather than train on the CPU.
+# --require-gpu ends the job where no GPU is seen, and says why, rather than train on the CPU.
 srun helixer-ft whole \
     --require-gpu \
     --load-model-path "$MODEL" \

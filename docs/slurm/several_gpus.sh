@@ -27,7 +27,7 @@ set -euo pipefail
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
 # --batch-size counts the subsequences of a step on all GPUs together: here 8 on each.
-# --require-gpu ends the job where a node shows no GPU, and says why, rather than train on the CPU.
+# --require-gpu ends the job where no GPU is seen, and says why, rather than train on the CPU.
 srun helixer-ft whole \
     --backend jax \
     --require-gpu \

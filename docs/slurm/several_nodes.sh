@@ -31,9 +31,9 @@ export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY
 
 # --batch-size counts the subsequences of a step on all GPUs of all nodes: here 8 on each. The job
-# ends with status 75 where its state is written: submit it again to go on, with as many nodes as
+# ends with status 75 once its state is written: submit it again to resume, with as many nodes as
 # you like.
-# --require-gpu ends the job where a node shows no GPU, and says why, rather than train on the CPU.
+# --require-gpu ends the job where no GPU is seen, and says why, rather than train on the CPU.
 srun helixer-ft whole \
     --backend jax \
     --require-gpu \

@@ -28,9 +28,9 @@ set -euo pipefail
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
 # Five minutes before its time limit the job writes its state and ends with status 75: submit it
-# again, with the same variables, to go on. (srun makes helixer-ft a step, which --signal reaches.)
+# again, with the same variables, to resume. (srun makes helixer-ft a step, which --signal reaches.)
 # A smaller --batch-size with --accumulate needs less GPU memory.
-# --require-gpu ends the job where a node shows no GPU, and says why, rather than train on the CPU.
+# --require-gpu ends the job where no GPU is seen, and says why, rather than train on the CPU.
 srun helixer-ft whole \
     --require-gpu \
     --load-model-path "$MODEL" \

@@ -17,32 +17,32 @@ COMMANDS = {
     "evaluate": "Score trained models on labelled data, base by base.",
     "predict": "Predict genes base by base, on a data file or a genome.",
     "evaluate-genes": "Score predicted GFF3 against a reference, gene by gene.",
-    "inspect": "Say what a model, a data file or a predictions file holds.",
-    "doctor": "Say whether this machine, with its GPUs, is fit to train, and computes right.",
-    "simulate": "Make a small species with known genes, and data of it, to try things on.",
-    "demo": "The whole story on a small simulated species, offline.",
-    "completion": "Print the completion script of a shell (bash, zsh, fish).",
+    "inspect": "Show what a model, a data file or a predictions file contains.",
+    "doctor": "Check that this machine and its GPUs are fit to train and compute correctly.",
+    "simulate": "Simulate a small species with known genes, to try things out.",
+    "demo": "Run the whole workflow on a small simulated species, offline.",
+    "completion": "Print the completion script for a shell (bash, zsh, fish).",
 }
 
 ENVIRONMENT = {
-    "KERAS_BACKEND": "tensorflow or jax, where --backend says auto.",
+    "KERAS_BACKEND": "tensorflow or jax, with --backend auto.",
     "CUDA_VISIBLE_DEVICES": "The GPUs that may be used.",
-    "JAX_PLATFORMS": "cpu leaves GPUs alone.",
-    "LD_LIBRARY_PATH": "Where CUDA libraries are looked for first; best not set.",
-    "JAX_COMPILATION_CACHE_DIR": "Where JAX keeps what it compiled, for the next start.",
-    "XLA_FLAGS": "Read by JAX and TensorFlow; --deterministic adds one, and so does JAX on a GPU.",
-    "CUBLAS_WORKSPACE_CONFIG": "Set by --deterministic (:4096:2), where it is not set.",
-    "TF_CPP_MIN_LOG_LEVEL": "What TensorFlow logs; 2 (errors), where it is not set.",
-    "SLURM_TMPDIR, TMPDIR": "Where caches go without --cache-dir, and temporary files.",
+    "JAX_PLATFORMS": "cpu: no GPU is used.",
+    "LD_LIBRARY_PATH": "Where CUDA libraries are searched for first; best left unset.",
+    "JAX_COMPILATION_CACHE_DIR": "Where JAX caches compiled code between runs.",
+    "XLA_FLAGS": "Read by JAX and TensorFlow; --deterministic adds a flag, as does JAX on a GPU.",
+    "CUBLAS_WORKSPACE_CONFIG": "Set by --deterministic (:4096:2) unless already set.",
+    "TF_CPP_MIN_LOG_LEVEL": "Log level of TensorFlow; 2 (errors) unless already set.",
+    "SLURM_TMPDIR, TMPDIR": "Where caches go without --cache-dir; also for temporary files.",
     "SLURM_MEM_PER_NODE, SLURM_MEM_PER_CPU, SLURM_CPUS_ON_NODE": "Memory that this job may use.",
-    "SLURM_STEP_NODELIST, SLURM_STEP_NUM_TASKS": "The tasks of srun, which work as one run.",
+    "SLURM_STEP_NODELIST, SLURM_STEP_NUM_TASKS": "The tasks of srun that form one run.",
     "SLURM_STEP_ID, SLURM_JOB_ID, SLURM_PROCID": "Which of these tasks this process is.",
-    "JAX_LOCAL_DEVICE_IDS": "GPUs of this process, where several on a machine are one run.",
-    "XDG_DATA_HOME": "Downloaded models (-l land_plant) are in its Helixer/models "
+    "JAX_LOCAL_DEVICE_IDS": "GPUs of this process, if several processes on a machine form one run.",
+    "XDG_DATA_HOME": "Downloaded models (-l land_plant) are in Helixer/models below it "
     "[default: ~/.local/share].",
-    "XDG_CACHE_HOME": "helixer-ft/device-check.json in it keeps which devices passed "
+    "XDG_CACHE_HOME": "helixer-ft/device-check.json below it records which devices passed "
     "[default: ~/.cache].",
-    "NO_COLOR": "Where it is set, nothing is coloured.",
+    "NO_COLOR": "If set, output is not coloured.",
 }
 """Variables that change what helixer-ft does."""
 
@@ -112,10 +112,10 @@ def main() -> None:
 
 
 def program() -> None:
-    """`helixer-ft`: `main`, and an end at once where the work was cut short.
+    """`helixer-ft`: `main`, and an immediate exit where the work was cut short.
 
-    Threads of a backend may still compute then; to take the interpreter down under them can crash,
-    and takes so long that a second signal would change the exit status.
+    Threads of a backend may still be computing then; shutting the interpreter down under them can
+    crash, and takes so long that a second signal would change the exit status.
     """
     try:
         main(prog_name="helixer-ft")

@@ -7,15 +7,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from helixer_ft.cli import option_kinds as kinds
+from helixer_ft.cli import shared_options as shared
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.command_line import command_line
-from helixer_ft.cli.shared_options import options_file, output_options, threads_option
-from helixer_ft.coverage.request import (
-    AUTO,
-    DEFAULT_PREFIX,
-    STRANDEDNESS,
-    CoverageRequest,
-)
+from helixer_ft.coverage.request import AUTO, DEFAULT_PREFIX, STRANDEDNESS, CoverageRequest
 
 
 class _BigWigs(click.ParamType):
@@ -54,25 +49,25 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> t
 @kinds.path("-d --data-dir", "Folder; all data files in it get the same tracks.", "DIR")
 @kinds.path("--data", "A data file (repeatable), instead of --data-dir.", multiple=True)
 @kinds.path(
-    "--bam", "Aligned reads: BAM or CRAM, sorted (repeatable, a track each).", multiple=True
+    "--bam", "Aligned reads: BAM or CRAM, sorted (repeatable, one track each).", multiple=True
 )
 @kinds.option(
     "--bigwig",
-    "Values per base, for both strands or PLUS,MINUS (repeatable, a track each, after those "
-    "of --bam): CAGE, ATAC, conservation.",
+    "Values per base, for both strands or PLUS,MINUS (repeatable, one track each, after "
+    "those of --bam): CAGE, ATAC, conservation.",
     type=_BigWigs(),
     multiple=True,
 )
 @kinds.choice(
     "--strandedness",
-    "Of the reads. reverse: read 2 is sense (dUTP); forward: read 1 is; auto: what the reads "
-    "within the labelled genes show, for each --bam.",
+    "Strandedness of the reads. reverse: read 2 is sense (dUTP); forward: read 1 is; auto: what "
+    "the reads within the labelled genes show, for each --bam.",
     [AUTO, *STRANDEDNESS],
     default=AUTO,
 )
 @kinds.option(
     "--coverage-prefix prefix",
-    "Of the datasets: evaluation/NAME_coverage.",
+    "Prefix of the datasets: evaluation/NAME_coverage.",
     default=DEFAULT_PREFIX,
     metavar="NAME",
 )
@@ -87,11 +82,11 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> t
     "Where the new data files go.  [default: they replace the old ones, all at once]",
     "DIR",
 )
-@threads_option("Processes that read")
-@options_file
-@output_options(
-    verbose="The evidence for the strandedness too.",
-    force="Replace coverage of that prefix, and files in --out-dir.",
+@shared.threads_option("Processes that read in parallel")
+@shared.options_file
+@shared.output_options(
+    verbose="Also the evidence for the strandedness.",
+    force="Replace coverage with that prefix, and files in --out-dir.",
 )
 def command(**options: Any) -> None:
     """Add coverage tracks (BAM, CRAM, bigWig) to training, validation and test data.

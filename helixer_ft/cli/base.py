@@ -1,4 +1,4 @@
-"""What every command does alike: errors become a message and an exit status."""
+"""What all commands have in common: errors become a message and an exit status."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from helixer_ft.errors import ABORTED, HelixerFtError, Interrupted, is_out_of_memory
 
 PROCESS = "helixer_ft.process"
-"""In `click.Context.meta`: what names this process, where there are several."""
+"""Key in `click.Context.meta`: the name of this process, if there are several."""
 _SMALLER_BATCHES = {
     "batch_size": "--batch-size (with --accumulate, to the same effect)",
     "val_test_batch_size": "--val-test-batch-size",
@@ -19,7 +19,7 @@ _SMALLER_BATCHES = {
 
 
 def tell_of_signal(name: str) -> None:
-    """Say that a signal arrived, in a handler of it."""
+    """Report a signal from within its handler."""
     with contextlib.suppress(OSError):
         os.write(2, f"\n{name}: stopping after this step (Ctrl-C: at once)\n".encode())
 
@@ -31,24 +31,15 @@ class Command(click.Command):
     """
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        """See click; what it refuses may quote a file (--config)."""
+        """See click; a bad value may come from the file of --config, and the message says so."""
         try:
             return super().make_context(*arguments, **options)
         except click.UsageError as error:
             from helixer_ft.cli.printable import printable
 
-            error.message = printable(error.message)  # type: ignore[misc]
-            raise
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Say of a value from a `--config` file where it stands."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.BadParameter as error:
-            name = error.param.name if error.param else None
-            if name and ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP:
-                text = f"{error.message} It is set in the file of --config."
-                raise click.BadParameter(text, ctx, error.param) from error
+            from_file = isinstance(error, click.BadParameter) and _is_from_file(error)
+            where = " It is set in the --config file." if from_file else ""
+            error.message = printable(error.message) + where  # type: ignore[misc]
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -62,7 +53,7 @@ class Command(click.Command):
         except Interrupted as error:
             from helixer_ft.cli.command_line import resume_command
 
-            click.echo(f"Interrupted: {error}\nTo go on:\n  {resume_command()}", err=True)
+            click.echo(f"Interrupted: {error}\nTo resume:\n  {resume_command()}", err=True)
             sys.exit(error.exit_code)
         except HelixerFtError as error:
             self._end(ctx, str(error), error.exit_code, error)
@@ -90,3 +81,9 @@ class Command(click.Command):
 
         click.echo(f"Error: {ctx.meta.get(PROCESS, '')}{printable(text)}", err=True)
         sys.exit(status)
+
+
+def _is_from_file(error: click.BadParameter) -> bool:
+    if error.ctx is None or error.param is None or error.param.name is None:
+        return False
+    return error.ctx.get_parameter_source(error.param.name) is ParameterSource.DEFAULT_MAP

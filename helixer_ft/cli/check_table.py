@@ -8,7 +8,7 @@ _WIDE = (
     f"{'':31}{'training subset':<14} {'validation':>14}\n"
     f"check  epoch  batch  {'loss':>8}{'loss':>9}{'F1':>7}{'loss':>9}{'F1':>7}{'time':>10}"
 )
-"""`loss` is the weighted one that is trained on; the others are scored alike. F1 is genic."""
+"""The first `loss` is the weighted one of training; the others are unweighted. F1 is genic."""
 _NARROW = f"check epoch    loss     F1{'time':>8}"
 """Loss and genic F1 are those on the validation data."""
 WIDE = 78
@@ -45,9 +45,9 @@ def table(checks: Sequence[Check], width: int, *, last: int | None = None) -> li
     checks
         In order; the untouched model, where it is there, first.
     width
-        Of the terminal, in columns.
+        Width of the terminal in columns.
     last
-        At most so many checks at the end, beside the untouched model and the best one; None: all.
+        At most this many checks at the end, and the untouched model and the best one; None: all.
     """
     best = max((check.number for check in checks if check.improved), default=None)
     newest = {check.number for check in checks[-last:]} if last else None

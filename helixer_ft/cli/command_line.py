@@ -2,19 +2,13 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
 
 import click
 
 from helixer_ft.errors import InputError
 
-_WORDS = "helixer_ft.words"
-"""In `click.Context.meta`: the words of a command that another one runs."""
-
-
-def runs_as(context: click.Context, words: Sequence[str]) -> None:
-    """Within the context the command is `words`, whatever was typed."""
-    context.meta[_WORDS] = words
+WORDS = "helixer_ft.words"
+"""Key in `click.Context.meta`: what to take for the typed words of a command that another runs."""
 
 
 def command_line() -> str:
@@ -23,20 +17,20 @@ def command_line() -> str:
     Raises
     ------
     InputError
-        It has bytes that are no text, which files written in UTF-8 cannot keep.
+        It contains bytes that are not text, which files in UTF-8 cannot hold.
     """
     from helixer_ft.cli.printable import printable
 
-    words = click.get_current_context().meta.get(_WORDS, sys.argv[1:])
+    words = click.get_current_context().meta.get(WORDS, sys.argv[1:])
     command = shlex.join(["helixer-ft", *words])
     if any("\ud800" <= letter <= "\udfff" for letter in command):
         raise InputError(
-            f"the command has a name that is not in UTF-8 ({printable(command)}), which the files "
-            "that are written could not keep. Rename the file or folder."
+            f"the command contains a name that is not valid UTF-8 ({printable(command)}), which "
+            "the output files could not record. Rename the file or folder."
         )
     return command
 
 
 def resume_command() -> str:
-    """The same command, to go on with what it was interrupted in."""
+    """The same command, with --resume."""
     return command_line() + ("" if "--resume" in sys.argv else " --resume")

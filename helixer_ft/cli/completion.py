@@ -8,7 +8,7 @@ from helixer_ft.cli.base import Command
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM = "helixer-ft"
 VARIABLE = "_HELIXER_FT_COMPLETE"
-"""Set by the shell where it asks for completions."""
+"""Set by the shell when it asks for completions."""
 
 
 @click.command("completion", cls=Command)

@@ -1,15 +1,23 @@
-"""What computes, as the options of a command ask for."""
+"""The backend, its devices and processes, as the options of a command ask for."""
 
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
+from helixer_ft.cli.base import PROCESS
+from helixer_ft.cli.hybridmodel import scoring_notices
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.backend import Backend, select_backend, start_quietly
+from helixer_ft.runtime.interruption import Stop
+from helixer_ft.runtime.launch import Launch, launch_from
 
 if TYPE_CHECKING:
+    from helixer_ft.cli.output import Printer
     from helixer_ft.runtime.processes import Processes
 
 
@@ -33,6 +41,26 @@ def backend_for(options: dict[str, Any], *, several_processes: bool = False) -> 
     return backend
 
 
+def launch_of(options: dict[str, Any]) -> Launch | None:
+    """Which of several processes this one is, which its errors then say; None: it is alone."""
+    launch = launch_from(
+        options["coordinator"], options["num_processes"], options["process_id"], os.environ
+    )
+    if launch is not None:
+        click.get_current_context().meta[PROCESS] = f"{launch.name}: "
+    return launch
+
+
+def tell_of_end(launch: Launch | None, printer: "Printer") -> Callable[[str], None]:
+    """A function that says why one of several processes ends; any thread may call it."""
+
+    def tell(text: str) -> None:
+        printer.close()
+        click.echo(f"Error: {launch.name if launch else ''}: {text}", err=True)
+
+    return tell
+
+
 def start_together(backend: Backend, processes: "Processes") -> None:
     """Start the backend of several processes: all on accelerators, or all without."""
     seen = "GPU" if backend.accelerators else "CPU"
@@ -40,14 +68,31 @@ def start_together(backend: Backend, processes: "Processes") -> None:
     start_quietly(backend)
 
 
+def scoring_printer(options: dict[str, Any], models: Iterable[Path], stop: Stop) -> "Printer":
+    """Start the backend for a command that scores or predicts, and report what computes."""
+    backend = backend_for(options)
+
+    from helixer_ft.cli.output import Printer
+
+    printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
+    printer.stop = stop
+    for path in models:
+        printer.model(path)
+    for text in scoring_notices(options):
+        printer.notice(text)
+    printer.backend(backend)
+    check_device(options, printer)
+    return printer
+
+
 def check_device(
     options: dict[str, Any], progress: Progress, processes: "Processes | None" = None
 ) -> None:
-    """See that an accelerator computes what it should, unless that is to be left out."""
+    """Check that an accelerator computes correctly, unless told to skip that."""
     from helixer_ft.doctor.start_check import check_at_start
     from helixer_ft.runtime.backend import uses_accelerator
 
     if not options["skip_device_check"]:
         check_at_start(options["precision"], progress, processes)
     elif uses_accelerator():
-        progress.warning("the device is not checked (--skip-device-check)")
+        progress.warning("the device was not checked (--skip-device-check)")

@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any, NoReturn
 
 import click
 
@@ -12,8 +13,8 @@ from helixer_ft.formats.input_file import check_input_file
 def load_config(ctx: click.Context, _param: click.Parameter, path: Path | None) -> None:
     """Make the values of a TOML file the defaults of this command.
 
-    Names are those of the options with _ for -; `command`, where it is there, must be this one.
-    Click reports everything that cannot be used.
+    Names are those of the options, with _ for -; `command`, if present, must be this one.
+    Click reports everything that is unusable.
     """
     if path is None:
         return
@@ -27,40 +28,37 @@ def load_config(ctx: click.Context, _param: click.Parameter, path: Path | None) 
             f"{path}: could not be read as TOML ({error}); expected the config.toml of a run, or "
             "options of this command, one a line: name = value."
         ) from error
-    nul = [
-        name
-        for name, value in values.items()
-        if any("\0" in str(item) for item in (value if isinstance(value, list) else [value]))
-    ]
+
+    def refuse(what: str) -> NoReturn:
+        raise click.BadParameter(f"{path}: {what}")
+
+    lists = {name: one if isinstance(one, list) else [one] for name, one in values.items()}
+    nul = [name for name, items in lists.items() if any("\0" in str(item) for item in items)]
     if nul:
-        raise click.BadParameter(
-            f"{path}: has a NUL character in {', '.join(nul)}, expected text without."
-        )
+        refuse(f"has a NUL character in {', '.join(nul)}, expected text without.")
     command = values.pop("command", ctx.info_name)
     if command != ctx.info_name:
-        raise click.BadParameter(
-            f"{path}: is the configuration of '{command}', but this command is '{ctx.info_name}'."
-        )
+        refuse(f"is the configuration of '{command}', but this command is '{ctx.info_name}'.")
     known = _options(ctx.command)
     unknown = sorted(values.keys() - known)
     if unknown:
-        raise click.BadParameter(
-            f"{path}: has the unknown option(s) {', '.join(unknown)}; expected names of options of "
+        refuse(
+            f"has the unknown option(s) {', '.join(unknown)}; expected names of options of "
             f"'{ctx.info_name}' with _ for -."
         )
-    defaults = {}
+    defaults: dict[str, Any] = {}
     for name, value in values.items():
         option = known[name]
         takes_list = option.multiple or getattr(option.type, "takes_list", False)
         if isinstance(value, dict) or (isinstance(value, list) and not takes_list):
-            raise click.BadParameter(
-                f"{path}: has {name} = {value!r}, expected "
-                + ("a list." if takes_list else "a single value.")
-            )
-        if option.multiple and not isinstance(value, list):
-            value = [value]
+            expected = "a list" if takes_list else "a single value"
+            refuse(f"has {name} = {value!r}, expected {expected}.")
+        if option.multiple:
+            value = lists[name]
         # as text, so that a value passes the same checks as on the command line
-        defaults[option.name] = list(map(str, value)) if isinstance(value, list) else str(value)
+        defaults[str(option.name)] = (
+            list(map(str, value)) if isinstance(value, list) else str(value)
+        )
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
 
 

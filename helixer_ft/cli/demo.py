@@ -8,7 +8,7 @@ import click
 
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.command_line import runs_as
+from helixer_ft.cli.command_line import WORDS
 from helixer_ft.cli.shared_options import backend_option, output_options
 from helixer_ft.demo.request import DemoRequest, DemoSize
 from helixer_ft.runtime.backend import select_backend
@@ -20,18 +20,18 @@ from helixer_ft.runtime.backend import select_backend
 )
 @kinds.integer(
     "--seed",
-    "Of the species: its genome, its genes and their expression.",
+    "Seed of the species: its genome, its genes and their expression.",
     default=DemoRequest.seed,
     least=0,
 )
 @backend_option
 @output_options(force="Replace the files of an earlier demo in the folder.")
 def command(**options: Any) -> None:
-    """The whole story on a small simulated species, offline, in a few minutes.
+    """Run the whole workflow on a small simulated species, offline, in a few minutes.
 
-    Simulates two species and takes the small model that comes with helixer-ft and was trained on
-    one of them. Tunes it to the other in four ways, each by a command that is shown first, and ends
-    with a table: errors on held-out sequences before and after.
+    Simulates two species, takes the small model shipped with helixer-ft, which was trained on one
+    of them, and fine-tunes it to the other in four ways. Each command is shown before it runs; a
+    table at the end compares the errors on held-out sequences before and after.
 
     \b
     Example:
@@ -53,7 +53,7 @@ def command(**options: Any) -> None:
 
 
 def _parse(words: Sequence[str]) -> Any:
-    """What a command asks of the library; the demonstration has checked what it replaces."""
+    """The request that a command makes; the demo has checked which files it replaces."""
     from helixer_ft.cli import main
 
     name, *arguments = words
@@ -61,6 +61,6 @@ def _parse(words: Sequence[str]) -> Any:
     assert asked is not None, "the demonstration names commands of this program"
     arguments.append("--force")
     context = asked.make_context(name, arguments, **main.context_settings)
-    runs_as(context, words)
+    context.meta[WORDS] = words
     with context:
         return sys.modules[asked.callback.__module__].request_from(context.params)

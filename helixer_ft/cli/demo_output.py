@@ -37,10 +37,10 @@ class DemoPrinter(Printer, DemoProgress):
         self.say(f"  {text}; {duration_text(seconds)}")
 
     def notice(self, text: str) -> None:
-        """Left to the commands themselves."""
+        """Not shown: these are for the commands alone."""
 
     def check(self, check: Check) -> None:
-        """Left to the history of the run."""
+        """Not shown: the history of the run has them."""
 
 
 def show(outcome: DemoOutcome, printer: DemoPrinter) -> None:

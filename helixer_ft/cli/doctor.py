@@ -1,61 +1,49 @@
 """`helixer-ft doctor`."""
 
 import contextlib
-import os
 import sys
 from typing import Any
 
 import click
 
-from helixer_ft.cli.base import PROCESS, Command
-from helixer_ft.cli.shared_options import (
-    backend_option,
-    output_options,
-    processes_options,
-    require_gpu_option,
-)
-from helixer_ft.cli.types import FILE
+from helixer_ft.cli import option_kinds as kinds
+from helixer_ft.cli import shared_options as shared
+from helixer_ft.cli.base import Command
 
 
 @click.command("doctor", cls=Command)
-@backend_option
-@require_gpu_option
-@click.option(
+@shared.backend_option
+@shared.require_gpu_option
+@kinds.path(
     "--cache-dir",
-    type=FILE,
-    metavar="DIR",
-    help="Folder that caches are to go to.  [default: $SLURM_TMPDIR, $TMPDIR or this folder]",
+    "Folder for caches.  [default: $SLURM_TMPDIR, $TMPDIR or the working directory]",
+    "DIR",
 )
-@processes_options
-@output_options(outcome="everything", quiet=False)
+@shared.processes_options
+@shared.output_options(outcome="everything", quiet=False)
 def command(**options: Any) -> None:
-    """Say whether this machine, with its GPUs, is fit to train, and computes right.
+    """Check that this machine and its GPUs are fit to train and compute correctly.
 
     Takes less than a minute on most machines: versions, driver and devices; a small model on every
-    device in every precision, against the same computed step by step in NumPy; speed and memory of
-    the full-size network; what devices and processes exchange; the folder for caches. Exit status
-    1 where anything disagrees. Paste the output into a question.
+    device in every precision, compared with the same computation in NumPy; speed and memory of the
+    full-size network; the exchange between devices and processes; the folder for caches. Exit
+    status 1 if anything disagrees. Paste the output when you ask for help.
 
     \b
     Examples:
       helixer-ft doctor
       srun --gpus=1 helixer-ft doctor --require-gpu
     """
-    from helixer_ft.cli.computing import start_together
+    from helixer_ft.cli.computing import launch_of, start_together, tell_of_end
     from helixer_ft.cli.doctor_output import show
     from helixer_ft.cli.output import Printer
     from helixer_ft.doctor.diagnosis import diagnose
     from helixer_ft.doctor.facts import facts
     from helixer_ft.progress import Progress
     from helixer_ft.runtime.backend import select_backend
-    from helixer_ft.runtime.launch import launch_from
     from helixer_ft.runtime.processes import started
 
-    launch = launch_from(
-        options["coordinator"], options["num_processes"], options["process_id"], os.environ
-    )
-    if launch is not None:
-        click.get_current_context().meta[PROCESS] = f"{launch.name}: "
+    launch = launch_of(options)
     machine = facts()
     backend = select_backend(
         options["backend"],
@@ -63,22 +51,11 @@ def command(**options: Any) -> None:
         require_gpu=options["require_gpu"],
     )
     printer = Printer(quiet=False, as_json=options["as_json"])
-
-    def tell(text: str) -> None:
-        printer.close()
-        click.echo(f"Error: {launch.name if launch else ''}: {text}", err=True)
-
-    with started(launch, tell) as processes:
+    with started(launch, tell_of_end(launch, printer)) as processes:
         start_together(backend, processes)
         first = processes.is_first
-        with printer if first else contextlib.nullcontext():
-            found = diagnose(
-                machine,
-                backend,
-                options["cache_dir"],
-                printer if first else Progress(),
-                processes,
-            )
+        with printer if first else contextlib.nullcontext(Progress()) as progress:
+            found = diagnose(machine, backend, options["cache_dir"], progress, processes)
     if first:
         show(found, printer)
     elif not found.fit:

@@ -1,42 +1,34 @@
 """Prints what `doctor` found."""
 
-import json
-
 from rich.table import Table
 
 from helixer_ft.cli.output import Printer, plain_table
-from helixer_ft.cli.printable import one_line
 from helixer_ft.doctor.comparison import QUANTITIES, Comparison
 from helixer_ft.doctor.diagnosis import Diagnosis
 from helixer_ft.doctor.speed import Speed
 from helixer_ft.progress import duration_text, size_text
 
 _BRACKETS = (
-    "Differences are shares of the largest number; in brackets, what may be rounding. A GPU may",
-    "multiply float32 numbers with the 10 bits of TF32, which is about 1e-3 of each product.",
+    "Differences are relative to the largest number; in brackets, the most that rounding explains.",
+    "A GPU may multiply float32 numbers with the 10 bits of TF32: about 1e-3 of each product.",
 )
 
 
 def show(found: Diagnosis, printer: Printer) -> None:
     """The result of `doctor`; the verdict comes last."""
     if printer.as_json:
-        printer.out.file.write(json.dumps(found.to_dict(), indent=2) + "\n")
+        printer.json(found.to_dict())
         return
-    _lines(printer, *_machine(found))
+    printer.lines(*_machine(found))
     printer.table(_comparisons(found.comparisons))
-    _lines(printer, *_BRACKETS)
+    printer.lines(*_BRACKETS)
     if found.speed is not None and found.speed.steps:
         printer.table(_times(found.speed))
-        _lines(printer, *_memory(found.speed))
-    _lines(printer, *_exchange(found), *_cache(found))
+        printer.lines(*_memory(found.speed))
+    printer.lines(*_exchange(found), *_cache(found))
     for text in (*found.warnings, *found.problems):
         printer.warning(text)
-    _lines(printer, found.verdict)
-
-
-def _lines(printer: Printer, *lines: str) -> None:
-    for line in lines:
-        printer.out.print(one_line(line), markup=False)
+    printer.lines(found.verdict)
 
 
 def _machine(found: Diagnosis) -> list[str]:
@@ -97,13 +89,13 @@ def _memory(speed: Speed) -> list[str]:
         )
     if speed.memory_per_window is not None and speed.memory is not None:
         lines.append(
-            f"Memory of a training step: {size_text(speed.memory_per_window)} for each window of "
-            f"{speed.usual_length:,} bases; of {size_text(speed.memory)} about {speed.batch_size} "
-            "fit (--batch-size)"
+            f"Memory of a training step: {size_text(speed.memory_per_window)} per window of "
+            f"{speed.usual_length:,} bases; about {speed.batch_size} fit into "
+            f"{size_text(speed.memory)} (--batch-size)"
         )
     if speed.advice is not None:
         lines.append(
-            f"To keep it busy: --batch-size {speed.advice.batch_size} with --learning-rate "
+            f"To keep the GPU busy: --batch-size {speed.advice.batch_size} with --learning-rate "
             f"{speed.advice.learning_rate:g} (rules of thumb: see docs/devices.md)"
         )
     if speed.to_device is not None:
@@ -114,11 +106,11 @@ def _memory(speed: Speed) -> list[str]:
 def _exchange(found: Diagnosis) -> list[str]:
     one = found.exchange
     if one is None:
-        return ["Exchange between devices: there is one device"]
+        return ["Exchange between devices: there is only one device"]
     return [
         f"Exchange between {one.devices} devices of {one.processes} "
         f"process{'es' if one.processes > 1 else ''}: gradients of all weights summed in "
-        f"{1000 * one.seconds:.1f} ms by {one.library}, {'right' if one.correct else 'WRONG'}"
+        f"{1000 * one.seconds:.1f} ms by {one.library}, {'correct' if one.correct else 'WRONG'}"
     ]
 
 

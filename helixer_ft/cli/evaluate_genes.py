@@ -11,7 +11,7 @@ from helixer_ft.cli.shared_options import options_file, output_options
 
 @click.command("evaluate-genes", cls=Command)
 @kinds.path("--predicted", "Predicted genes: GFF3 or GTF, plain or gzip.", required=True)
-@kinds.path("--reference", "The genes to find: GFF3 or GTF, plain or gzip.", required=True)
+@kinds.path("--reference", "Reference genes: GFF3 or GTF, plain or gzip.", required=True)
 @kinds.path("--fasta", "The genome of both: FASTA, plain, gzip or bgzip.", required=True)
 @kinds.name_lists(
     "--seqids",

@@ -1,6 +1,6 @@
 """Prints how models score, side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
@@ -54,11 +54,6 @@ def _tables(evaluation: Evaluation, verbose: bool) -> Iterator[Table]:
 
 def _score_table(part: Part) -> Table:
     """Precision, recall and F1 per class and accuracy, of each model; then the differences."""
-    columns = []
-    for number in range(1, len(part.models) + 1):
-        columns += [f"precision {number}", f"recall {number}", f"F1 {number}"]
-        if number > 1:
-            columns += [f"{number} - 1", "95 % interval"]
     rows = []
     scores = [model.confusion.scores for model in part.models]
     for name in dict.fromkeys(name for of_model in scores for name in of_model):
@@ -80,7 +75,19 @@ def _score_table(part: Part) -> Table:
                 cells += [f"{values[output] - accuracies[0][output]:+.4f}" if known else "-", ""]
         rows.append([f"{output} accuracy", *cells])
     title = f"Scores on {part.name}, {part.blocks} genome blocks"
+    columns = _columns(
+        part, "precision {}", "recall {}", "F1 {}", compared=("{} - 1", "95 % interval")
+    )
     return plain_table(title, ["", *columns], rows)
+
+
+def _columns(part: Part, *each: str, compared: Sequence[str] = ()) -> list[str]:
+    """Headings for each model, and those for each but the first, with its number filled in."""
+    return [
+        heading.format(number)
+        for number in range(1, len(part.models) + 1)
+        for heading in (*each, *(compared if number > 1 else ()))
+    ]
 
 
 def _confusion_tables(part: Part) -> Iterator[Table]:
@@ -108,10 +115,6 @@ def _interval_text(interval: Interval) -> str:
 
 def _distance_table(part: Part) -> Table:
     """Accuracy and genic F1 by distance, a row per kind of transition and class of distance."""
-    columns = ["bases"]
-    for number in range(1, len(part.models) + 1):
-        columns += [f"accuracy {number}", f"genic F1 {number}"]
-        columns += [f"{number} - 1"] if number > 1 else []
     rows = []
     found = [model.near_transitions for model in part.models]
     for k, kind in enumerate(KINDS):
@@ -124,16 +127,12 @@ def _distance_table(part: Part) -> Table:
                     cells.append(f"{f1[k, d] - found[0][2][k, d]:+.4f}" if bases else "-")
             rows.append([f"{kind} {distance}", *cells])
     title = f"Genic classes on {part.name} by distance to the nearest transition (bp)"
-    return plain_table(title, ["", *columns], rows)
+    columns = _columns(part, "accuracy {}", "genic F1 {}", compared=("{} - 1",))
+    return plain_table(title, ["", "bases", *columns], rows)
 
 
 def _calibration_table(part: Part, curve: int) -> Table:
     """Predicted against observed, a row per bin of predicted probability."""
-    columns = [
-        f"{column} {number}"
-        for number in range(1, len(part.models) + 1)
-        for column in ("bases", "predicted", "observed")
-    ]
     rows = []
     for i in range(N_BINS):
         cells = []
@@ -145,6 +144,7 @@ def _calibration_table(part: Part, curve: int) -> Table:
     errors = [model.calibration_errors[CURVES[curve]] for model in part.models]
     rows.append(["expected calibration error", *(c for e in errors for c in ("", "", f"{e:.4f}"))])
     title = f"Calibration on {part.name}: {CURVES[curve]}"
+    columns = _columns(part, "bases {}", "predicted {}", "observed {}")
     return plain_table(title, ["probability", *columns], rows)
 
 

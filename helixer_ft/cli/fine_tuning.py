@@ -1,17 +1,14 @@
 """What `whole` and `freeze` do alike: options to a request, the run, its result printed."""
 
-import contextlib
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from helixer_ft.cli.base import PROCESS, tell_of_signal
+from helixer_ft.cli import computing
+from helixer_ft.cli.base import tell_of_signal
 from helixer_ft.cli.command_line import command_line
-from helixer_ft.cli.computing import backend_for, check_device, start_together
 from helixer_ft.cli.hybridmodel import training_notices
 from helixer_ft.cli.option_kinds import from_options
 from helixer_ft.cli.output import Printer
@@ -20,7 +17,7 @@ from helixer_ft.errors import Interrupted
 from helixer_ft.network.strategies import Strategy
 from helixer_ft.runtime.backend import Backend
 from helixer_ft.runtime.interruption import Stop, stop_on_signals
-from helixer_ft.runtime.launch import Launch, launch_from
+from helixer_ft.runtime.launch import Launch
 from helixer_ft.runtime.processes import Processes, started
 from helixer_ft.settings import CacheSettings, TrainingSettings
 from helixer_ft.training.history import TrainingProgress
@@ -47,31 +44,18 @@ def fine_tune_request(strategy: type[Strategy], options: dict[str, Any]) -> Fine
 
 
 def run_command(request: FineTuneRequest, options: dict[str, Any]) -> None:
-    """Run a fine-tuning command to its end, or to a signal to stop."""
-    launch = launch_from(
-        options["coordinator"], options["num_processes"], options["process_id"], os.environ
-    )
+    """Run a fine-tuning command to its end, or until a signal stops it."""
+    launch = computing.launch_of(options)
     first = launch is None or launch.index == 0
-    if launch is not None:
-        click.get_current_context().meta[PROCESS] = f"{launch.name}: "
-    with (
-        _quiet_end(launch),
-        stop_on_signals(tell_of_signal if first else lambda _: None) as stop,
-    ):
+    with stop_on_signals(tell_of_signal if first else lambda _: None) as stop:
         printer = Printer(quiet=options["quiet"] or not first, as_json=options["as_json"])
         printer.stop = stop
-        _run(request, options, printer, launch)
-
-
-@contextlib.contextmanager
-def _quiet_end(launch: Launch | None) -> Iterator[None]:
-    """That all processes were stopped, the first one alone says."""
-    try:
-        yield
-    except Interrupted as error:
-        if launch is None or launch.index == 0:
-            raise
-        sys.exit(error.exit_code)
+        try:
+            _run(request, options, printer, launch)
+        except Interrupted as error:
+            if first:  # it speaks for all processes
+                raise
+            sys.exit(error.exit_code)
 
 
 def _run(
@@ -80,75 +64,55 @@ def _run(
     printer.model(request.load_model_path)
     for notice in training_notices(options):
         printer.notice(notice)
-    backend = backend_for(options, several_processes=launch is not None)
+    backend = computing.backend_for(options, several_processes=launch is not None)
     if backend.warning:
         printer.warning(backend.warning)
-
-    def tell(text: str) -> None:
-        printer.close()
-        click.echo(f"Error: {launch.name if launch else ''}: {text}", err=True)
-
-    folder = RunFolder(request.save_model_path)
-    with started(launch, tell, lambda: folder.is_interrupted, _Waiting(printer.stop)) as processes:
+    run_folder, tell = RunFolder(request.save_model_path), computing.tell_of_end(launch, printer)
+    waiting = _Waiting(printer.stop)
+    with started(launch, tell, lambda: run_folder.is_interrupted, waiting) as processes:
         if launch is not None:
-            start_together(backend, processes)
-        progress = printer if processes.is_first else _Silent(printer.stop)
-        check_device(options, progress, processes)
-        if options["dry_run"]:
-            _dry_run(processes, request, options, printer, backend)
-        else:
-            _run_in(processes, request, options, printer, backend)
+            computing.start_together(backend, processes)
+        _work(request, options, printer, backend, processes)
 
 
-def _run_in(
-    processes: Processes,
+def _work(
     request: FineTuneRequest,
     options: dict[str, Any],
     printer: Printer,
     backend: Backend,
+    processes: Processes,
 ) -> None:
-    """The run, in one of its processes; the first one prints."""
+    """The run or the dry run, in one of its processes; the first one prints."""
+    from helixer_ft.training.estimate import estimate
     from helixer_ft.training.fine_tune import fine_tune
+    from helixer_ft.training.prepared import prepare_run
 
-    verbose = options["verbose"]
+    first, verbose = processes.is_first, options["verbose"]
+    progress = printer if first else _Silent(printer.stop)
+    computing.check_device(options, progress, processes)
+
+    def on_prepared(prepared: "PreparedRun") -> None:
+        if first:
+            _show_prepared(prepared, printer, backend, verbose)
 
     def report(outcome: "Outcome", path: Path) -> None:
         printer.close()
         write_report(outcome, path)
 
-    def on_prepared(prepared: "PreparedRun") -> None:
-        _show_prepared(prepared, printer, backend, verbose)
-
+    if options["dry_run"]:
+        prepared = prepare_run(request, progress, dry=True, processes=processes)
+        on_prepared(prepared)
+        estimated = estimate(prepared)
+        if first:
+            show_dry_run(prepared, estimated, printer)
+        return
     with printer:
         outcome = fine_tune(
-            request,
-            printer if processes.is_first else _Silent(printer.stop),
-            report=report,
-            on_prepared=on_prepared,
-            processes=processes,
+            request, progress, report=report, on_prepared=on_prepared, processes=processes
         )
-    if processes.is_first:
+    if first:
         path = RunFolder(request.save_model_path).report_path
         show(outcome, printer, report=path if path.exists() else None, verbose=verbose)
-
-
-def _dry_run(
-    processes: Processes,
-    request: FineTuneRequest,
-    options: dict[str, Any],
-    printer: Printer,
-    backend: Backend,
-) -> None:
-    """Everything but the training; the first process prints."""
-    from helixer_ft.training.estimate import estimate
-    from helixer_ft.training.prepared import prepare_run
-
-    progress = printer if processes.is_first else _Silent(printer.stop)
-    prepared = prepare_run(request, progress, dry=True, processes=processes)
-    _show_prepared(prepared, printer, backend, options["verbose"])
-    estimated = estimate(prepared)
-    if processes.is_first:
-        show_dry_run(prepared, estimated, printer)
 
 
 def _show_prepared(
@@ -156,8 +120,6 @@ def _show_prepared(
 ) -> None:
     from helixer_ft.engine import device_notice
 
-    if not prepared.processes.is_first:
-        return
     printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
     if text := device_notice():
         printer.notice(text)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 @kinds.flag("--keep-head", "Train the existing head further instead of a new one.")
 @kinds.flag(
     "--input-coverage",
-    "The head takes coverage (helixer-ft add-coverage) beside the body's output; a head "
-    "without is trained too, to compare with.",
+    "Feed the head coverage (helixer-ft add-coverage) in addition to the body's output; a "
+    "head without it is trained too, for comparison.",
 )
 @coverage_prefix_option(f".  [default: {DEFAULT_PREFIX}, or the model's own]")
 @coverage_norm_option(
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 )
 @kinds.option(
     "--cache-features/--no-cache-features",
-    "Evaluate the frozen body once and train on its output; changes nothing but the time.",
+    "Evaluate the frozen body once and train on its output; affects only the running time.",
     default=CacheSettings.features,
 )
 @kinds.choice(
     "--cache-precision",
-    "Of the body's output as it is kept; float16 takes half the room and rounds it.",
+    "Precision of the cached body output; float16 takes half the space and rounds it.",
     CACHE_PRECISIONS,
     default=CacheSettings.precision,
 )

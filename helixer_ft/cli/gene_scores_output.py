@@ -36,7 +36,7 @@ def show(evaluation: GeneEvaluation, printer: Printer) -> None:
     printer.table(_levels_table("Coding sequence, exact", comparison.coding))
     printer.table(_frames_table(evaluation.frames))
     printer.lines(
-        "Genes that share no coding base with one of the other file: "
+        "Genes without a coding base in common with any of the other file: "
         f"{len(comparison.only_reference):,} of the reference, "
         f"{len(comparison.only_predicted):,} predicted."
     )

@@ -1,4 +1,4 @@
-"""HybridModel.py's own words, accepted so that its commands can be pasted over."""
+"""HybridModel.py's option names, accepted so that its commands can be pasted."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ scoring_words = in_order([
     click.option("--gpu-id", type=click.IntRange(min=0), hidden=True),
     click.option("--workers", type=int, hidden=True),
 ])  # fmt: skip
-"""Of commands that score or predict."""
+"""Options of commands that score or predict."""
 
 training_words = in_order([
     click.option("--resume-training", is_flag=True, hidden=True),
@@ -27,39 +27,37 @@ training_words = in_order([
     click.option("--fine-tune-resume", is_flag=True, hidden=True),
     scoring_words,
 ])  # fmt: skip
-"""Of commands that train."""
+"""Options of commands that train."""
 
 
 def scoring_notices(options: dict[str, Any]) -> list[str]:
-    """What to say of those that have no meaning here."""
+    """Notices about the options that are ignored."""
     if options["workers"] is None:
         return []
-    return ["--workers has no meaning here: data are read ahead in one thread"]
+    return ["--workers is ignored: one thread reads the data ahead"]
 
 
 def refuse_fixed_body(options: dict[str, Any]) -> None:
-    """Refuse, for `whole`, the words that ask for a body that stays as it is."""
+    """Refuse, for `whole`, the options that ask for a fixed body."""
     for word in ("fine_tune", "fine_tune_resume"):
         if options[word]:
             raise InputError(
-                f"{option(word)} keeps the body fixed, 'whole' trains every layer. "
+                f"{option(word)} keeps the body fixed, but 'whole' trains every layer. "
                 f"Use 'helixer-ft freeze', or leave {option(word)} out."
             )
 
 
 def training_notices(options: dict[str, Any]) -> list[str]:
-    """What to say of them."""
+    """Notices about the options that were used."""
     names = ("resume_training", "fine_tune", "fine_tune_resume", "predict_phase")
     used = [option(name) for name in names if options[name]]
     used += [option(name) for name in ("workers", "gpu_id") if options[name] is not None]
-    notices = scoring_notices(options)
-    if used:
-        notices.insert(
-            0,
-            f"{', '.join(used)}: HybridModel.py's words. Defaults differ: at most 100 epochs (not "
-            "10000), class and transition weights as recommended (not none), coverage normalised "
-            "by log (not as it is); "
-            "--resume-training loads trained weights, it does not go on with an interrupted run "
-            "(--resume does)",
-        )
-    return notices
+    if not used:
+        return []
+    return [
+        f"{', '.join(used)}: HybridModel.py's option names. Defaults differ: at most 100 "
+        "epochs (not 10000), the recommended class and transition weights (not none), log "
+        "normalisation of coverage (not none); --resume-training loads trained weights, it "
+        "does not resume an interrupted run (--resume does)",
+        *scoring_notices(options),
+    ]

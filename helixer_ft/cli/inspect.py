@@ -13,7 +13,7 @@ from helixer_ft.cli.types import ModelPath
 @click.argument("file", type=ModelPath(), metavar="FILE")
 @output_options(outcome="everything", quiet=False)
 def command(**options: Any) -> None:
-    """Say what a model, a data file or a predictions file holds.
+    """Show what a model, a data file or a predictions file contains.
 
     FILE may be a lineage (fungi, invertebrate, land_plant, vertebrate): the newest of its models
     that Helixer has downloaded.

@@ -1,4 +1,4 @@
-"""Prints what a file holds."""
+"""Prints what a file contains."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from rich.table import Table
 
 from helixer_ft.cli.output import Printer, percents, plain_table
-from helixer_ft.cli.printable import one_line
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.inspection.data import DataContent, LabelContent
 from helixer_ft.inspection.inspect import FileContent
@@ -31,8 +30,7 @@ def show(content: FileContent, printer: Printer) -> None:
 
 def _show_model(content: ModelContent, printer: Printer) -> None:
     network = content.architecture
-    _lines(
-        printer,
+    printer.lines(
         f"{content.path}: a trained model",
         f"Network: {network.summary()}",
         f"Input: 4 bases, {_coverage(content)}",
@@ -41,16 +39,16 @@ def _show_model(content: ModelContent, printer: Printer) -> None:
     )
     printer.table(_layer_table(content))
     printer.table(_strategy_table(content))
-    _lines(printer, f"Written by Keras {content.keras_version}. SHA-256: {content.sha256}")
+    printer.lines(f"Written by Keras {content.keras_version}. SHA-256: {content.sha256}")
     if not content.provenance:
-        _lines(printer, "Provenance: none recorded (not written by helixer-ft)")
+        printer.lines("Provenance: none recorded (not written by helixer-ft)")
         return
-    _lines(printer, "Provenance:")
+    printer.lines("Provenance:")
     _show_values(content.provenance, printer, "  ")
 
 
 def _coverage(content: ModelContent) -> str:
-    """What the model takes beside the bases."""
+    """What the model takes in addition to the bases."""
     count = content.architecture.coverage_channels // 2
     if not count:
         return "no coverage"
@@ -84,34 +82,32 @@ def _strategy_table(content: ModelContent) -> Table:
 def _show_values(values: dict[str, Any], printer: Printer, indent: str) -> None:
     for name, value in values.items():
         if isinstance(value, dict):
-            _lines(printer, f"{indent}{name}:")
+            printer.lines(f"{indent}{name}:")
             _show_values(value, printer, indent + "  ")
         else:
-            _lines(printer, f"{indent}{name}: {value}")
+            printer.lines(f"{indent}{name}: {value}")
 
 
 def _show_data(content: DataContent, printer: Printer) -> None:
     sequences = sum(len(counts) for counts in content.species.values())
-    _lines(
-        printer,
+    printer.lines(
         f"{content.path}: data, {'with' if content.labels else 'without'} labels",
         f"{content.windows:,} windows of {content.length:,} bp (both strands), "
         f"{sequences:,} sequence(s)",
     )
     for species, counts in content.species.items():
         names = ", ".join(list(counts)[:_SHOWN]) + (", ..." if len(counts) > _SHOWN else "")
-        _lines(printer, f"Species {species}: {sum(counts.values()):,} windows of {names}")
+        printer.lines(f"Species {species}: {sum(counts.values()):,} windows of {names}")
     if content.labels is not None:
-        _lines(
-            printer,
+        printer.lines(
             f"Annotated windows: {content.labels.annotated:,}; usable for training: "
             f"{content.labels.usable:,}. Masked: {content.labels.masked_share:.1%} of the bases",
         )
         printer.table(_class_table(content.labels))
     for prefix, tracks in content.coverage.items():
-        _lines(printer, f"Coverage '{prefix}': {len(tracks)} track(s): {_names(tracks)}")
+        printer.lines(f"Coverage '{prefix}': {len(tracks)} track(s): {_names(tracks)}")
     if not content.coverage:
-        _lines(printer, "Coverage: none")
+        printer.lines("Coverage: none")
     _show_values(dict(content.attributes), printer, "")
 
 
@@ -127,18 +123,13 @@ def _class_table(labels: LabelContent) -> Table:
 
 
 def _show_predictions(content: PredictionsContent, printer: Printer) -> None:
-    _lines(printer, f"{content.path}: predictions")
+    printer.lines(f"{content.path}: predictions")
     for name, shape in content.shapes.items():
         windows, length, classes = shape
-        _lines(
-            printer,
+        printer.lines(
             f"{name}: {windows:,} windows of {length:,} bp, {classes} classes "
             f"({content.dtypes[name]})",
         )
     if content.model_summary:
-        _lines(printer, f"Network: {content.model_summary}")
+        printer.lines(f"Network: {content.model_summary}")
     _show_values(dict(content.attributes), printer, "")
-
-
-def _lines(printer: Printer, *lines: str) -> None:
-    printer.lines(*map(one_line, lines))

@@ -4,14 +4,13 @@ import json
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.table import Table
 
 from helixer_ft.cli.printable import PlainConsole, one_line
-from helixer_ft.cli.progress_display import LogDisplay, Task, TerminalDisplay
+from helixer_ft.cli.progress_display import Display, LogDisplay, Task, TerminalDisplay
 from helixer_ft.formats.released_models import model_folder
 from helixer_ft.metrics import matrix_rows
 from helixer_ft.runtime.backend import Backend
@@ -26,8 +25,8 @@ _WIDEST = 10_000
 
 
 class TextConsole(PlainConsole):
-    """Wraps words at the width of a terminal, and leaves whole what has no blanks (paths); into a
-    file or a pipe goes each line as it is.
+    """Wraps lines at the width of a terminal, but never within a word (paths); in a file or a pipe
+    lines stay as they are.
     """
 
     def print(self, *objects: Any, **options: Any) -> None:
@@ -52,7 +51,7 @@ class Printer(TrainingProgress):
         self.out = TextConsole()
         self.err = TextConsole(stderr=True)
         self.stop = Stop()
-        self._display: TerminalDisplay | LogDisplay | None = None
+        self._display = Display()
         if not quiet:
             live = self.err.file.isatty() and not self.err.is_dumb_terminal
             self._display = TerminalDisplay(self.err) if live else LogDisplay(self.err)
@@ -60,30 +59,24 @@ class Printer(TrainingProgress):
     def __enter__(self) -> "Printer":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Leave the terminal as text: before results, and where the work ends in an error."""
-        if self._display is not None:
-            self._display.close()
+        """Turn the live display into text: before results, and after an error."""
+        self._display.close()
 
     def notice(self, text: str) -> None:
         if not self.quiet:
             self.err.print(f"Note: {one_line(text)}")
 
     def model(self, path: Path) -> None:
-        """Which file it is, where a lineage was (or might have been) given in its place."""
+        """Say which file it is, if a lineage was (or may have been) given instead."""
         if model_folder() in path.parents:
             self.notice(f"model: {path}")
 
     def backend(self, backend: Backend) -> None:
-        """What computes, and a warning where it is not the accelerator that is there."""
+        """Say what computes, and warn if an accelerator of this machine is not used."""
         self.notice(f"Keras backend: {backend.name} ({backend.reason})")
         if backend.warning:
             self.warning(backend.warning)
@@ -98,13 +91,13 @@ class Printer(TrainingProgress):
     def lines(self, *lines: str, style: str = "") -> None:
         """Print lines of a result to standard output."""
         for line in lines:
-            self.out.print(line, style=style)
+            self.out.print(one_line(line), style=style)
 
     def table(self, table: Table) -> None:
         """Print a table to standard output.
 
-        On a terminal that is too narrow it goes in parts one below the other, the first column
-        before each; nothing is cut off.
+        On a terminal that is too narrow it is split into parts, one below the other, each with the
+        first column; nothing is cut off.
         """
         if table.title is not None:
             self.out.print(table.title, markup=False, style="table.title")
@@ -114,20 +107,16 @@ class Printer(TrainingProgress):
             whole.print(part)
 
     def start(self, task: str, total: int, unit: str = "", done: int = 0) -> None:
-        if self._display is not None:
-            self._display.start(Task(one_line(task), total, unit, done))
+        self._display.start(Task(one_line(task), total, unit, done))
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        if self._display is not None:
-            self._display.advance(steps, note)
+        self._display.advance(steps, note)
 
     def finish(self) -> None:
-        if self._display is not None:
-            self._display.finish()
+        self._display.finish()
 
     def check(self, check: Check) -> None:
-        if self._display is not None:
-            self._display.check(check)
+        self._display.check(check)
 
     def interrupted(self) -> bool:
         return self.stop.requested()
@@ -145,7 +134,7 @@ def matrix_table(
 
 
 def _parts(table: Table, width: int) -> Iterator[Table]:
-    """Tables of as many columns as fit into `width`, at least one beside the first."""
+    """Tables of as many columns as fit into `width`, at least one besides the first."""
     first, *others = table.columns
     sizes = [
         max(cell_len(str(text)) for text in (column.header, *column.cells)) + 2

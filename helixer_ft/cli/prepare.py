@@ -31,7 +31,7 @@ from helixer_ft.preparation.samples import Sample, read_sheet
 )
 @kinds.path(
     "--samples",
-    "Several genomes instead: a table with tabs and the columns species, fasta, gff3, role "
+    "Several genomes instead: a tab-separated table with the columns species, fasta, gff3, role "
     "(train, validation, test, split).",
 )
 @kinds.path(
@@ -46,7 +46,9 @@ from helixer_ft.preparation.samples import Sample, read_sheet
     f"{POOL_SIZE} bases into one step.",
     default=DEFAULT_LENGTH,
 )
-@kinds.flag("--no-split", "One labelled file per species, SPECIES.h5, and no sets.")
+@kinds.flag(
+    "--no-split", "One labelled file per species, SPECIES.h5, without splitting it into sets."
+)
 @kinds.number(
     "--validation-fraction",
     "Share of the bases for validation, by whole sequences.  "
@@ -60,25 +62,26 @@ from helixer_ft.preparation.samples import Sample, read_sheet
     "--validation-seqids", "These sequences for validation (separated by commas, repeatable)."
 )
 @kinds.name_lists("--test-seqids", "These sequences for the test.")
-@kinds.name_lists("--exclude", "Leave these sequences out: organelles, contaminations.")
+@kinds.name_lists("--exclude", "Leave these sequences out: organelles, contaminants.")
 @kinds.path(
-    "--genes", "Trust only the genes whose IDs are in this list, one a line; the others are masked."
+    "--genes",
+    "Trust only the genes whose IDs are in this list, one per line; the others are masked.",
 )
 @kinds.choice(
     "--missing-utr",
-    "Where a gene has no UTR: mask up to halfway to the next gene, as Helixer, or keep all "
-    "but a flank (for annotations without UTRs).",
+    "Where a gene has no UTR: mask up to halfway to the next gene, as Helixer does, or keep "
+    "all but a flank (for annotations without UTRs).",
     ["mask", "keep"],
     default="mask",
 )
 @kinds.integer(
     "--utr-flank",
-    f"With --missing-utr keep: bp beside the CDS to mask.  [default: {DEFAULT_UTR_FLANK}]",
+    f"With --missing-utr keep: bp next to the CDS to mask.  [default: {DEFAULT_UTR_FLANK}]",
 )
 @kinds.flag(
-    "--strict", "Refuse an annotation with odd lines or genes, rather than mask these genes."
+    "--strict", "Refuse an annotation with odd lines or genes, rather than mask those genes."
 )
-@kinds.integer("--seed", "Of the split.", default=0)
+@kinds.integer("--seed", "Seed of the split.", default=0)
 @threads_option()
 @kinds.flag("--dry-run", "Check and report everything, write nothing.")
 @options_file
@@ -123,13 +126,13 @@ def _samples(options: dict[str, Any]) -> tuple[Sample, ...]:
     if options["samples"] is not None:
         if own:
             raise InputError(
-                f"--samples and {', '.join(own)} contradict each other: the sheet has these. "
-                "Leave one of the two out."
+                f"--samples and {', '.join(own)} contradict each other: the sheet already names "
+                "these. Leave one of the two out."
             )
         return read_sheet(options["samples"])
     if options["fasta"] is None:
         raise InputError(
-            "no genome is given, expected --fasta (and --gff3), or --samples with a sheet."
+            "no genome given, expected --fasta (and --gff3), or --samples with a sheet."
         )
     species = options["species"]
     if species is None:

@@ -1,4 +1,4 @@
-"""Text from files on its way to the terminal: what could steer a terminal is shown, not sent."""
+"""Text from files for the terminal: control characters are shown as escapes, not sent."""
 
 from typing import Any
 
@@ -7,11 +7,12 @@ from rich.text import Text
 
 
 def printable(text: str) -> str:
-    """`text` with an escape ("\\x1b") for every character that is none to be seen; lines stay."""
+    """`text` with an escape ("\\x1b") for every invisible character; line ends stay."""
     if text.isprintable():
         return text
     return "".join(
-        letter if letter.isprintable() or letter == "\n" else _escape(letter) for letter in text
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode("ascii")
+        for one in text
     )
 
 
@@ -21,15 +22,11 @@ def one_line(text: str) -> str:
 
 
 class PlainConsole(Console):
-    """Prints text as it is: nothing in it is markup, nothing steers the terminal."""
+    """Prints text as it is: nothing in it is markup, nothing controls the terminal."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **options)
 
     def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
-        """See rich; all text passes here, that of tables too."""
+        """See rich; all text passes through here, including tables."""
         return super().render_str(printable(text), *arguments, **options)
-
-
-def _escape(letter: str) -> str:
-    return letter.encode("unicode_escape").decode("ascii")

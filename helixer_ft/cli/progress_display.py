@@ -3,6 +3,7 @@
 import re
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group
@@ -16,11 +17,16 @@ from helixer_ft.training.history import Check
 LINE_SECONDS = 60
 """In a log, a line of progress this often."""
 _WINDOW_SECONDS = 60
-"""The rate is that of the last minute: the first steps of a network are slow, it is compiled."""
+"""The rate is that of the last minute: the first steps are slow (compilation)."""
 _LEAST_NAME, _LEAST_BAR, _BAR = 12, 8, 20
 _SHOWN_CHECKS = 8
-_LINES_BESIDE = 8
+_OTHER_LINES = 8
 """Lines of a terminal that are not for checks: heading, untouched and best model, bar, prompt."""
+_AMOUNTS: dict[str, tuple[Callable[[float], str], str]] = {
+    "bytes": (size_text, ""),
+    "bases": (lambda bases: f"{bases / 1e6:,.1f}", "Mb"),
+}
+"""Unit of a task -> how an amount of it is written, and what follows."""
 _DIGITS = re.compile(r"\d+")
 
 
@@ -35,11 +41,11 @@ class Task:
     total
         Steps in all; 0: not known.
     unit
-        Of the steps: "bytes", "bases", a plural ("windows"), or "" where a rate would say nothing.
+        Unit of the steps: "bytes", "bases", a plural ("windows"), or "" for a task without a rate.
     done
         Steps done.
     note
-        What the step itself has to say.
+        Details from the step.
     """
 
     name: str
@@ -64,21 +70,16 @@ class Task:
 
     @property
     def speed(self) -> float:
-        """Steps per second, of late; 0 before the first."""
+        """Steps per second over the last minute; 0 before the first."""
         started, before = self._seen[0]
         return (self.done - before) / max(time.monotonic() - started, 1e-3)
 
     @property
     def amount(self) -> str:
         """ "1,204 of 3,000 windows"; without a total what is done."""
-        if self.unit == "bytes":
-            of = f" of {size_text(self.total)}" if self.total else ""
-            return f"{size_text(self.done)}{of}"
-        if self.unit == "bases":
-            of = f" of {self.total / 1e6:,.1f}" if self.total else ""
-            return f"{self.done / 1e6:,.1f}{of} Mb"
-        of = f" of {self.total:,}" if self.total else ""
-        return f"{self.done:,}{of} {self.unit}".rstrip()
+        text, unit = _AMOUNTS.get(self.unit, ("{:,}".format, self.unit))
+        of = f" of {text(self.total)}" if self.total else ""
+        return f"{text(self.done)}{of} {unit}".rstrip()
 
     @property
     def percent(self) -> str:
@@ -135,22 +136,14 @@ def bar_line(task: Task, width: int, *, ascii_only: bool = False) -> Text:
     return line
 
 
-class TerminalDisplay:
-    """A live region at the end of the terminal: the last checks, and under them the bar.
+class Display:
+    """Shows nothing (--quiet), but keeps the task that is under way."""
 
-    It is gone when its task is done; the checks stay until `close`, which leaves them all as text.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live: Live | None = None
-        self._task: Task | None = None
-        self._checks: list[Check] = []
+    _task: Task | None = None
 
     def start(self, task: Task) -> None:
         """A task begins."""
         self._task = task
-        self._show()
 
     def advance(self, steps: int, note: str) -> None:
         """Steps of it are done."""
@@ -160,11 +153,36 @@ class TerminalDisplay:
     def finish(self) -> None:
         """It is done."""
         self._task = None
+
+    def check(self, check: Check) -> None:
+        """A check of the model in training."""
+
+    def close(self) -> None:
+        """The work ends."""
+
+
+class TerminalDisplay(Display):
+    """A live region at the end of the terminal: the last checks, and under them the bar.
+
+    It is gone when its task is done; the checks stay until `close`, which leaves them all as text.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._checks: list[Check] = []
+
+    def start(self, task: Task) -> None:
+        super().start(task)
+        self._show()
+
+    def finish(self) -> None:
+        super().finish()
         if not self._checks:
             self._hide()
 
     def check(self, check: Check) -> None:
-        """A check for the table; where numbers begin again, another training has begun."""
+        """Add a check to the table; where numbers start over, another training has begun."""
         if self._checks and check.number <= self._checks[-1].number:
             untouched = [one for one in self._checks if one.number == 0]
             self.close()
@@ -201,14 +219,14 @@ class TerminalDisplay:
         self._live = None
 
     def _render(self) -> Group:
-        """The region as it shall look now; rich asks for it in a thread of its own, so that what
-        is shown may change meanwhile.
+        """The region as it is now. Rich calls this in another thread, so what it shows may change
+        meanwhile.
         """
         task, checks = self._task, list(self._checks)
         width, height = self._console.size
         lines: list[Text] = []
         if checks:
-            last = max(1, min(_SHOWN_CHECKS, height - _LINES_BESIDE))
+            last = max(1, min(_SHOWN_CHECKS, height - _OTHER_LINES))
             texts = check_table.table(checks, width, last=last)
             lines = [Text(text[:width], no_wrap=True, overflow="crop") for text in texts]
         if task is not None:
@@ -217,20 +235,18 @@ class TerminalDisplay:
         return Group(*lines)
 
 
-class LogDisplay:
+class LogDisplay(Display):
     """Lines without control characters: each check, the first task of a kind, and a line a minute
-    while a task goes on.
+    during a task.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._task: Task | None = None
         self._last_line = 0.0
         self._kinds: set[str] = set()
 
     def start(self, task: Task) -> None:
-        """A task begins."""
-        self._task = task
+        super().start(task)
         self._last_line = time.monotonic()
         kind = _DIGITS.sub("", task.name)
         if kind not in self._kinds:
@@ -239,30 +255,20 @@ class LogDisplay:
             self._print(f"{task.name} ({whole})" if task.unit and task.total else task.name)
 
     def advance(self, steps: int, note: str) -> None:
-        """Steps of it are done."""
+        super().advance(steps, note)
         task = self._task
-        if task is None:
-            return
-        task.advance(steps, note)
-        if time.monotonic() - self._last_line < LINE_SECONDS:
+        if task is None or time.monotonic() - self._last_line < LINE_SECONDS:
             return
         self._last_line = time.monotonic()
         amount = f"{task.amount} ({task.percent})" if task.total else task.amount
         parts = [amount, task.rate, task.note, task.left]
         self._print(f"{task.name}: {', '.join(part for part in parts if part)}")
 
-    def finish(self) -> None:
-        """It is done."""
-        self._task = None
-
     def check(self, check: Check) -> None:
         """A line; before the first the heading."""
         if check.number == 0:
             self._print(check_table.heading(check_table.WIDE))
         self._print(check_table.line(check, check_table.WIDE, best=check.improved))
-
-    def close(self) -> None:
-        """Nothing is left to do."""
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False)

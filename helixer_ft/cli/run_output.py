@@ -1,4 +1,4 @@
-"""Prints what fine-tuning trains, and what came out of it."""
+"""Prints what fine-tuning trains, and the result."""
 
 import math
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _COVERAGE_COLUMNS = {"without": "without coverage"}
 
 
 def show_preparation(prepared: "PreparedRun", printer: Printer, *, verbose: bool) -> None:
-    """What is in the data, what trains."""
+    """Print what is in the data, and what trains."""
     for text in prepared.notices:
         printer.notice(text)
     for text in prepared.warnings:
@@ -61,7 +61,7 @@ def show_dry_run(prepared: "PreparedRun", estimate: "Estimate", printer: Printer
         return
     printer.lines(*_estimate_lines(prepared, estimate))
     if prepared.resumed is not None:
-        printer.lines(f"Interrupted run: it would go on after {prepared.resumed.place}")
+        printer.lines(f"Interrupted run: it would resume after {prepared.resumed.place}")
     printer.lines("Dry run: everything is in order; nothing was trained or written.")
 
 
@@ -107,7 +107,7 @@ def show(outcome: "Outcome", printer: Printer, *, report: Path | None, verbose: 
 
 
 def coverage_line(outcome: "Outcome") -> str:
-    """Whether coverage was worth it, in one sentence; there is a model without to compare with."""
+    """Whether coverage was worth it, in one sentence; a model without it was trained too."""
     from helixer_ft.training.outcome import COVERAGE_VERDICTS
 
     assert outcome.coverage is not None, "coverage was taken"
@@ -142,7 +142,7 @@ def _batch_lines(size: int, estimate: "Estimate") -> Iterator[str]:
 
     largest, advice = estimate.batch_size, estimate.advice
     if largest is None:
-        yield "Batch size: TensorFlow does not tell how much memory the GPU has (JAX does)"
+        yield "Batch size: TensorFlow does not report how much memory the GPU has (JAX does)"
     elif largest >= size:
         more = f"{largest} or more" if largest >= MAX_SUGGESTION else f"up to {largest}"
         yield f"Batch size: {size} fits ({more} would)"
@@ -152,7 +152,7 @@ def _batch_lines(size: int, estimate: "Estimate") -> Iterator[str]:
             f"{math.ceil(size / largest)}"
         )
     else:
-        yield "Batch size: not even one subsequence fits safely. Ask for more memory"
+        yield "Batch size: not even one subsequence fits safely. Request more memory"
     if advice is not None:
         yield (
             f"For this GPU: --batch-size {advice.batch_size} with --learning-rate "

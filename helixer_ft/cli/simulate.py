@@ -9,13 +9,7 @@ from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.shared_options import output_options
 from helixer_ft.formats.data_names import POOL_SIZE
-from helixer_ft.simulate.sizes import (
-    DEFAULT_SEQUENCE_LENGTH,
-    DEFAULT_SEQUENCES,
-    DEFAULT_SUBSEQUENCE_LENGTH,
-    MINIMUM_SEQUENCE_LENGTH,
-    MINIMUM_SEQUENCES,
-)
+from helixer_ft.simulate import sizes
 
 if TYPE_CHECKING:
     from helixer_ft.preparation.report import SetReport
@@ -36,33 +30,35 @@ READS_FILE = "rnaseq.bam"
     ["source", "target"],
     default="target",
 )
-@kinds.integer("--seed", "Everything random follows from it.", default=0, least=0)
+@kinds.integer("--seed", "Random seed.", default=0, least=0)
 @kinds.integer(
     "--subsequence-length",
     f"Window length in bp; a multiple of {POOL_SIZE}, "
     f"because Helixer's networks pool {POOL_SIZE} bases into one step.",
-    default=DEFAULT_SUBSEQUENCE_LENGTH,
+    default=sizes.DEFAULT_SUBSEQUENCE_LENGTH,
 )
 @kinds.integer(
     "--sequences",
     "Number of sequences; a sixth each is set aside for validation and test.",
-    default=DEFAULT_SEQUENCES,
-    least=MINIMUM_SEQUENCES,
+    default=sizes.DEFAULT_SEQUENCES,
+    least=sizes.MINIMUM_SEQUENCES,
 )
 @kinds.integer(
     "--sequence-length",
     "Length of a sequence in bp, give or take 10 %.",
-    default=DEFAULT_SEQUENCE_LENGTH,
-    least=MINIMUM_SEQUENCE_LENGTH,
+    default=sizes.DEFAULT_SEQUENCE_LENGTH,
+    least=sizes.MINIMUM_SEQUENCE_LENGTH,
 )
-@kinds.flag("--reads", f"RNA-seq reads of the genes too, aligned: {READS_FILE} and its index.")
+@kinds.flag(
+    "--reads", f"Also simulate aligned RNA-seq reads of the genes: {READS_FILE} and its index."
+)
 @output_options(
     outcome="what is in the sets", quiet=False, force="Overwrite the files of an earlier call."
 )
 def command(**options: Any) -> None:
-    """Simulate a small species with known genes, and prepare data of it.
+    """Simulate a small species with known genes, and prepare data from it.
 
-    Beside them goes source_model.h5, a small trained model of the source species, to be tuned.
+    Also writes source_model.h5, a small trained model of the source species, to be fine-tuned.
 
     \b
     Examples:

@@ -13,7 +13,7 @@ from helixer_ft.formats.released_models import LINEAGES, find_released
 from helixer_ft.settings import check_weights
 
 FILE = click.Path(path_type=Path)
-"""Of a file or a folder; the library says what is wrong with it."""
+"""A file or a folder; the library says what is wrong with it."""
 LINEAGE_HELP = (
     f"or a lineage ({', '.join(LINEAGES)}): the newest of its models that Helixer has downloaded"
 )
@@ -25,7 +25,7 @@ class ModelPath(click.ParamType):
     name = "FILE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """The path; click reports a lineage of which no model is there."""
+        """The path; click reports a lineage of which no model has been downloaded."""
         path = Path(value)
         if str(value) not in LINEAGES or path.exists():
             return path
@@ -37,7 +37,7 @@ class ModelPath(click.ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Paths; a lineage where no path begins so, as a shell would not show both."""
+        """Lineages where no path has this beginning, else paths: a shell cannot show both."""
         lineages = [CompletionItem(name) for name in LINEAGES if name.startswith(incomplete)]
         if lineages and not any(Path().glob(f"{glob.escape(incomplete)}*")):
             return lineages
@@ -57,7 +57,7 @@ class WeightList(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[float, ...] | None:
         """The weights, or None for `none`; click reports what cannot be parsed."""
-        items: Sequence[Any]
+        items: Sequence[Any] = value
         if isinstance(value, str):
             text = value.strip()
             if text.lower() == "none":
@@ -65,8 +65,6 @@ class WeightList(click.ParamType):
             if text.startswith("[") != text.endswith("]"):
                 self.fail(f"'{value}' has only one bracket.", param, ctx)
             items = text.removeprefix("[").removesuffix("]").split(",")
-        else:
-            items = value
         try:
             weights = tuple(float(item) for item in items)
         except (TypeError, ValueError):
@@ -92,10 +90,8 @@ class BatchSize(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
         """The number, or "auto"; click reports what is neither."""
-        if value == "auto":
-            return "auto"
         try:
-            return int(value)
+            return "auto" if value == "auto" else int(value)
         except ValueError:
             self.fail(f"{value!r} is neither a whole number nor auto.", param, ctx)
 

@@ -1,10 +1,10 @@
 """What `helixer-ft --version` says; no backend is loaded for it."""
 
 import platform
-from importlib import metadata
 
 from helixer_ft import __version__
 from helixer_ft.progress import size_text
+from helixer_ft.runtime.accelerators import installed_version
 from helixer_ft.runtime.backend import BACKENDS, likely_backend
 from helixer_ft.runtime.hardware import hardware
 
@@ -31,10 +31,5 @@ def version_text() -> str:
 
 
 def _version(name: str) -> str:
-    """Of an installed package, or ""."""
-    for distribution in _DISTRIBUTIONS.get(name, (name,)):
-        try:
-            return metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            continue
-    return ""
+    """The version of an installed package, or ""."""
+    return next(filter(None, map(installed_version, _DISTRIBUTIONS.get(name, (name,)))), "")

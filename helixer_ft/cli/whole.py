@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @training_options
 @kinds.flag(
     "--freeze-batchnorm",
-    "Keep the trained batch-norm statistics (with few batches the new ones lag behind).",
+    "Keep the trained batch-norm statistics (with few batches, new ones lag behind).",
 )
 def command(**options: Any) -> None:
     """Fine-tune every layer of a trained model.

@@ -45,12 +45,12 @@ class RowsOnDevice:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the rows, as an array."""
+        """Shape of the rows, as an array."""
         return len(self.numbers), *self.values.shape[1:]
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the array."""
+        """Type of the array."""
         return np.dtype(self.values.dtype)
 
 
@@ -165,6 +165,22 @@ class Labels(NamedTuple):
 def unpack(labels: Any) -> Labels:
     """Packed labels `(n, L)` uint8, numpy or tensor -> codes, by integer arithmetic alone."""
     return Labels(labels % _PHASE, labels // _PHASE % _PHASE, labels // _VALID)
+
+
+def scored_bases(labels: np.ndarray, pool_sizes: Sequence[int]) -> np.ndarray:
+    """(n, L) bool: bases in steps of which every base is valid, with every one of the pool sizes.
+
+    `labels` are packed, `(n, L)`. What exceeds the last full step does not count.
+    """
+    valid = unpack(labels).valid != 0
+    n, length = valid.shape
+    result = np.ones_like(valid)
+    for pool in pool_sizes:
+        used = length // pool * pool
+        steps = valid[:, :used].reshape(n, -1, pool).all(axis=-1)
+        result[:, :used] &= np.repeat(steps, pool, axis=1)
+        result[:, used:] = False
+    return result
 
 
 class BaseTable:

@@ -19,9 +19,8 @@ from helixer_ft.dataset.row_cache import (
     DiskRows,
     MemoryRows,
     Storage,
-    reason,
 )
-from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.errors import HelixerFtError, InputError, first_line
 from helixer_ft.formats import atomic
 from helixer_ft.progress import Progress
 from helixer_ft.runtime import resources
@@ -29,9 +28,9 @@ from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import CacheSettings
 
 CACHE_MEMORY_SHARE = 0.5
-"""Of the memory that the job may still take, the share that a cache may have."""
+"""Share of the memory left to the job that a cache may take."""
 DISK_SHARE = 0.9
-"""Of the free disk space, likewise."""
+"""Share of the free disk space, likewise."""
 
 Fingerprint = Mapping[str, Any]
 
@@ -40,8 +39,8 @@ Fingerprint = Mapping[str, Any]
 class KeptFile:
     """A file that later runs may use: its name holds a hash of what it was computed from.
 
-    The `.json` beside it says in full what that was, and is written last: a file without it, or
-    with another content, is never used.
+    The `.json` next to it says in full what that was, and is written last: a file without it, or
+    with a different one, is never used.
 
     Attributes
     ----------
@@ -108,7 +107,7 @@ class KeptFile:
 class CacheFolder:
     """Where caches go on disk.
 
-    `--cache-dir`, else `$SLURM_TMPDIR` or `$TMPDIR`, else beside the model that is written.
+    `--cache-dir`, else `$SLURM_TMPDIR` or `$TMPDIR`, else next to the model that is written.
 
     Parameters
     ----------
@@ -117,10 +116,10 @@ class CacheFolder:
     run_folder
         Folder of the run: kept files go to `features/` in it where no other place is given.
     progress
-        Told of what cannot be used.
+        Reports what cannot be used.
     processes
-        Of the run: those on this machine share its room, and the first one alone leaves files for
-        later runs.
+        The processes of the run: those on this machine share its room, and the first one alone
+        leaves files for later runs.
 
     Raises
     ------
@@ -167,7 +166,7 @@ class CacheFolder:
         fingerprint: Callable[[], Fingerprint],
         tell_notes: Callable[[], dict[str, Any]] = dict,
     ) -> KeptFile | None:
-        """The file of a kind that this run may find or leave; None where it would do neither.
+        """The file of a kind that this run may reuse or leave; None where it would do neither.
 
         The fingerprint, which may take reading all data, is asked for only where it is needed.
         """
@@ -176,7 +175,7 @@ class CacheFolder:
         return KeptFile.of(self.path, kind, fingerprint(), tell_notes)
 
     def remove_if_empty(self) -> None:
-        """Take away folders that were made here, where nothing came to be in them."""
+        """Remove folders that were made here and are still empty."""
         for folder in self._made:
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -193,7 +192,7 @@ class CacheFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"{self.path}: the folder of the cache could not be made ({reason(error)}). "
+                f"{self.path}: the folder of the cache could not be made ({first_line(error)}). "
                 "Give another --cache-dir."
             ) from error
 
@@ -260,7 +259,7 @@ class Room:
             return DiskRows(self.folder.path, capacity, shape, dtype, keep_as)
         except OSError as error:  # the folder vanished, say
             self.folder.progress.notice(
-                f"{self.folder.path}: nothing can be cached there ({reason(error)})"
+                f"{self.folder.path}: nothing can be cached there ({first_line(error)})"
             )
             return None
 

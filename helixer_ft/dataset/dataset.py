@@ -164,6 +164,16 @@ class Dataset:
         """Bases of each subsequence that are used."""
         return self.source.length
 
+    def overhang_notices(self, pool_size: int) -> list[str]:
+        """What to say of bases that a model does not read, as it pools `pool_size`."""
+        length = self.source.files[0].length
+        if not (overhang := length % pool_size):
+            return []
+        return [
+            f"the last {overhang} of {length} bases of each subsequence are left out: the model "
+            f"pools {pool_size} bases (prepare data of a length divisible by {pool_size})"
+        ]
+
     @property
     def regions(self) -> list[tuple[str, str, int]]:
         """Per subsequence (species, sequence, lower coordinate); both strands share it."""
@@ -232,13 +242,13 @@ def open_dataset(
     paths
         The files.
     pool_size
-        Of the network; what exceeds the last full pool is left out.
+        Pool size of the network; what exceeds the last full pool is left out.
     phase, transitions
         Whether these labels are needed.
     all_rows
         Every row (test data), not only annotated rows with a valid base.
     coverage_prefix
-        Of the coverage that `Dataset.with_coverage` will ask for.
+        Prefix of the coverage that `Dataset.with_coverage` will ask for.
 
     Raises
     ------
@@ -284,22 +294,18 @@ def keep_rows(sets: Sequence[Dataset], folder: CacheFolder, progress: Progress) 
     for dataset in sets:
         source, n = dataset.source, dataset.decoded.n
         kept = folder.kept_file(KIND, source.fingerprint, source.notes)
-        storage = room.storage(n, (PLANES, source.length), np.dtype(np.uint8), kept)
-        if storage is not None:
+        if storage := room.storage(n, (PLANES, source.length), np.dtype(np.uint8), kept):
             dataset.decoded.keep_in(storage)
-        if storage is not None and storage.complete and kept is not None:
-            source.table = BaseTable(np.array(kept.notes["base_vectors"], np.float16))
+            if storage.complete and kept is not None:
+                source.table = BaseTable(np.array(kept.notes["base_vectors"], np.float16))
     for dataset in sets:
-        source, n = dataset.source, dataset.decoded.n
-        coverage = dataset.coverage_input
-        if dataset.coverage is None or coverage is None:
+        source, rows, coverage = dataset.source, dataset.coverage, dataset.coverage_input
+        if rows is None or coverage is None:
             continue
-        fingerprint = partial(source.coverage_fingerprint, coverage)
-        kept = folder.kept_file(COVERAGE_KIND, fingerprint)
-        shape = (source.length, coverage.channels)
-        storage = room.storage(n, shape, np.dtype(np.float16), kept)
-        if storage is not None:
-            dataset.coverage.keep_in(storage)
+        kept = folder.kept_file(COVERAGE_KIND, partial(source.coverage_fingerprint, coverage))
+        shape = source.length, coverage.channels
+        if storage := room.storage(rows.n, shape, np.dtype(np.float16), kept):
+            rows.keep_in(storage)
 
 
 def _row_bytes(dataset: Dataset) -> int:

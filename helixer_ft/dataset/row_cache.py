@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from helixer_ft.errors import HelixerFtError
+from helixer_ft.errors import HelixerFtError, first_line
 from helixer_ft.progress import Progress
 
 PREFIX, PARTIAL = ".helixer-ft-cache-", ".partial"
-"""Of the name of a file that is to be kept, until it is complete."""
+"""Begin and end of the name of a file that is to be kept, until it is complete."""
 
 Compute = Callable[[np.ndarray], np.ndarray]
 
@@ -37,7 +37,7 @@ class RowCache:
     compute
         Row numbers -> rows, first axis in their order.
     progress
-        Told when stored rows are lost.
+        Reports stored rows that are lost.
     """
 
     def __init__(self, n: int, compute: Compute, progress: Progress | None = None) -> None:
@@ -61,7 +61,7 @@ class RowCache:
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Go through all rows in order: (row numbers, rows). What there is room for stays.
 
-        `read` takes the place of this cache's own where the rows are had in another way.
+        `read` takes the place of this cache's own where the rows are obtained in another way.
         """
         read = read or self.read
         for start in range(0, self.n, at_once):
@@ -78,22 +78,21 @@ class RowCache:
         try:
             self._storage.publish()
         except (OSError, HelixerFtError) as error:
-            self._progress.notice(f"the cache is not kept for later runs: {reason(error)}")
+            self._progress.notice(f"the cache is not kept for later runs: {first_line(error)}")
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Rows by number, in the order given."""
         stored = indices < self.kept
         if not stored.any():
             return self.compute(indices)
+        assert self._storage is not None, "rows are kept"
         try:
-            assert self._storage is not None, "rows are kept"
             found = self._storage.read(indices[stored])
         except OSError as error:
             self.kept = 0
-            assert self._storage is not None
             self._progress.notice(
-                f"{self._storage.place}: could not be read ({reason(error)}); what was kept there "
-                "is computed each time from now on"
+                f"{self._storage.place}: could not be read ({first_line(error)}); what was kept "
+                "there is computed each time from now on"
             )
             return self.compute(indices)
         if stored.all():
@@ -114,7 +113,7 @@ class RowCache:
         except OSError as error:
             self._storage.capacity = start
             self._progress.notice(
-                f"{self._storage.place}: could not be written ({reason(error)}); {start:,} of "
+                f"{self._storage.place}: could not be written ({first_line(error)}); {start:,} of "
                 f"{self.n:,} subsequences are kept, the rest are computed each time"
             )
         else:
@@ -146,8 +145,7 @@ class Storage(ABC):
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Rows by number; OSError where that fails."""
 
-    @abstractmethod
-    def publish(self) -> None:
+    def publish(self) -> None:  # noqa: B027 - memory has nothing to keep
         """Keep complete rows; OSError or HelixerFtError where that fails."""
 
 
@@ -166,12 +164,9 @@ class MemoryRows(Storage):
     def read(self, indices: np.ndarray) -> np.ndarray:
         return np.asarray(self._rows[indices])
 
-    def publish(self) -> None:
-        pass
-
 
 class DiskRows(Storage):
-    """Rows in a `.npy` file without a name, which is gone when the process ends, however it does;
+    """Rows in a `.npy` file without a name, which is gone when the process ends in any way;
     or in one that `keep_as` gives a lasting name when it is complete, and returns that.
     """
 
@@ -259,8 +254,3 @@ class DiskRows(Storage):
 
 def _unlink(name: str) -> None:
     Path(name).unlink(missing_ok=True)
-
-
-def reason(error: Exception) -> str:
-    """What an error of a file says, without its number and path."""
-    return getattr(error, "strerror", None) or str(error)

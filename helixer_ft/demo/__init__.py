@@ -1,1 +1,1 @@
-"""The whole story on a small simulated species: from a genome to a tuned model's predictions."""
+"""The whole workflow on a small simulated species: from a genome to a tuned model's predictions."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from helixer_ft.coverage.add import add_coverage
-from helixer_ft.demo.files import DemoFiles
+from helixer_ft.demo.files import COVERAGE, HEAD, HIDDEN_LAYER, WHOLE, DemoFiles
 from helixer_ft.demo.outcome import DemoOutcome, Scored, StepRecord, StrategyRow
 from helixer_ft.demo.request import DemoRequest
 from helixer_ft.demo.steps import Step, Steps
@@ -28,17 +28,17 @@ from helixer_ft.training.run_folder import RunFolder
 STEPS = 10
 
 Parse = Callable[[Sequence[str]], Any]
-"""The words of a command -> what it asks of the library; what stands in its way is replaced."""
+"""The words of a command -> its request to the library, with --force."""
 
 
 class DemoProgress(TrainingProgress):
     """Progress of a demonstration."""
 
     def step(self, number: int, total: int, title: str, command: str | None) -> None:
-        """A step begins; None: there is no command for it."""
+        """A step begins; None: it has no command."""
 
     def result(self, text: str, seconds: float) -> None:
-        """What the step came to."""
+        """The result of the step."""
 
 
 def demo(request: DemoRequest, parse: Parse, progress: DemoProgress | None = None) -> DemoOutcome:
@@ -49,14 +49,14 @@ def demo(request: DemoRequest, parse: Parse, progress: DemoProgress | None = Non
     request
         What is asked for.
     parse
-        Makes requests of the commands that are shown.
+        Turns the commands that are shown into requests.
     progress
-        Told of each step.
+        Receives each step.
 
     Raises
     ------
     InputError
-        The folder cannot be taken.
+        The folder is unsuitable.
     HelixerFtError
         A step failed; what the steps before it wrote is complete.
     """
@@ -85,11 +85,11 @@ class _Demo:
                     f"{name}: {part.subsequences:,} windows" for name, part in sets.items()
                 )
         at_home, abroad = self._evaluate(steps.evaluate())
-        rows = [self._tune(steps.freeze()), self._tune(steps.hidden_layer())]
+        rows = [self._tune(steps.tune(HEAD)), self._tune(steps.tune(HIDDEN_LAYER))]
         with self._step(steps.add_coverage()) as asked:
             (track,) = add_coverage(asked, self.progress).tracks
             self.summary = f"{track.reads:,} reads, {track.covered_share:.0%} of the bases covered"
-        rows += [self._tune(steps.with_coverage()), self._tune(steps.whole())]
+        rows += [self._tune(steps.tune(COVERAGE)), self._tune(steps.tune(WHOLE))]
         best = max(rows, key=lambda row: row.validation_f1)
         with self._step(steps.predict(best.request.save_model_path)) as asked:
             prediction = predict(asked, self.progress)
@@ -109,13 +109,13 @@ class _Demo:
 
     @contextmanager
     def _step(self, step: Step) -> Iterator[Any]:
-        """Tell of a step and its command; gives what that asks of the library."""
+        """Report a step and its command; gives the request that the command makes."""
         with self._timed(step.title, step.command):
             yield self.parse(step.words)
 
     @contextmanager
     def _timed(self, title: str, command: str | None) -> Iterator[None]:
-        """Tell of a step; the block leaves what it came to in `summary`."""
+        """Report a step; the block leaves its result in `summary`."""
         started = time.monotonic()
         self.progress.step(len(self.done) + 1, STEPS, title, command)
         yield
@@ -127,7 +127,7 @@ class _Demo:
         request, size, files = self.request, self.request.size, self.files
         files.make_folders()
         write_bytes(files.source_model, SOURCE_MODEL.read_bytes(), force=True)
-        # another seed than that of the genome which the model was trained on
+        # not the seed of the genome that the model was trained on
         source_seed = SOURCE_SEED + 1 + request.seed
         source = simulate(SOURCE, size.source_sequences, size.sequence_length, source_seed)
         genome = simulate(TARGET, size.sequences, size.sequence_length, request.seed)

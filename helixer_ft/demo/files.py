@@ -1,4 +1,4 @@
-"""Names of what a demonstration writes, and what it may replace."""
+"""Names of the files that a demo writes, and what it may replace."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,14 +45,14 @@ class DemoFiles:
         return self.models / f"{name}.h5"
 
     def check(self, *, force: bool) -> None:
-        """Refuse, before any work, a folder that cannot be taken.
+        """Refuse an unsuitable folder before any work.
 
         Raises
         ------
         InputError
             It is not empty (and `force` is false); cannot be written to; a file or a folder of
-            the demonstration would take the place of something else; there are data that would be
-            used beside the demonstration's.
+            the demo would take the place of something else; there are data that would be used
+            together with the demo's.
         """
         for folder in self._folders():
             atomic.check_folder(folder)
@@ -65,7 +65,7 @@ class DemoFiles:
             )
         if any(path.exists() for path in self._files()) and not self.source_model.is_file():
             raise InputError(
-                f"{self.out_dir}: holds files that are not of a demo ({self.source_model} is "
+                f"{self.out_dir}: contains files that are not from a demo ({self.source_model} is "
                 "missing), and such files are never replaced. Give another --out-dir."
             )
         for path in (self.source_model, *self._files()):
@@ -74,14 +74,14 @@ class DemoFiles:
         strange = sorted({path.name for path in self.data.glob("*.h5")} - set(_SETS))
         if strange:
             raise InputError(
-                f"{self.data}: holds {', '.join(strange)}, which is no demo's and might be used "
-                "together with its data. Remove it, or give another --out-dir."
+                f"{self.data}: contains {', '.join(strange)}, which is not from a demo and would "
+                "be used with its data. Remove it, or give another --out-dir."
             )
 
     def make_folders(self) -> None:
         """Make the folders, clear them of what an earlier demonstration wrote.
 
-        The shipped model stays: it tells that these are files of a demonstration.
+        The shipped model stays: it marks these as files of a demo.
         """
         for folder in self._folders():
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""What a demonstration came to: every strategy against the untouched model."""
+"""The result of a demo: every strategy compared with the untouched model."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from helixer_ft.demo.files import DemoFiles
@@ -28,12 +28,8 @@ class Scored:
 
     @classmethod
     def of(cls, confusion: Confusion) -> "Scored":
-        """From confusion counts."""
+        """Scores from confusion counts."""
         return cls(confusion.genic_f1, confusion.wrong_share)
-
-    def to_dict(self) -> dict[str, float]:
-        """As `--json` prints it."""
-        return {"genic_f1": self.genic_f1, "errors": self.errors}
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class StrategyRow:
     validation_f1
         Genic F1 of the tuned model on the validation data.
     warnings
-        What the run gives reason to say.
+        Warnings of the run.
     """
 
     request: FineTuneRequest
@@ -72,8 +68,8 @@ class StrategyRow:
             "report": str(scores.report),
             "trainable_parameters": scores.trainable_parameters,
             "total_parameters": scores.total_parameters,
-            "baseline": Scored(scores.before, scores.errors_before).to_dict(),
-            "tuned": Scored(scores.after, scores.errors_after).to_dict(),
+            "baseline": asdict(Scored(scores.before, scores.errors_before)),
+            "tuned": asdict(Scored(scores.after, scores.errors_after)),
             "difference": interval.to_dict("genic_f1") | {"blocks": interval.blocks},
             "error_ratio": self.error_ratio,
             "verdict": scores.verdict,
@@ -93,7 +89,7 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class DemoOutcome:
-    """What a demonstration came to.
+    """The result of a demo.
 
     Attributes
     ----------
@@ -107,9 +103,9 @@ class DemoOutcome:
     rows
         The strategies, in order.
     prediction
-        Of the test data.
+        The predictions for the test data.
     seconds
-        Of the whole run.
+        Duration of the whole demo.
     versions
         What the result depends on.
     """
@@ -126,17 +122,14 @@ class DemoOutcome:
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {
-            "untouched": {"source": self.at_home.to_dict(), "target": self.abroad.to_dict()},
+            "untouched": {"source": asdict(self.at_home), "target": asdict(self.abroad)},
             "strategies": [row.to_dict() for row in self.rows],
             "predicted_by": str(self.prediction.request.load_model_path),
             "predictions": str(self.prediction.request.prediction_output_path),
             "report": str(DemoFiles(self.request.out_dir).report),
             "out_dir": str(self.request.out_dir),
             "seed": self.request.seed,
-            "steps": [
-                {"title": step.title, "command": step.command, "seconds": round(step.seconds, 3)}
-                for step in self.steps
-            ],
+            "steps": [asdict(step) | {"seconds": round(step.seconds, 3)} for step in self.steps],
             "seconds": round(self.seconds, 3),
             "versions": self.versions,
         }

@@ -1,11 +1,9 @@
-"""What a demonstration is asked to do; its defaults live here alone."""
+"""What a demo is asked to do, and the defaults."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from helixer_ft.errors import InputError
-
-DEFAULT_OUT_DIR = Path("helixer-ft-demo")
 
 
 @dataclass(frozen=True)
@@ -15,10 +13,10 @@ class DemoSize:
     Attributes
     ----------
     sequences, sequence_length
-        Of the target species; length in bp. A sixth of them each, at least one, become validation
-        and test data.
+        Number and length (bp) of the sequences of the target species. A sixth each, at least one,
+        becomes validation and test data.
     source_sequences
-        Of the source species, on which the untouched model is scored.
+        Number of sequences of the source species, on which the untouched model is scored.
     subsequence_length
         Length of a window in bp, a multiple of 9.
     freeze_epochs, whole_epochs
@@ -42,16 +40,16 @@ class DemoRequest:
     out_dir
         Folder for everything that is written.
     seed
-        Of the species and its reads.
+        Seed of the species and its reads.
     backend
         As it was asked for ("auto", "tensorflow", "jax"), for the commands that are shown.
     force
         Replace the files of an earlier demonstration in `out_dir`.
     size
-        Of the species, and of the training.
+        Size of the species, and length of the training.
     """
 
-    out_dir: Path = DEFAULT_OUT_DIR
+    out_dir: Path = Path("helixer-ft-demo")
     seed: int = 0
     backend: str = "auto"
     force: bool = False

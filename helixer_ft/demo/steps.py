@@ -1,4 +1,4 @@
-"""The steps of a demonstration: a title each, and the command that a user would type for it."""
+"""The steps of a demo: each has a title, and the command that a user would type for it."""
 
 import shlex
 from dataclasses import dataclass
@@ -11,6 +11,17 @@ from helixer_ft.simulate.species import SOURCE, TARGET
 LEARNING_RATE = 3e-3
 """Higher than for a released model: the shipped one has some 40,000 parameters."""
 PATIENCE = 5
+TUNED = {
+    HEAD: ("A new output layer on the frozen body", "freeze"),
+    HIDDEN_LAYER: (
+        "A hidden layer and an output layer", "freeze", "--post-coverage-hidden-layer"
+    ),
+    COVERAGE: (
+        "An output layer that takes the coverage too", "freeze", "--input-coverage"
+    ),
+    WHOLE: ("Every layer of the model, from DNA alone", "whole"),
+}  # fmt: skip
+"""Tuned model -> the title of its step, and the strategy as it is typed."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +91,17 @@ class Steps:
             *("-t", files.source_data, "-t", files.test_data, *self._backend),
         )
 
-    def freeze(self) -> Step:
-        """A new output layer."""
-        return self._tune("A new output layer on the frozen body", HEAD, "freeze")
-
-    def hidden_layer(self) -> Step:
-        """A hidden layer and an output layer."""
-        strategy = "freeze", "--post-coverage-hidden-layer"
-        return self._tune("A hidden layer and an output layer", HIDDEN_LAYER, *strategy)
+    def tune(self, name: str) -> Step:
+        """One of the strategies in `TUNED`."""
+        files, size = self._files, self._size
+        title, *strategy = TUNED[name]
+        epochs = size.whole_epochs if name == WHOLE else size.freeze_epochs
+        return _step(
+            title,
+            *(*strategy, "-l", files.source_model, "-d", files.data, "-t", files.test_data),
+            *("-s", files.model(name), "--learning-rate", f"{LEARNING_RATE:g}"),
+            *("-e", epochs, "--patience", PATIENCE, *self._backend),
+        )
 
     def add_coverage(self) -> Step:
         """RNA-seq into all data of the target species."""
@@ -97,15 +111,6 @@ class Steps:
             *("add-coverage", "-d", files.data, "--bam", files.reads),
         )
 
-    def with_coverage(self) -> Step:
-        """An output layer that takes RNA-seq coverage too."""
-        strategy = "freeze", "--input-coverage"
-        return self._tune("An output layer that takes the coverage too", COVERAGE, *strategy)
-
-    def whole(self) -> Step:
-        """Every layer."""
-        return self._tune("Every layer of the model, from DNA alone", WHOLE, "whole")
-
     def predict(self, model: Path) -> Step:
         """The test data, by a tuned model."""
         files = self._files
@@ -113,16 +118,6 @@ class Steps:
             "Predictions for the held-out sequences, by the best model on the validation data",
             *("predict", "-l", model, "-t", files.test_data, "-p", files.predictions),
             *self._backend,
-        )
-
-    def _tune(self, title: str, name: str, *strategy: str) -> Step:
-        files, size = self._files, self._size
-        epochs = size.whole_epochs if strategy[0] == "whole" else size.freeze_epochs
-        return _step(
-            title,
-            *(*strategy, "-l", files.source_model, "-d", files.data, "-t", files.test_data),
-            *("-s", files.model(name), "--learning-rate", f"{LEARNING_RATE:g}"),
-            *("-e", epochs, "--patience", PATIENCE, *self._backend),
         )
 
 

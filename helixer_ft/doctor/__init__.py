@@ -1,1 +1,1 @@
-"""Whether this machine, with its accelerators, is fit to train, and computes what it should."""
+"""Whether this machine and its accelerators are fit to train and compute correctly."""

@@ -23,14 +23,14 @@ LENGTH = 279
 Quantity = Literal["states", "predictions", "gradients", "step"]
 QUANTITIES: tuple[Quantity, ...] = ("states", "predictions", "gradients", "step")
 
-_FORWARD = {"float32": 5e-5, "mixed_float16": 3e-2, "mixed_bfloat16": 2e-1}
-_BACKWARD = {"float32": 2e-4, "mixed_float16": 1e-1, "mixed_bfloat16": 3e-1}
-_TF32_FORWARD, _TF32_BACKWARD = 2e-2, 5e-2
+_BOUNDS = {"float32": (5e-5, 2e-4), "mixed_float16": (3e-2, 1e-1), "mixed_bfloat16": (2e-1, 3e-1)}
+"""Precision -> the bound of states and predictions, and that of gradients."""
+_TF32 = 2e-2, 5e-2
 """Accelerators may multiply float32 numbers with the 10 bits of TF32, 1e-3 of each product;
 float16, which has as many, comes to 9e-3 of the largest state of the small model."""
 _STEP = 2e-3
-"""Of a step of 3e-4 in weights of about 1, which float32 holds to 1e-7: the optimiser multiplies no
-matrices, so that this holds in every precision."""
+"""For a step of 3e-4 in weights of about 1, which float32 holds to 1e-7. The optimiser multiplies
+no matrices, so this applies in every precision."""
 _MOST_OVERFLOWS = 16
 """Steps in which mixed_float16 may halve its loss scale."""
 
@@ -44,14 +44,14 @@ class Comparison:
     device
         Its name.
     precision
-        Of the network.
+        Precision of the network.
     quantity
         States of the LSTM, predictions, gradients, or weights after a training step.
     difference
         The largest one, as a share of the largest number in the array it is in; infinite where
         a number is not finite.
     bound
-        What it may be.
+        The largest difference that rounding explains.
     """
 
     device: str
@@ -83,7 +83,8 @@ def compare(precision: str, quantities: Sequence[Quantity] = QUANTITIES) -> Iter
         Which; each takes a compilation or two.
     """
     devices = local_devices()
-    model, batch, settings = _task(max(4, 2 * devices.all), precision)
+    model, batch = _model(), _batch(max(4, 2 * devices.all))
+    settings = TrainingSettings(precision=precision)  # type: ignore[arg-type]
     expected = _expected(len(batch))
     names = devices.names
     if "states" in quantities:
@@ -131,7 +132,7 @@ def _training(
 
 
 def _first_gradients(engine: Engine, batch: Batch) -> tuple[list[Array], int]:
-    """Gradients of which the optimiser has made its first step, and the batches until then.
+    """Gradients from which the optimiser made its first step, and the batches until then.
 
     mixed_float16 scales the loss up, and halves the scale where the gradients overflow, in a step
     that changes nothing else.
@@ -161,27 +162,20 @@ def difference(found: Any, expected: Array) -> float:
 def _by_device(
     names: Sequence[str], precision: str, quantity: Quantity, found: Any, expected: Array
 ) -> Iterator[Comparison]:
-    """The rows of a batch lie on the devices one after another."""
+    """Compare device by device: each computed an equal share of the rows, in order."""
     each = len(expected) // len(names)
     for i, name in enumerate(names):
         here = slice(i * each, (i + 1) * each)
-        off = difference(np.asarray(found[here], np.float64), expected[here])
+        off = difference(found[here], expected[here])
         yield Comparison(name, precision, quantity, off, _bound(precision, quantity))
 
 
 def _bound(precision: str, quantity: Quantity) -> float:
     if quantity == "step":
         return _STEP
-    forward = quantity in ("states", "predictions")
-    bound = (_FORWARD if forward else _BACKWARD)[precision]
-    if precision == "float32" and local_devices().accelerated:
-        return _TF32_FORWARD if forward else _TF32_BACKWARD
-    return bound
-
-
-def _task(n: int, precision: str) -> tuple[TrainedModel, Batch, TrainingSettings]:
-    """The model, subsequences with every kind of label, and settings."""
-    return _model(), _batch(n), TrainingSettings(precision=precision)  # type: ignore[arg-type]
+    tf32 = precision == "float32" and local_devices().accelerated
+    forward, backward = _TF32 if tf32 else _BOUNDS[precision]
+    return backward if quantity == "gradients" else forward
 
 
 @lru_cache
@@ -191,6 +185,7 @@ def _model() -> TrainedModel:
 
 @lru_cache
 def _batch(n: int) -> Batch:
+    """Subsequences with every kind of label."""
     random = np.random.default_rng(0)
     shape = (n, LENGTH)
     bases = random.integers(1, 5, shape)
@@ -204,5 +199,5 @@ def _batch(n: int) -> Batch:
 
 @lru_cache
 def _expected(n: int) -> Reference:
-    model, batch, settings = _task(n, "float32")
-    return reference(model.architecture, model.weights, batch, settings)
+    model = _model()
+    return reference(model.architecture, model.weights, _batch(n), TrainingSettings())

@@ -1,8 +1,8 @@
-"""`diagnose`: everything that is found out about a machine, and whether it is fit to train."""
+"""`diagnose`: examine a machine and decide whether it is fit to train."""
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,14 @@ from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import PRECISIONS
 
 _LEAST_ROOM = 10**9
-"""Bytes of the cache folder below which it is named as too small."""
+"""Free bytes of the cache folder below which there is a warning."""
 _FREE_SHARE = 0.5
-"""Share of a GPU's memory below which it is said that so little is free."""
+"""Share of free memory of a GPU below which there is a warning."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found out.
+    """What the examination found.
 
     Attributes
     ----------
@@ -37,15 +37,15 @@ class Diagnosis:
     comparisons
         The small model on every device, in every precision, against the reference.
     speed
-        Of the full-size network; None: not even one window fits into memory.
+        Speed of the full-size network; None: not even one window fits into memory.
     exchange
-        Between devices and processes; None: there is one device.
+        Sums over devices and processes; None: there is only one device.
     cache
         The folder that caches go to.
     others_agree
-        Whether all other processes of the run found that their devices compute what they should.
+        Whether the devices of all other processes of the run compute correctly.
     seconds
-        That all this took.
+        How long all this took.
     """
 
     facts: Facts
@@ -68,18 +68,17 @@ class Diagnosis:
         ]
         if self.exchange is not None and not self.exchange.correct:
             found.append(
-                f"sums over {self.exchange.devices} devices come out wrong "
-                f"({self.exchange.library})"
+                f"sums over {self.exchange.devices} devices are wrong ({self.exchange.library})"
             )
         if not self.others_agree:
             found.append("another process of this run found a device that computes wrong numbers")
         if self.speed is None:
-            found.append("there is no memory for one window of a full-size network")
+            found.append("there is not enough memory for one window of a full-size network")
         return found
 
     @property
     def warnings(self) -> list[str]:
-        """What to see to, though the machine can train."""
+        """What deserves attention, although the machine can train."""
         found = [self.backend.warning] if self.backend.warning else []
         cache = self.cache
         if cache.problem:
@@ -93,7 +92,7 @@ class Diagnosis:
         ]
         found += [
             f"{gpu.name} has {size_text(gpu.free)} of {size_text(gpu.memory)} free: another "
-            "program holds the rest"
+            "program uses the rest"
             for gpu in self.facts.gpus
             if gpu.free < _FREE_SHARE * gpu.memory
         ]
@@ -106,7 +105,7 @@ class Diagnosis:
 
     @property
     def verdict(self) -> str:
-        """All of it in one line."""
+        """The result in one line."""
         problems = self.problems
         if problems:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -124,24 +123,19 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        backend = self.backend
-        return {
-            "fit": self.fit,
-            "verdict": self.verdict,
-            "problems": self.problems,
-            "warnings": self.warnings,
-            "facts": self.facts.to_dict(),
-            "backend": {
-                "name": backend.name,
-                "reason": backend.reason,
-                "accelerators": list(backend.accelerators),
-            },
-            "comparisons": [one.to_dict() for one in self.comparisons],
-            "speed": None if self.speed is None else self.speed.to_dict(),
-            "exchange": None if self.exchange is None else self.exchange.to_dict(),
-            "cache": self.cache.to_dict(),
-            "seconds": round(self.seconds, 1),
-        }
+        found = asdict(self)
+        del found["others_agree"], found["backend"]["unseen"]
+        summary = {name: getattr(self, name) for name in ("fit", "verdict", "problems", "warnings")}
+        return (
+            summary
+            | found
+            | {
+                "comparisons": [one.to_dict() for one in self.comparisons],
+                "speed": self.speed and self.speed.to_dict(),
+                "cache": found["cache"] | {"folder": str(self.cache.folder)},
+                "seconds": round(self.seconds, 1),
+            }
+        )
 
 
 def diagnose(
@@ -162,9 +156,9 @@ def diagnose(
     cache_folder
         Where caches are to go; None: `$SLURM_TMPDIR`, `$TMPDIR`, else the working directory.
     progress
-        Told of each part.
+        Receives progress.
     processes
-        Those that are to train together; all call this.
+        The processes that are to train together; all call this.
     """
     started = time.monotonic()
     progress, processes = progress or Progress(), processes or Processes()

@@ -1,18 +1,17 @@
-"""Room and speed of the folder that caches go to."""
+"""Free space and speed of the folder for caches."""
 
 import contextlib
 import os
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from helixer_ft.runtime.resources import available_disk
 
 _PIECE = 16 * 2**20
 _SECONDS = 2.0
-"""How long is written, and read, at most."""
+"""Longest time to write, and to read."""
 _MOST = 1 << 30
 
 
@@ -27,8 +26,8 @@ class FolderSpeed:
     free
         Bytes that can be written there.
     write, read
-        Bytes per second, the second without the system's memory of what was written, as far as it
-        lets go of it; 0 where nothing could be written.
+        Bytes per second, reading bypassing the page cache as far as the system allows it; 0 where
+        nothing could be written.
     problem
         Why it cannot be used; "".
     """
@@ -39,17 +38,13 @@ class FolderSpeed:
     read: float = 0.0
     problem: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self) | {"folder": str(self.folder)}
-
 
 def folder_speed(folder: Path) -> FolderSpeed:
     """Write a file of up to a GiB there for two seconds at most, read it, remove it."""
     try:
         free = available_disk(folder)
         if free < 2 * _PIECE:
-            return FolderSpeed(folder, free, problem="there is no room")
+            return FolderSpeed(folder, free, problem="there is not enough space")
         return FolderSpeed(folder, free, *_speed(folder, min(_MOST, free // 2)))
     except OSError as error:
         return FolderSpeed(folder, problem=error.strerror or str(error))

@@ -1,8 +1,7 @@
-"""What devices and processes exchange in training, tried: sums of the size of all gradients."""
+"""The exchange between devices and processes in training, tried on a sum of gradient size."""
 
 import time
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,9 +22,9 @@ class Exchange:
     library
         What carried the numbers: NCCL between NVIDIA GPUs, Gloo between processes on processors.
     seconds
-        Of one sum.
+        Time of one sum.
     correct
-        Whether it came out right everywhere.
+        Whether the result was correct everywhere.
     """
 
     devices: int
@@ -34,13 +33,9 @@ class Exchange:
     seconds: float
     correct: bool
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
 
 def exchange() -> Exchange | None:
-    """Add up numbers over all devices; all processes call this together. None: there is one."""
+    """Sum numbers over all devices; all processes call this together. None: there is only one."""
     import keras
 
     if keras.backend.backend() != "jax":

@@ -1,14 +1,12 @@
-"""What is installed and what the machine shows, for a question or a record."""
+"""What is installed and what the machine has, for a bug report or a record."""
 
 import os
 import platform
 import sys
-from dataclasses import asdict, dataclass
-from importlib import metadata
-from typing import Any
+from dataclasses import dataclass
 
 from helixer_ft import __version__
-from helixer_ft.runtime.accelerators import device_files, driver_version
+from helixer_ft.runtime.accelerators import device_files, driver_version, installed_version
 from helixer_ft.runtime.devices import GpuState, gpu_states
 from helixer_ft.runtime.hardware import Hardware, hardware
 
@@ -31,17 +29,17 @@ class Facts:
     Attributes
     ----------
     versions
-        Of helixer-ft, Python and the packages that compute, those installed.
+        Versions of helixer-ft, Python and the installed packages that compute.
     machine
         Processor, cores, memory, GPUs.
     driver
-        Of NVIDIA; "" where there is none.
+        Version of NVIDIA's driver; "" without one.
     device_files
-        That stand for accelerators.
+        Those of accelerators.
     gpus
-        As nvidia-smi has them.
+        As nvidia-smi reports them.
     variables
-        Of the environment, those that are set.
+        Environment variables that are set, of those in `VARIABLES`.
     """
 
     versions: dict[str, str]
@@ -51,13 +49,9 @@ class Facts:
     gpus: tuple[GpuState, ...]
     variables: dict[str, str]
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
 
 def facts() -> Facts:
-    """Of this machine; no backend is loaded for it."""
+    """Collect the facts about this machine, without loading a backend."""
     return Facts(
         versions=installed_versions(),
         machine=hardware(),
@@ -75,11 +69,7 @@ def installed_versions() -> dict[str, str]:
         *_PACKAGES,
         *(f"nvidia-{name}{suffix}" for name in _LIBRARIES for suffix in ("-cu12", "-cu13", "")),
     ]
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
+    found |= {name: version for name in names if (version := installed_version(name))}
     if sys.platform != "linux":
         found["system"] = platform.platform()
     return found

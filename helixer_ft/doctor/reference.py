@@ -34,18 +34,18 @@ _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
 
 @dataclass(frozen=True)
 class Reference:
-    """What should come out.
+    """The expected results.
 
     Attributes
     ----------
     states
-        `(n, steps, 2 * units)` output of the body: of the last LSTM, in inference mode.
+        `(n, steps, 2 * units)` output of the body (the last LSTM), in inference mode.
     predictions
         `(n, outputs, L, 4)` probabilities, in inference mode.
     loss
         Total, in training mode.
     gradients
-        Of the loss, by layer: of every array that trains, in the order of the model file.
+        Gradients of the loss by layer, for every array that trains, in the order of the model file.
     statistics
         By batch-norm layer: mean and variance of what it is fed, in training mode.
     """
@@ -77,7 +77,7 @@ def reference(
 
 
 def updated(weights: Array, gradient: Array, settings: TrainingSettings) -> Array:
-    """An array of weights after the first step of the optimiser, by the gradient given."""
+    """An array of weights after the first step of the optimiser, with this gradient."""
     norm = np.sqrt((gradient**2).sum())
     gradient = gradient * min(1.0, settings.clip_norm / max(norm, 1e-300))
     if settings.optimizer == "adamw":
@@ -115,7 +115,7 @@ def _training(
 
 
 def _logits(x: Array, architecture: Architecture) -> Array:
-    """`(n, steps, outputs, pool, 4)`, as the units of the output layer lie."""
+    """`(n, steps, outputs, pool, 4)`, in the order of the units of the output layer."""
     n, steps, _ = x.shape
     return x.reshape(n, steps, len(architecture.outputs), architecture.pool_size, CLASSES)
 

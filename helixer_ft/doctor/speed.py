@@ -1,8 +1,8 @@
 """How fast the full-size network trains and predicts here, and how much memory that takes."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from timeit import repeat, timeit
 from typing import Any
 
 import numpy as np
@@ -57,11 +57,11 @@ class Speed:
     usual_length
         Bases of a window as `prepare` makes them.
     steps
-        For each number of windows that was tried and for which there was memory.
+        For each number of windows that was tried and fitted into memory.
     memory_per_window
         Bytes that a training step takes for one window of the usual length; None: unknown.
     memory
-        Bytes of the device (of the job, on processors) that may be used; None: unknown.
+        Usable bytes of the device (of the job, on processors); None: unknown.
     batch_size
         Subsequences of the usual length for which there is memory, on all devices together, at most
         256 on each; None: unknown.
@@ -82,7 +82,7 @@ class Speed:
 
     @property
     def windows_per_second(self) -> float:
-        """Trained, windows of the usual length, at best."""
+        """Best training rate, in windows of the usual length."""
         share = self.length / self.usual_length
         return max((step.windows / step.training for step in self.steps), default=0.0) * share
 
@@ -127,6 +127,10 @@ def measure(sizes: Sequence[int] | None = None, length: int | None = None) -> Sp
                 raise
             break
     room, each, fits = _memory(engine, length)
+    advice = None
+    if fits and devices.accelerated:
+        size, rate = settings.batch_size, settings.learning_rate
+        advice = batch_advice(fits, batch_size=size, learning_rate=rate, devices=devices.all)
     return Speed(
         length=length,
         usual_length=DEFAULT_LENGTH,
@@ -134,16 +138,16 @@ def measure(sizes: Sequence[int] | None = None, length: int | None = None) -> Sp
         memory_per_window=each,
         memory=room,
         batch_size=fits,
-        advice=_advice(fits, devices.all) if fits and devices.accelerated else None,
+        advice=advice,
         to_device=_transfer_rate() if devices.accelerated else None,
     )
 
 
 def _memory(engine: Engine, length: int) -> tuple[int | None, int | None, int | None]:
-    """Bytes that may be used on a device, those that a training step takes there for each window
-    of the usual length, and windows that fit on all devices together; None: unknown.
+    """Usable bytes of a device, bytes of a training step there per window of the usual length, and
+    windows that fit on all devices together; None: unknown.
 
-    What windows of another length take is scaled, so that nothing large has to run.
+    Measured on windows of `length` and scaled, so that nothing large has to run.
     """
     if engine.memory is None:
         return None, None, None
@@ -159,16 +163,6 @@ def _memory(engine: Engine, length: int) -> tuple[int | None, int | None, int | 
     return engine.memory.in_use() + engine.memory.available(), int(each), fits
 
 
-def _advice(fits: int, devices: int) -> BatchAdvice | None:
-    settings = TrainingSettings()
-    return batch_advice(
-        fits,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        devices=devices,
-    )
-
-
 def _time(engine: Engine, n: int, length: int) -> StepTime:
     batch = engine.reading(lambda _: _batch(n, length), n)(np.arange(n))
 
@@ -177,10 +171,10 @@ def _time(engine: Engine, n: int, length: int) -> StepTime:
         engine.update()
         engine.get_weights()  # waits for the update
 
-    first = _seconds(train)
-    training = min(_seconds(train) for _ in range(2))
+    first = timeit(train, number=1)
+    training = min(repeat(train, repeat=2, number=1))
     engine.score(batch, n)
-    scoring = _seconds(lambda: engine.score(batch, n))
+    scoring = timeit(lambda: engine.score(batch, n), number=1)
     return StepTime(n, training, scoring, max(0.0, first - training))
 
 
@@ -211,10 +205,4 @@ def _transfer_rate() -> float:
                 tf.identity(tf.constant(array))[:1].numpy()
 
     place()
-    return _TRANSFER / min(_seconds(place) for _ in range(3))
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
+    return _TRANSFER / min(repeat(place, repeat=3, number=1))

@@ -25,7 +25,7 @@ _MOST_KEPT = 500
 
 
 class DeviceCheckError(HelixerFtError):
-    """A device computes other numbers than it should."""
+    """A device computes wrong numbers."""
 
 
 def check_at_start(
@@ -33,16 +33,16 @@ def check_at_start(
 ) -> None:
     """Compare what the accelerators compute with the reference, unless they passed before.
 
-    Nothing is done where the CPU computes. All processes of a run call this together.
+    Does nothing where the CPU computes. All processes of a run call this together.
 
     Parameters
     ----------
     precision
-        Of the run.
+        Precision of the run.
     progress
-        Told that the devices are checked, and where that cannot be kept.
+        Receives a notice that devices are checked, and one if the result cannot be stored.
     processes
-        Of the run.
+        The processes of the run.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def check_at_start(
 
 
 def cache_file() -> Path:
-    """Where it is kept which devices passed."""
+    """The file that records which devices passed."""
     given = os.environ.get("XDG_CACHE_HOME", "")
     folder = Path(given) if Path(given).is_absolute() else Path.home() / ".cache"
     return folder / "helixer-ft" / "device-check.json"
@@ -84,15 +84,15 @@ def cache_file() -> Path:
 def _message(device: str, quantity: str, difference: float, bound: float) -> str:
     return (
         f"{device} computes wrong {quantity}: off by {difference:.1e}, expected at most "
-        f"{bound:.0e}. What it trains or predicts could not be trusted. helixer-ft doctor shows "
-        "all comparisons and versions; another version of JAX, Keras or the driver, or "
-        "--backend tensorflow, may compute rightly. --skip-device-check runs all the same, and the "
-        "results say so."
+        f"{bound:.0e}. Its results could not be trusted. helixer-ft doctor shows all "
+        "comparisons and versions; another version of JAX, Keras or the driver, or --backend "
+        "tensorflow, may compute correctly. --skip-device-check runs anyway, and the results say "
+        "so."
     )
 
 
 def _key(precision: str) -> str:
-    """Of all that the numbers depend on."""
+    """Hash of everything that the numbers depend on."""
     depends = {
         "machine": platform.node(),
         "driver": driver_version(),
@@ -106,7 +106,7 @@ def _key(precision: str) -> str:
 
 
 def _kept() -> list[str]:
-    """Keys of what passed; none where the file is not there or is not ours."""
+    """Keys of what passed; none if the file is missing or not ours."""
     try:
         kept = json.loads(cache_file().read_text(encoding="utf-8"))["passed"]
     except (OSError, ValueError, TypeError, LookupError):

@@ -1,5 +1,7 @@
 """Gradient steps and scoring on a backend: one module per backend behind one interface."""
 
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from helixer_ft.engine.base import Devices, Engine, EngineState, Read, ScoredBatch
@@ -20,28 +22,14 @@ __all__ = [
 
 def engine_class() -> type[Engine]:
     """The engine of the Keras backend in use."""
-    import keras
-
-    if keras.backend.backend() == "jax":
-        from helixer_ft.engine.jax import JaxEngine
-
-        return JaxEngine
-    from helixer_ft.engine.tensorflow import TensorFlowEngine
-
-    return TensorFlowEngine
+    engine: type[Engine] = _backend().ENGINE
+    return engine
 
 
 def device_notice() -> str | None:
     """What to say where there are several devices; None: there is one."""
-    import keras
-
-    if keras.backend.backend() == "jax":
-        from helixer_ft.engine.jax import device_notice as of_jax
-
-        return of_jax()
-    from helixer_ft.engine.tensorflow import device_notice as of_tensorflow
-
-    return of_tensorflow()
+    notice: str | None = _backend().device_notice()
+    return notice
 
 
 def forward_function(model: Any, devices: Devices = "one") -> Forward:
@@ -50,12 +38,12 @@ def forward_function(model: Any, devices: Devices = "one") -> Forward:
     On the devices of all processes, each process calls it at the same point of its work, and gets
     the output of the whole batch.
     """
+    forward: Forward = _backend().FORWARD(model, devices)
+    return forward
+
+
+def _backend() -> ModuleType:
+    """The module of the Keras backend in use, imported only when it is needed."""
     import keras
 
-    if keras.backend.backend() == "jax":
-        from helixer_ft.engine.jax import JaxForward
-
-        return JaxForward(model, devices)
-    from helixer_ft.engine.tensorflow import TensorFlowForward
-
-    return TensorFlowForward(model)
+    return import_module(f"helixer_ft.engine.{keras.backend.backend()}")

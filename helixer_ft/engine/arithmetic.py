@@ -12,7 +12,7 @@ EPSILON = 1e-7
 def network_input(given: dict[str, Any], pool_size: int) -> Any:
     """What the Keras model takes, from `Batch.input` on the device, float32: `(n, L, 4)` bases by
     table, with coverage `(n, L, 4 + 2 * tracks)`; or `(n, L / pool, width)` features, with coverage
-    pooled base by base and put beside them.
+    pooled base by base and appended to them.
     """
     from keras import ops
 

@@ -80,7 +80,7 @@ class EngineState:
         Arrays in the order of the Keras variables: `trainable`, `fixed` (batch-norm statistics,
         random state of dropout, weights that do not train) and `optimizer`.
     accumulated
-        Of each batch since the last update: its subsequences, its gradients (in the order of
+        For each batch since the last update: its subsequences, its gradients (in the order of
         `trainable`).
     """
 
@@ -112,7 +112,7 @@ class Engine(ABC):
     devices: int = 1
     """Number of those that share the work on a batch."""
     memory: ProcessMemory | None
-    """Of each device that computes; None where the backend does not tell."""
+    """Memory of each device that computes; None where the backend does not tell."""
     windows_at_once: int = UNTOLD
     """Subsequences that are scored at once where no number is asked for."""
 
@@ -128,7 +128,8 @@ class Engine(ABC):
         self.architecture = architecture
         self.settings = settings or TrainingSettings()
         self.from_features = from_features
-        self.training_mode = plan is not None and plan.training_mode
+        # with a frozen body, dropout stays inactive
+        self.training_mode = plan is not None and not plan.body_is_frozen
         batch_statistics = plan is None or plan.batchnorm_statistics
         self.leaves_out_fillers = (
             self.fills_batches
@@ -175,7 +176,7 @@ class Engine(ABC):
         batch
             At most `batch_size` subsequences, or what `reading` leaves of them.
         batch_size
-            Of all batches; a smaller last one changes neither its own loss nor the compiled step.
+            Size of all batches; a smaller last one changes neither its loss nor the compiled step.
 
         Returns
         -------
@@ -238,7 +239,7 @@ class Engine(ABC):
 
     def step_bytes(self, batch: Batch, batch_size: int, *, training: bool) -> float:
         """Bytes that a step of `batch_size` subsequences like those of a batch takes on each
-        device, beside what is in use between steps: of training, or of scoring.
+        device, on top of what is in use between steps: of training, or of scoring.
 
         Here: what one takes by the peak of the process, times their number. Infinity where that
         cannot be found out for want of memory.
@@ -326,8 +327,8 @@ class Engine(ABC):
             if _forms(arrays) != _forms(expected.get(name, [])):
                 raise InputError(
                     f"the state of the interrupted run holds '{name}' of another network or "
-                    "optimiser, expected what this command trains. Start anew with --force instead "
-                    "of --resume."
+                    "optimiser, expected what this command trains. Start again with --force "
+                    "instead of --resume."
                 )
         self._set_values(state.variables)
         self._accumulated = [

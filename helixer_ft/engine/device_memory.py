@@ -41,12 +41,12 @@ def device_memory() -> ProcessMemory:
 
 
 def planned_bytes(program: Any, arguments: tuple[Any, ...], resident: int) -> float:
-    """Bytes that a call of a program takes on each device, beside what is there before it.
+    """Bytes that a call of a program takes on each device, on top of what is there before it.
 
     Parameters
     ----------
     program
-        Of `Shards.compile`; compiled for these arguments here, unless it is already.
+        Made by `Shards.compile`; compiled for these arguments here, unless it is already.
     arguments
         Arrays, or shapes (`jax.ShapeDtypeStruct`, with shardings).
     resident

@@ -19,7 +19,7 @@ class Forward(ABC):
     """A Keras model compiled for inference; see `forward_function`."""
 
     memory: ProcessMemory | None
-    """Of the device that computes; None where the backend does not tell."""
+    """Memory of the device that computes; None where the backend does not tell."""
     _taken_by_one: float | None = None
 
     @abstractmethod

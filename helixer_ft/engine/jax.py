@@ -33,7 +33,7 @@ class Placed(NamedTuple):
 
 
 _PLACED_AHEAD = READ_AHEAD + 1
-"""Batches on the devices beside that of the step: in the queue, and about to come into it."""
+"""Batches on the devices besides that of the step: in the queue, and about to come into it."""
 
 
 class JaxEngine(Engine):
@@ -264,5 +264,8 @@ def _shaped(shards: Shards, size: int, array: Any, name: str = "") -> Any:
 
 
 def _bytes(arrays: Iterable[Any]) -> int:
-    """Of arrays, or of what has their shapes."""
+    """Size of arrays, or of what has their shapes."""
     return sum(math.prod(array.shape) * array.dtype.itemsize for array in arrays)
+
+
+ENGINE, FORWARD = JaxEngine, JaxForward

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from helixer_ft.dataset.batch import TABLE_SIZE, Batch
 from helixer_ft.engine.arithmetic import count_and_entropy, genic_classes, network_input
-from helixer_ft.engine.base import Engine
+from helixer_ft.engine.base import Devices, Engine
 from helixer_ft.engine.forward import Forward
 from helixer_ft.engine.loss import losses, pooled_weights
 from helixer_ft.network.architecture import BASES
@@ -105,7 +105,7 @@ def device_notice() -> str | None:
 class TensorFlowForward(Forward):
     """See `forward_function`."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, _devices: Devices) -> None:
         @tf.function(input_signature=[_bases(model.input_shape[-1] - BASES)])
         def compiled(given: Any) -> Any:
             return model(network_input(given, 1), training=False)
@@ -115,3 +115,6 @@ class TensorFlowForward(Forward):
 
     def __call__(self, batch: Batch, size: int | None = None) -> np.ndarray:
         return np.asarray(self._compiled(batch.input).numpy())
+
+
+ENGINE, FORWARD = TensorFlowEngine, TensorFlowForward

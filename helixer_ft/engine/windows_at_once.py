@@ -27,7 +27,7 @@ def windows_at_once(
     sets
         Windows of each set that is gone through.
     memory
-        Of each device; None: nothing is known of it.
+        Memory of each device; None: unknown.
     bytes_of
         What a number of windows take there; see `largest_batch`.
     devices

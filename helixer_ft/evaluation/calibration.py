@@ -1,9 +1,9 @@
 """Whether predicted probabilities can be taken at their word: predicted against observed.
 
 For the class that is predicted, and for each class, bases are sorted by the probability that the
-model gives it into ten bins of equal width, and the share of them that are of this class is set
-beside it. The expected calibration error is the difference between the two, averaged over the bases
-(Guo et al. 2017).
+model gives it into ten bins of equal width, and the share of them that are of this class is
+compared with it. The expected calibration error is the difference between the two, averaged over
+the bases (Guo et al. 2017).
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ def calibration_sums(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray
 
 
 def expected_calibration_error(sums: np.ndarray) -> float:
-    """Of one curve `(bins, 3)`; 0 without bases."""
+    """The error of one curve `(bins, 3)`; 0 without bases."""
     bases, predicted, observed = sums.sum(axis=0)[0], sums[:, 1], sums[:, 2]
     return float(np.abs(predicted - observed).sum() / bases) if bases else 0.0
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from helixer_ft.dataset.batch import scored_bases
 from helixer_ft.dataset.dataset import Dataset, batches, open_dataset
 from helixer_ft.errors import InputError
 from helixer_ft.evaluation.outcome import Evaluation, ModelScore, Part
 from helixer_ft.evaluation.request import EvaluateRequest
-from helixer_ft.evaluation.scoring import ScoredRows, score_model, windows_of
-from helixer_ft.evaluation.tally import Tally, empty_tally, scored_bases
+from helixer_ft.evaluation.scoring import ScoredRows, score_model
+from helixer_ft.evaluation.tally import Tally, empty_tally
 from helixer_ft.formats import atomic
 from helixer_ft.metrics import Interval, PairedBootstrap, f1_of_outputs
 from helixer_ft.network.model import TrainedModel, load_model
@@ -42,7 +43,7 @@ def evaluate(request: EvaluateRequest, progress: Progress | None = None) -> Eval
     pools = {model.architecture.pool_size for model in models}
     first = datasets[_prefix(models[0])]
     _check_rows(first, pools)
-    for text in _notices(first.length, pools):
+    for text in _notices(first, pools):
         progress.notice(text)
     scored = []
     for number, (path, model) in enumerate(
@@ -148,7 +149,7 @@ def _open(request: EvaluateRequest, models: Sequence[TrainedModel]) -> dict[str 
                 )
         dataset = result[prefix]
         with _told_of(path):
-            windows_of(request, dataset.length, model.architecture.pool_size)
+            request.windows(dataset.length, model.architecture.pool_size)
             if model.coverage is not None:
                 dataset.with_coverage(model.coverage)
     return result
@@ -179,16 +180,10 @@ def _check_rows(dataset: Dataset, pools: set[int]) -> None:
             )
 
 
-def _notices(length: int, pools: set[int]) -> list[str]:
+def _notices(dataset: Dataset, pools: set[int]) -> list[str]:
     if len(pools) > 1:
         return [
             f"the models pool {', '.join(map(str, sorted(pools)))} bases: only bases in valid "
             "steps of every one of these count, so that all are scored on the same bases"
         ]
-    (pool,) = pools
-    if length % pool:
-        return [
-            f"the last {length % pool} of {length} bases of each subsequence are left out: the "
-            f"model pools {pool} bases (prepare data of a length divisible by {pool})"
-        ]
-    return []
+    return dataset.overhang_notices(*pools)

@@ -1,4 +1,4 @@
-"""What an evaluation came to: the models side by side on all data, per file and per species."""
+"""The result of an evaluation: the models side by side on all data, per file and per species."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -99,7 +99,7 @@ class Part:
     Attributes
     ----------
     name
-        Of the species or the file.
+        Name of the species or the file.
     models
         In the order of the request.
     blocks
@@ -120,7 +120,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation came to.
+    """The result of an evaluation.
 
     Attributes
     ----------
@@ -133,7 +133,7 @@ class Evaluation:
     rows
         Scored, both strands.
     seconds
-        Of the whole run.
+        Duration of the whole run.
     """
 
     request: EvaluateRequest

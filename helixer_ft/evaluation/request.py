@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
-from helixer_ft.settings import check_precision, require
+from helixer_ft.inference.windows import Windowed
+from helixer_ft.settings import Precision, check_precision, require
 
 
 @dataclass(frozen=True)
-class EvaluateRequest:
+class EvaluateRequest(Windowed):
     """One run of `evaluate`.
 
     Attributes
@@ -26,15 +26,15 @@ class EvaluateRequest:
     val_test_batch_size
         Windows at once; None: as many as fit into memory.
     precision
-        Of the computation.
+        Precision of the computation.
     predict_phase
-        Every model must predict phase (HybridModel.py's word).
+        Every model must predict phase (HybridModel.py's option name).
     csv
         Where the numbers are written as a table too.
     force
         Overwrite that table.
     seed
-        Of the bootstrap.
+        Seed of the bootstrap.
     skip_device_check
         Whether it was left out to compare the device with the CPU; for the record.
     """
@@ -45,7 +45,7 @@ class EvaluateRequest:
     overlap_offset: int | None = None
     core_length: int | None = None
     val_test_batch_size: int | None = None
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Precision = "float32"
     predict_phase: bool = False
     csv: Path | None = None
     force: bool = False
@@ -69,8 +69,8 @@ class EvaluateRequest:
             require(name, getattr(self, name), 1)
         if not self.overlap and (self.overlap_offset or self.core_length):
             raise InputError(
-                "--overlap-offset and --core-length act with --overlap only. Add --overlap, or "
-                "leave them out."
+                "--overlap-offset and --core-length require --overlap. Add --overlap, or leave "
+                "them out."
             )
         check_precision(self.precision)
         if self.csv is not None:

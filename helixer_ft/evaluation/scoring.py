@@ -11,15 +11,15 @@ from functools import partial
 
 import numpy as np
 
-from helixer_ft.dataset.batch import Batch, even_batch_size
+from helixer_ft.dataset.batch import Batch, scored_bases
 from helixer_ft.dataset.dataset import Dataset, batches
 from helixer_ft.evaluation.request import EvaluateRequest
-from helixer_ft.evaluation.tally import Tally, empty_tally, scored_bases, tally_row
+from helixer_ft.evaluation.tally import Tally, empty_tally, tally_row
 from helixer_ft.formats.data_h5 import DataFile
-from helixer_ft.inference.network import BatchedPrediction, choose_batch_size, prediction_function
+from helixer_ft.inference.network import BatchedPrediction, batch_size_for, prediction_function
 from helixer_ft.inference.predict import predicted_rows
 from helixer_ft.inference.source import DataFileSource
-from helixer_ft.inference.windows import Overlap, choose_windows
+from helixer_ft.inference.windows import Overlap
 from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.progress import Progress
@@ -50,17 +50,6 @@ class ScoredRows:
     counts: np.ndarray
 
 
-def windows_of(request: EvaluateRequest, length: int, pool_size: int) -> Overlap:
-    """The windows of a network; see `choose_windows`."""
-    return choose_windows(
-        length,
-        pool_size,
-        overlap=request.overlap,
-        overlap_offset=request.overlap_offset,
-        core_length=request.core_length,
-    )
-
-
 def score_model(
     model: TrainedModel,
     dataset: Dataset,
@@ -80,35 +69,39 @@ def score_model(
     request
         Windows, batch size, precision.
     pool_sizes
-        Of all models that are compared: a base counts that is in a valid step of each.
+        Pool sizes of all models compared: a base counts that is in a valid step of each.
     task, progress
-        Name of the task, and who is told how it goes on.
+        Name of the task, and who reports its progress.
 
     Raises
     ------
     InputError
         Damaged data.
     """
-    overlap = windows_of(request, dataset.length, model.architecture.pool_size)
+    overlap = request.windows(dataset.length, model.architecture.pool_size)
     sources = [
         DataFileSource(_unlabelled(file), single_rows=not request.overlap, coverage=model.coverage)
         for file in dataset.source.files
     ]
     n_windows = [sum(map(overlap.count, source.ranges)) for source in sources]
-    run = _network(model, request, overlap, n_windows, progress)
+    network, asked = prediction_function(model, request.precision), request.val_test_batch_size
+    size = batch_size_for(network, model, overlap, n_windows, asked, progress)
+    run = BatchedPrediction(network, size, progress)
     predict = partial(_averaged if request.overlap else _plain, overlap=overlap, run=run)
     outputs = len(model.architecture.outputs)
     tallies: dict[tuple[int, str], Tally] = {}
     counts = np.zeros((len(dataset), MAX_OUTPUTS, *2 * (len(GENIC_CLASSES),)), np.int32)
-    meter = _Meter(sources)
+    per_row = sum(source.bases for source in sources) / len(dataset)
+    started = time.perf_counter()
     progress.start(task, len(dataset))
     scored = _scored_rows(dataset, sources, predict, sorted(pool_sizes))
     try:
         with closing(scored):
-            for done, (key, tally) in enumerate(scored):
+            for done, (key, tally) in enumerate(scored, start=1):
                 tallies[key] = tallies.get(key, empty_tally(outputs)) + tally
-                counts[done, :outputs] = tally.confusion
-                progress.advance(note=meter.rate(done + 1))
+                counts[done - 1, :outputs] = tally.confusion
+                rate = done * per_row / (time.perf_counter() - started)
+                progress.advance(note=f"{rate / 1e6:.3f} Mb/s")
     finally:
         progress.finish()
     return ScoredRows(tallies, counts)
@@ -130,40 +123,6 @@ def _scored_rows(
                 ):
                     species, on_minus = next(places)
                     yield (number, species), tally_row(*parts, minus=on_minus)
-
-
-class _Meter:
-    """Mb of both strands per second."""
-
-    def __init__(self, sources: list[DataFileSource]) -> None:
-        bases = sum(source.bases for source in sources)
-        self._per_row = bases / sum(source.n_rows for source in sources)
-        self._started = time.perf_counter()
-
-    def rate(self, rows: int) -> str:
-        seconds = time.perf_counter() - self._started
-        return f"{rows * self._per_row / seconds / 1e6:.3f} Mb/s"
-
-
-def _network(
-    model: TrainedModel,
-    request: EvaluateRequest,
-    overlap: Overlap,
-    n_windows: list[int],
-    progress: Progress,
-) -> BatchedPrediction:
-    network = prediction_function(model, request.precision)
-    if request.val_test_batch_size is not None:
-        size = even_batch_size(n_windows, request.val_test_batch_size)
-    else:
-        size = choose_batch_size(
-            network,
-            overlap.length - overlap.removed,
-            max(n_windows),
-            coverage_channels=model.architecture.coverage_channels,
-        )
-        progress.notice(f"{size} windows at once (--val-test-batch-size auto)")
-    return BatchedPrediction(network, size, progress)
 
 
 def _plain(

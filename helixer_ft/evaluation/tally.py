@@ -1,7 +1,7 @@
 """What is counted of a model's predictions, row by row, so that no prediction has to be kept."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import add
 
 import numpy as np
 
@@ -30,15 +30,11 @@ class Tally:
     calibration: np.ndarray
 
     def __add__(self, other: "Tally") -> "Tally":
-        return Tally(
-            self.confusion + other.confusion,
-            self.transitions + other.transitions,
-            self.calibration + other.calibration,
-        )
+        return Tally(*map(add, vars(self).values(), vars(other).values()))
 
 
 def empty_tally(outputs: int) -> Tally:
-    """Of no rows."""
+    """The tally of no rows."""
     return Tally(
         np.zeros((outputs, CLASSES, CLASSES), np.int64),
         np.zeros((len(KINDS), len(DISTANCES), CLASSES, CLASSES), np.int64),
@@ -82,22 +78,6 @@ def tally_row(
         ),
         calibration=calibration_sums(probabilities[0, places], truth[0]),
     )
-
-
-def scored_bases(labels: np.ndarray, pool_sizes: Sequence[int]) -> np.ndarray:
-    """(n, L) bool: bases in steps of which every base is valid, with every one of the pool sizes.
-
-    `labels` are packed, `(n, L)`. What exceeds the last full step does not count.
-    """
-    valid = unpack(labels).valid != 0
-    n, length = valid.shape
-    result = np.ones_like(valid)
-    for pool in pool_sizes:
-        used = length // pool * pool
-        steps = valid[:, :used].reshape(n, -1, pool).all(axis=-1)
-        result[:, :used] &= np.repeat(steps, pool, axis=1)
-        result[:, used:] = False
-    return result
 
 
 def _matrices(pairs: np.ndarray, n: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """How far a base is from the nearest splice site, start or stop, in classes of distance.
 
-Both bases beside a boundary are marked in the data; they have distance 0. Distances are taken
+Both bases next to a boundary are marked in the data; they have distance 0. Distances are taken
 within the subsequence, so a base has none to what lies beyond the subsequence's ends.
 """
 

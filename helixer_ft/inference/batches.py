@@ -36,7 +36,7 @@ def window_batches(
 
 
 def _encoded_rows(source: Source, table: BaseTable, first: int) -> Iterator[np.ndarray]:
-    """Each row from the given one on as the network's input, (L,) records of a base: its `code`,
+    """Each row from the first one on as the network's input, (L,) records of a base: its `code`,
     and normalised `coverage`, of no values where the network takes none.
     """
     coverage = source.coverage

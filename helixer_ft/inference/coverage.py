@@ -28,9 +28,9 @@ def wanted_coverage(request: PredictRequest, model: TrainedModel) -> CoverageWan
         return None
     if request.fasta is not None:
         raise InputError(
-            f"{path}: takes coverage of {n_tracks} track(s) beside the bases, and a FASTA file has "
-            "none. Make a data file of the genome with helixer-ft prepare, add the tracks with "
-            "helixer-ft add-coverage --data, and predict on it with -t."
+            f"{path}: takes coverage of {n_tracks} track(s) in addition to the bases, and a FASTA "
+            "file has none. Make a data file of the genome with helixer-ft prepare, add the tracks "
+            "with helixer-ft add-coverage --data, and predict on it with -t."
         )
     return coverage_of_model(
         model,

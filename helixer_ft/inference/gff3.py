@@ -33,7 +33,7 @@ data, predictions, window, edge, peak, length, out = sys.argv[1:]
 """
 _REGION = b"##sequence-region "
 _RESERVED = re.compile(rb"[%;=&,\x00-\x1f\x7f]")
-"""What must not stand in GFF3 as it is."""
+"""Characters that must be escaped in GFF3."""
 _POLL_SECONDS = 0.1
 _LAST_OUTPUT = 4096
 """Bytes at the end of what HelixerPost printed, for the message where it fails."""
@@ -46,7 +46,7 @@ class HelixerPost:
     Attributes
     ----------
     name
-        Of the program or module, for messages.
+        Name of the program or module, for messages.
     command
         To which its arguments are appended: data file, predictions file, window size, edge
         threshold, peak threshold, least coding length, GFF3 to write.
@@ -99,7 +99,7 @@ def find_helixerpost() -> HelixerPost:
 
 @contextmanager
 def scratch_folder(gff3_out: Path) -> Iterator[Path]:
-    """A hidden folder beside the GFF3 for the files that HelixerPost reads; gone afterwards.
+    """A hidden folder next to the GFF3 for the files that HelixerPost reads; gone afterwards.
 
     The name is fixed: what a killed process left behind is cleared by the next call.
     """
@@ -146,7 +146,7 @@ def write_gene_models(
     InputError
         `gff3_out` cannot be written.
     HelixerFtError
-        HelixerPost failed; what stood at `gff3_out` before stands there still.
+        HelixerPost failed; an existing `gff3_out` is unchanged.
     Interrupted
         `stop` said so; likewise.
     """
@@ -254,7 +254,7 @@ def _failure(
     return HelixerFtError(
         f"{gff3_out}: HelixerPost ({helixerpost.name}) failed, {ended}"
         + (f": {last}" if last else "")
-        + ". Nothing was changed there. See to free disk space and memory, and to HelixerPost's "
+        + ". That file was not changed. Check free disk space, memory and HelixerPost's "
         "installation; predictions that were kept (-p) can be given to it by hand."
     )
 

@@ -1,15 +1,16 @@
 """A trained network that turns batches of windows into probabilities."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from helixer_ft.dataset.batch import TABLE_SIZE, Batch
+from helixer_ft.dataset.batch import TABLE_SIZE, Batch, even_batch_size
 from helixer_ft.engine import Devices, Forward, forward_function
 from helixer_ft.engine.windows_at_once import windows_at_once
 from helixer_ft.errors import is_out_of_memory
+from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import OutOfMemoryError, measured_bytes
@@ -53,7 +54,7 @@ class BatchedPrediction:
     batch_size
         Windows at once; smaller batches are filled up, so that one compiled shape serves all.
     progress
-        Told where the size is reduced.
+        Reports where the size is reduced.
     """
 
     def __init__(self, predict: Predict, batch_size: int, progress: Progress) -> None:
@@ -79,7 +80,7 @@ class BatchedPrediction:
                     raise _no_memory_for_one(batch.rows.shape[-1]) from error
             self.batch_size = -(-self.batch_size // 2)
             self._progress.notice(
-                "the device has no memory for so many windows at once: going on with "
+                "the device has no memory for so many windows at once: continuing with "
                 f"{self.batch_size}"
             )
 
@@ -110,7 +111,7 @@ def choose_batch_size(
     n_windows
         All there are.
     memory
-        Of the device; None: asked for.
+        Memory of the device; None: asked for.
     coverage_channels
         Values of coverage per base that the network takes.
 
@@ -136,6 +137,33 @@ def choose_batch_size(
     if size == 0 and memory is not None and bytes_of(1) > memory.available():
         raise _no_memory_for_one(length)
     return max(1, size)
+
+
+def batch_size_for(
+    predict: Predict,
+    model: TrainedModel,
+    overlap: Overlap,
+    n_windows: Sequence[int],
+    asked: int | None,
+    progress: Progress,
+) -> int:
+    """Windows at once: those asked for (None: as many as fit), in even batches.
+
+    Parameters
+    ----------
+    predict, model
+        See `prediction_function`.
+    overlap, n_windows
+        The windows, and their number in each set of data.
+    asked, progress
+        As given with --val-test-batch-size; is told what "auto" comes to.
+    """
+    if asked is not None:
+        return even_batch_size(n_windows, asked)
+    length, channels = overlap.length - overlap.removed, model.architecture.coverage_channels
+    size = choose_batch_size(predict, length, max(n_windows), coverage_channels=channels)
+    progress.notice(f"{size} windows at once (--val-test-batch-size auto)")
+    return size
 
 
 def _no_memory_for_one(length: int) -> OutOfMemoryError:

@@ -1,4 +1,4 @@
-"""What a prediction came to."""
+"""The result of a prediction."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ class Prediction:
     request, model
         What was asked for, and the network; its coverage is known, where it takes any.
     overlap
-        Of the windows; the offset is L without overlap.
+        How the windows overlap; the offset is L without overlap.
     rows, windows
         Rows of the file, and windows that the network sees for them.
     resumed_from
@@ -28,7 +28,7 @@ class Prediction:
     batch_size
         Windows at once.
     seconds
-        Of this run, gene models aside.
+        Duration of this run, without gene models.
     genes
         Gene models, where they were asked for.
     """

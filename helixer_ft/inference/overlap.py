@@ -24,7 +24,7 @@ def join_windows(
     ranges
         Rows of each range.
     overlap
-        Of the windows.
+        How the windows overlap.
     skip
         Windows at the beginning that are left out.
 
@@ -59,8 +59,8 @@ def average_windows(
     Parameters
     ----------
     predictions
-        Of the windows as `join_windows` yields them, from the first one on that reaches into the
-        first row (see `window_of_row`): arrays `(outputs, L - removed, 4)`.
+        Predictions of the windows as `join_windows` yields them, from the first one on that reaches
+        into the first row (see `window_of_row`): arrays `(outputs, L - removed, 4)`.
     ranges, overlap
         As there.
     skip

@@ -2,7 +2,7 @@
 
 Rows are read and cut into windows in one thread, the network runs in another, predictions are
 averaged in the caller's, and rows are compressed in a pool: a few batches and rows are in memory,
-whatever the genome's size. Rows go to a journal, from which an interrupted run goes on, and from
+whatever the genome's size. Rows go to a journal, from which an interrupted run resumes, and from
 there to the predictions file when all are done.
 """
 
@@ -11,13 +11,14 @@ import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from helixer_ft import __version__
-from helixer_ft.dataset.batch import Batch, even_batch_size
+from helixer_ft.dataset.batch import Batch
 from helixer_ft.dataset.coverage import CoverageWanted
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats import atomic
@@ -41,7 +42,7 @@ from helixer_ft.inference.gff3 import (
 from helixer_ft.inference.network import (
     BatchedPrediction,
     Predict,
-    choose_batch_size,
+    batch_size_for,
     prediction_function,
 )
 from helixer_ft.inference.outcome import Prediction
@@ -70,54 +71,29 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
         Files or options that cannot be used; rows of an interrupted run, and the request says
         nothing about them.
     HelixerFtError
-        Writing failed; what stood at the output before stands there still. HelixerPost failed:
-        predictions that are kept are complete. The rows that are predicted are kept too.
+        Writing failed; an existing output file is unchanged. HelixerPost failed: predictions that
+        are kept are complete. The rows that were predicted are kept too.
     Interrupted
-        `progress` said so; the rows that are predicted are kept.
+        `progress` said so; the rows that were predicted are kept.
     """
     started = time.perf_counter()
     progress = progress or Progress()
     with ExitStack() as stack:
         journal = stack.enter_context(resume.open_journal(request))
         helixerpost = find_helixerpost() if request.gff3_out is not None else None
-        model = load_model(request.load_model_path)
-        _check_model(request, model)
-        coverage = wanted_coverage(request, model)
-        if request.fasta is not None:
-            request.windows(request.genome_length, model.architecture.pool_size)
-        source = _open_source(request, coverage, stack, progress)
-        if source.coverage is not None:
-            model = model.with_coverage(source.coverage, str(request.load_model_path))
-            progress.notice(
-                f"coverage: {track_list(source.coverage.tracks)}; prefix "
-                f"{source.coverage.prefix}, normalisation {source.coverage.normalization}"
-            )
-        if helixerpost is not None:
-            source.check_whole()
-        overlap = _overlap(request, model, source, progress)
-        n_windows = sum(overlap.count(n_rows) for n_rows in source.ranges)
+        job = _prepare(request, journal, stack, progress)
+        source = job.source
         stack.enter_context(resume.kept(journal, source.n_rows, progress))
-        present = resume.origin(request, model, source, overlap)
-        resumed_from = resume.resumed_rows(journal, request, present, progress)
-        before = None if resumed_from is None else resume.batch_size(journal)
-        # nothing to compute: building a network takes seconds
-        network = prediction_function(model, request.precision) if n_windows else _no_network
-        size = _batch_size(request, model, network, overlap, n_windows, before, progress)
-        if resumed_from is None:
-            resume.begin(journal, present, _attributes(request, model, source, overlap), size)
-        run = BatchedPrediction(network, size, progress)
+        resumed_from, run = job.start()
         if journal.records < source.n_rows:
-            outputs = len(model.architecture.outputs)
-            minutes = request.checkpoint_minutes
-            _predict_rows(source, overlap, run, outputs, journal, minutes, progress)
+            job.predict_rows(run)
         output, scratch = request.prediction_output_path, None
         if request.gff3_out is not None:
             scratch = stack.enter_context(scratch_folder(request.gff3_out))
             output = output or scratch / DEFAULT_OUTPUT
         assert output is not None
         if resumed_from is None or not resume.is_written(journal, output):
-            outputs = len(model.architecture.outputs)
-            _write(journal, source, output, outputs, request.force, progress)
+            job.write(output)
         seconds = time.perf_counter() - started
         genes = None
         if helixerpost is not None and request.gff3_out is not None and scratch is not None:
@@ -134,10 +110,10 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
         journal.remove()
     return Prediction(
         request=request,
-        model=model,
-        overlap=overlap,
+        model=job.model,
+        overlap=job.overlap,
         rows=source.n_rows,
-        windows=n_windows,
+        windows=job.n_windows,
         bases=source.bases,
         batch_size=run.batch_size,
         seconds=seconds,
@@ -167,6 +143,162 @@ def predicted_rows(
         shifts = source.shifts[~source.skipped][skip:]
         for row, shift in zip(rows, shifts.tolist(), strict=True):
             yield np.roll(row, -shift, axis=1) if shift else row
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A prediction whose model and data are read and checked."""
+
+    request: PredictRequest
+    model: TrainedModel
+    source: Source
+    overlap: Overlap
+    journal: Journal
+    progress: Progress
+
+    @property
+    def n_windows(self) -> int:
+        """Windows that the network sees."""
+        return sum(map(self.overlap.count, self.source.ranges))
+
+    @property
+    def _outputs(self) -> int:
+        return len(self.model.architecture.outputs)
+
+    def start(self) -> tuple[int | None, BatchedPrediction]:
+        """Rows of an interrupted run that is resumed, or None; and the network."""
+        request, journal = self.request, self.journal
+        present = resume.origin(request, self.model, self.source, self.overlap)
+        resumed_from = resume.resumed_rows(journal, request, present, self.progress)
+        before = None if resumed_from is None else resume.batch_size(journal)
+        network: Predict = _no_network
+        size = 1
+        if self.n_windows:  # else nothing is computed: building a network takes seconds
+            network = prediction_function(self.model, request.precision)
+            size = self._batch_size(network, before)
+        if resumed_from is None:
+            resume.begin(journal, present, self._attributes(), size)
+        return resumed_from, BatchedPrediction(network, size, self.progress)
+
+    def _batch_size(self, network: Predict, before: int | None) -> int:
+        """Windows at once; an interrupted run's, where nothing else is asked for."""
+        asked = self.request.val_test_batch_size
+        if asked is None and before is not None:
+            return before
+        size = batch_size_for(
+            network, self.model, self.overlap, [self.n_windows], asked, self.progress
+        )
+        if before not in (None, size):
+            self.progress.notice(
+                f"{size} windows at once, before it was {before}: the same predictions but for "
+                "rounding (leave --val-test-batch-size out to get them bit by bit)"
+            )
+        return size
+
+    def _attributes(self) -> dict[str, str | int]:
+        request, model, overlap = self.request, self.model, self.overlap
+        with open(request.load_model_path, "rb") as file:
+            md5 = hashlib.file_digest(file, "md5").hexdigest()
+        values: dict[str, str | int] = {
+            "helixer_ft_version": __version__,
+            "helixer_ft_command_line": shortened(request.command_line),
+            "helixer_ft_overlap_offset": overlap.offset,
+            "helixer_ft_core_length": overlap.core,
+        }
+        if request.skip_device_check:
+            values["helixer_ft_device_check"] = "skipped"
+        if request.fasta is not None:
+            values["helixer_ft_species"] = request.genome_species
+            values |= selection_attributes(request)
+        if model.coverage is not None:
+            values["helixer_ft_coverage"] = model.coverage.to_json()
+        return values | helixer_attributes(
+            model.file.config,
+            n_bases_removed=overlap.removed,
+            test_data_path=self.source.path,
+            model_path=request.load_model_path,
+            model_md5sum=md5,
+        )
+
+    def predict_rows(self, run: BatchedPrediction) -> None:
+        """Predict the rows that the journal lacks; threads compress them, written in order."""
+        source, journal, progress = self.source, self.journal, self.progress
+        threads = default_threads()
+        done = journal.records
+        computed = done - int(source.skipped[:done].sum())
+        empty = pack(np.zeros((self._outputs, source.length, CLASSES), np.float32))
+        per_row = source.bases / source.n_rows
+        pool = ThreadPoolExecutor(threads, "compress")
+        started = synced = time.perf_counter()
+        progress.start("predicting", source.n_rows, done=done)
+        try:
+            with closing(
+                predicted_rows(source, self.overlap, run, run.batch_size, computed)
+            ) as rows:
+                every = source.with_skipped(rows, done)
+                packed = ahead(
+                    pool, lambda row: pack(row) if row.size else empty, every, budget=2 * threads
+                )
+                for number, (_, chunks) in enumerate(packed, start=1):
+                    journal.append(chunks)
+                    self._stop_if_interrupted()
+                    now = time.perf_counter()
+                    if now - synced >= 60 * self.request.checkpoint_minutes:
+                        journal.sync()
+                        synced = now
+                    progress.advance(note=f"{number * per_row / (now - started) / 1e6:.3f} Mb/s")
+            journal.sync()
+        finally:
+            progress.finish()
+            pool.shutdown(cancel_futures=True)
+
+    def write(self, output: Path) -> None:
+        """Write the predictions file from the complete journal."""
+        source, attributes = self.source, resume.attributes(self.journal)
+        size = source.n_rows, source.length, self._outputs
+        with (
+            atomic.staged_file(output, force=self.request.force) as partial,
+            PredictionsWriter(partial, *size, attributes, shown=output) as writer,
+        ):
+            for chunks in self.journal.read():
+                self._stop_if_interrupted()
+                writer.append(chunks)
+
+    def _stop_if_interrupted(self) -> None:
+        if self.progress.interrupted():
+            self.journal.sync()
+            raise Interrupted(
+                f"{self.journal.records:,} of {self.source.n_rows:,} rows are predicted, and kept "
+                f"in {self.journal.path}."
+            )
+
+
+def _prepare(
+    request: PredictRequest, journal: Journal, stack: ExitStack, progress: Progress
+) -> _Job:
+    """Read the model, open what is predicted on, and check both."""
+    model = load_model(request.load_model_path)
+    pool = model.architecture.pool_size
+    _check_model(request, model)
+    coverage = wanted_coverage(request, model)
+    if request.fasta is not None:
+        request.windows(request.genome_length, pool)
+    source = _open_source(request, coverage, stack, progress)
+    if source.coverage is not None:
+        model = model.with_coverage(source.coverage, str(request.load_model_path))
+        progress.notice(
+            f"coverage: {track_list(source.coverage.tracks)}; prefix "
+            f"{source.coverage.prefix}, normalisation {source.coverage.normalization}"
+        )
+    if request.gff3_out is not None:
+        source.check_whole()
+    overlap = request.windows(source.length, pool)
+    if overlap.removed:
+        progress.notice(
+            f"the last {overlap.removed} of {overlap.length} bases of a window are not predicted: "
+            f"the model pools {pool} bases (make data of a length divisible by that)"
+        )
+    return _Job(request, model, source, overlap, journal, progress)
 
 
 def _check_model(request: PredictRequest, model: TrainedModel) -> None:
@@ -216,148 +348,3 @@ def _open_source(
 
 def _no_network(_batch: Batch) -> np.ndarray:
     raise AssertionError("there is nothing to compute")
-
-
-def _overlap(
-    request: PredictRequest, model: TrainedModel, source: Source, progress: Progress
-) -> Overlap:
-    """How windows overlap, and what of them is not predicted."""
-    pool = model.architecture.pool_size
-    overlap = request.windows(source.length, pool)
-    if overlap.removed:
-        progress.notice(
-            f"the last {overlap.removed} of {overlap.length} bases of a window are not predicted: "
-            f"the model pools {pool} bases (make data of a length divisible by that)"
-        )
-    return overlap
-
-
-def _batch_size(
-    request: PredictRequest,
-    model: TrainedModel,
-    network: Predict,
-    overlap: Overlap,
-    n_windows: int,
-    before: int | None,
-    progress: Progress,
-) -> int:
-    """Windows at once; an interrupted run's, where nothing else is asked for."""
-    if not n_windows:
-        return 1
-    if request.val_test_batch_size is not None:
-        size = even_batch_size([n_windows], request.val_test_batch_size)
-        if before not in (None, size):
-            progress.notice(
-                f"{size} windows at once, before it was {before}: the same predictions but for "
-                "rounding (leave --val-test-batch-size out to get them bit by bit)"
-            )
-        return size
-    if before is not None:
-        return before
-    size = choose_batch_size(
-        network,
-        overlap.length - overlap.removed,
-        n_windows,
-        coverage_channels=model.architecture.coverage_channels,
-    )
-    progress.notice(f"{size} windows at once (--val-test-batch-size auto)")
-    return size
-
-
-def _attributes(
-    request: PredictRequest, model: TrainedModel, source: Source, overlap: Overlap
-) -> dict[str, str | int]:
-    with open(request.load_model_path, "rb") as file:
-        md5 = hashlib.file_digest(file, "md5").hexdigest()
-    own: dict[str, str | int] = {
-        "helixer_ft_version": __version__,
-        "helixer_ft_command_line": shortened(request.command_line),
-        "helixer_ft_overlap_offset": overlap.offset,
-        "helixer_ft_core_length": overlap.core,
-    }
-    if request.skip_device_check:
-        own["helixer_ft_device_check"] = "skipped"
-    if request.fasta is not None:
-        own["helixer_ft_species"] = request.genome_species
-        own |= selection_attributes(request)
-    if model.coverage is not None:
-        own["helixer_ft_coverage"] = model.coverage.to_json()
-    return own | helixer_attributes(
-        model.file.config,
-        n_bases_removed=overlap.removed,
-        test_data_path=source.path,
-        model_path=request.load_model_path,
-        model_md5sum=md5,
-    )
-
-
-def _predict_rows(
-    source: Source,
-    overlap: Overlap,
-    run: BatchedPrediction,
-    outputs: int,
-    journal: Journal,
-    checkpoint_minutes: float,
-    progress: Progress,
-) -> None:
-    """Predict the rows that the journal lacks; compress them in threads, write them in order."""
-    threads = default_threads()
-    done = journal.records
-    computed = done - int(source.skipped[:done].sum())
-    empty = pack(np.zeros((outputs, source.length, CLASSES), np.float32))
-    per_row = source.bases / source.n_rows
-    pool = ThreadPoolExecutor(threads, "compress")
-    started = synced = time.perf_counter()
-    progress.start("predicting", source.n_rows, done=done)
-    try:
-        with closing(predicted_rows(source, overlap, run, run.batch_size, computed)) as rows:
-            every = source.with_skipped(rows, done)
-            packed = ahead(
-                pool, lambda row: pack(row) if row.size else empty, every, budget=2 * threads
-            )
-            for number, (_, chunks) in enumerate(packed, start=1):
-                journal.append(chunks)
-                _stop_if_interrupted(progress, journal, source)
-                now = time.perf_counter()
-                if now - synced >= 60 * checkpoint_minutes:
-                    journal.sync()
-                    synced = now
-                progress.advance(note=f"{number * per_row / (now - started) / 1e6:.3f} Mb/s")
-        journal.sync()
-    finally:
-        progress.finish()
-        pool.shutdown(cancel_futures=True)
-
-
-def _write(
-    journal: Journal,
-    source: Source,
-    output: Path,
-    outputs: int,
-    force: bool,
-    progress: Progress,
-) -> None:
-    """Write the predictions file from the complete journal."""
-    with (
-        atomic.staged_file(output, force=force) as partial,
-        PredictionsWriter(
-            partial,
-            source.n_rows,
-            source.length,
-            outputs,
-            resume.attributes(journal),
-            shown=output,
-        ) as writer,
-    ):
-        for chunks in journal.read():
-            _stop_if_interrupted(progress, journal, source)
-            writer.append(chunks)
-
-
-def _stop_if_interrupted(progress: Progress, journal: Journal, source: Source) -> None:
-    if progress.interrupted():
-        journal.sync()
-        raise Interrupted(
-            f"{journal.records:,} of {source.n_rows:,} rows are predicted, and kept in "
-            f"{journal.path}."
-        )

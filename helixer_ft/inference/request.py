@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_names import DEFAULT_LENGTH, check_longest, check_species, species_of
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
-from helixer_ft.inference.windows import Overlap, choose_windows
+from helixer_ft.inference.windows import Windowed
 from helixer_ft.settings import (
+    Precision,
     TrainingSettings,
     check_minutes,
     check_precision,
@@ -18,7 +18,7 @@ from helixer_ft.settings import (
 
 DEFAULT_OUTPUT = "predictions.h5"
 JOURNAL = ".journal"
-"""What is put behind the name of an output while it is made."""
+"""Appended to the name of an output while it is made."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class HelixerPostSettings:
     Attributes
     ----------
     window_size
-        Of the window that slides over the genic score, in bp.
+        Size of the window that slides over the genic score, in bp.
     edge_threshold
         Genic score of a window, 0 to 1, at which a candidate region begins and ends.
     peak_threshold
@@ -53,7 +53,7 @@ class HelixerPostSettings:
 
 
 @dataclass(frozen=True)
-class PredictRequest:
+class PredictRequest(Windowed):
     """One run of `predict`.
 
     Attributes
@@ -65,7 +65,7 @@ class PredictRequest:
     test_data, fasta
         What is predicted on: a data file or a genome; one of the two.
     species
-        Of the genome, for the record; None: from the FASTA's name.
+        Species of the genome, for the record; None: from the FASTA's name.
     subsequence_length
         Bases of a window, for FASTA input; None: the default.
     exclude, seqids
@@ -80,7 +80,7 @@ class PredictRequest:
     val_test_batch_size
         Windows at once; None: as many as fit into memory.
     precision
-        Of the computation.
+        Precision of the computation.
     coverage_prefix, coverage_norm
         Of the coverage that a model takes which does not say so itself (Helixer's own); None: the
         model's.
@@ -89,9 +89,9 @@ class PredictRequest:
     helixerpost
         What HelixerPost is given.
     predict_phase
-        The model must predict phase (HybridModel.py's word).
+        The model must predict phase (HybridModel.py's option name).
     resume
-        Go on with an interrupted run of the same request; with nothing to resume, start.
+        Resume an interrupted run of the same request; with nothing to resume, start.
     checkpoint_minutes
         Most minutes of work that a failure of the machine may cost.
     force
@@ -115,7 +115,7 @@ class PredictRequest:
     overlap_offset: int | None = None
     core_length: int | None = None
     val_test_batch_size: int | None = None
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Precision = "float32"
     coverage_prefix: str | None = None
     coverage_norm: str | None = None
     gff3_out: Path | None = None
@@ -137,7 +137,7 @@ class PredictRequest:
             for name in ("species", "subsequence_length"):
                 if getattr(self, name) is not None:
                     raise InputError(
-                        f"{option(name)} acts with --fasta only: a data file has its own. Leave it "
+                        f"{option(name)} requires --fasta: a data file says it itself. Leave it "
                         "out."
                     )
             for name in ("exclude", "seqids", "min_length"):
@@ -185,7 +185,7 @@ class PredictRequest:
 
     @property
     def journal_path(self) -> Path:
-        """Where the rows stand that are predicted, until all are."""
+        """Where predicted rows are kept until all are done."""
         return self.output.with_name(self.output.name + JOURNAL)
 
     @property
@@ -206,13 +206,3 @@ class PredictRequest:
         HelixerPost makes no gene of a shorter one, and each costs two whole windows.
         """
         return 0 if self.min_length is not None else self.helixerpost.min_coding_length
-
-    def windows(self, length: int, pool_size: int) -> Overlap:
-        """How windows overlap where rows have `length` bases; see `choose_windows`."""
-        return choose_windows(
-            length,
-            pool_size,
-            overlap=self.overlap,
-            overlap_offset=self.overlap_offset,
-            core_length=self.core_length,
-        )

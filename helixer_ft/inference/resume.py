@@ -1,4 +1,4 @@
-"""Going on with an interrupted prediction: its journal, and what must be as it was.
+"""Resuming an interrupted prediction: its journal, and what must be as it was.
 
 The journal has a record for each row that is predicted, its parts the compressed chunks that go
 to the predictions file. Its header says what the rows follow from, how many windows the network saw
@@ -42,8 +42,8 @@ def open_journal(request: PredictRequest) -> Journal:
     try:
         if journal.records and not (request.resume or request.force):
             raise InputError(
-                f"{request.output}: an interrupted prediction left {journal.records:,} rows of it "
-                f"in {journal.path.name}. Go on with --resume, start anew with --force, or give "
+                f"{request.output}: an interrupted prediction left {journal.records:,} rows in "
+                f"{journal.path.name}. Resume it with --resume, start again with --force, or give "
                 "another path."
             )
         resumes = bool(journal.records) and request.resume
@@ -86,18 +86,18 @@ def origin(
 def resumed_rows(
     journal: Journal, request: PredictRequest, present: Mapping[str, Any], progress: Progress
 ) -> int | None:
-    """How many rows there are to go on from; None: the run starts.
+    """How many rows an interrupted run left; None: the run starts.
 
     Parameters
     ----------
     journal
         See `open_journal`.
     request
-        Of this run.
+        The request of this run.
     present
         See `origin`.
     progress
-        Told.
+        Reports what is resumed.
 
     Raises
     ------
@@ -117,10 +117,10 @@ def resumed_rows(
     if changed:
         raise InputError(
             f"{request.output}: the interrupted prediction cannot be resumed: "
-            f"{'; '.join(changed)}. Give what was given then, or start anew: --force without "
-            "--resume."
+            f"{'; '.join(changed)}. Give the same options and files, or start again with --force "
+            "instead of --resume."
         )
-    progress.notice(f"going on after {journal.records:,} of {present['rows']:,} rows")
+    progress.notice(f"resuming after {journal.records:,} of {present['rows']:,} rows")
     return journal.records
 
 
@@ -141,14 +141,14 @@ def batch_size(journal: Journal) -> int:
 
 
 def attributes(journal: Journal) -> dict[str, str | int]:
-    """Of the predictions file."""
+    """Attributes of the predictions file."""
     assert journal.header is not None, "the journal was begun"
     return dict(journal.header[_ATTRIBUTES])
 
 
 def is_written(journal: Journal, path: Path) -> bool:
-    """Whether the predictions file of this very run stands there: its attributes, among them the
-    time of the first start, tell.
+    """Whether the predictions file is that of this very run, by its attributes, among them the time
+    of the first start.
     """
     try:
         return PredictionsFile(path).attributes == attributes(journal)
@@ -167,6 +167,6 @@ def kept(journal: Journal, n_rows: int, progress: Progress) -> Iterator[None]:
         if journal.records:
             progress.notice(
                 f"{journal.records:,} of {n_rows:,} rows are kept in {journal.path}: the same "
-                "command with --resume goes on from there"
+                "command with --resume continues from there"
             )
         raise

@@ -9,7 +9,7 @@ from helixer_ft.inference.source import Source
 from helixer_ft.progress import Progress
 
 _MANY_ROWS, _MOSTLY_PADDING = 200, 0.5
-"""Of so many rows, with more padding than that, it is worth a word before the work begins."""
+"""From so many rows on, with more padding than that, the user is told before the work begins."""
 _SHORT = 1_000
 """In bp; an example for --min-length."""
 _LONGEST_TEXT = 16_000
@@ -28,7 +28,7 @@ def select_sequences(
     request
         Has `--exclude`, `--seqids` and `--min-length`.
     progress
-        Told how much is left out or not computed.
+        Reports how much is left out or not computed.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def tell_of_padding(source: Source, lengths: Mapping[str, int] | None, progress:
     lengths
         Sequence -> bp of a genome; None: a data file.
     progress
-        Told.
+        Reports it.
     """
     rows = source.n_rows - int(source.skipped.sum())
     padding = 1 - source.bases / max(1, rows * source.length)

@@ -26,7 +26,7 @@ class Source(ABC):
     Attributes
     ----------
     path
-        Of the file.
+        The file.
     length
         L, bases of a row.
     ranges
@@ -278,7 +278,7 @@ def contiguous_ranges(file: DataFile) -> list[int]:
 def check_whole(file: DataFile) -> None:
     """Refuse a data file of which HelixerPost cannot make gene models.
 
-    Of each sequence it needs the plus strand's rows, from 0 on, then the minus strand's.
+    It needs all rows of each sequence: the plus strand's, from 0 on, then the minus strand's.
 
     Raises
     ------

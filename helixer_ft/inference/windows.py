@@ -46,7 +46,7 @@ class Overlap:
             yield last
 
     def first_over(self, row: int) -> int:
-        """Number of the first window of a range that reaches into a row, or lies behind it."""
+        """Number of the first window of a range that reaches into a row, or lies beyond it."""
         return (row - 1) * self.length // self.offset + 1 if row else 0
 
     def count(self, n_rows: int) -> int:
@@ -55,57 +55,50 @@ class Overlap:
         return 1 + -(-last // self.offset)
 
 
-def choose_windows(
-    length: int,
-    pool_size: int,
-    *,
-    overlap: bool,
-    overlap_offset: int | None = None,
-    core_length: int | None = None,
-) -> Overlap:
-    """How windows overlap where rows have `length` bases.
-
-    Parameters
-    ----------
-    length, pool_size
-        Of the rows, and of the network.
-    overlap
-        False: each row is a window.
-    overlap_offset, core_length
-        In bp; None: 1/2 and 3/4 of the length.
-
-    Raises
-    ------
-    InputError
-        An offset or core that does not go with this length; a length that the network cannot pool.
+class Windowed:
+    """A request with options for its windows: without `overlap`, each row is a window; the others
+    are in bp, None for 1/2 and 3/4 of the length of a row.
     """
-    if length < pool_size:
-        raise InputError(
-            f"the subsequences have {length} bases, fewer than the {pool_size} bases that the "
-            "model pools into one step. Make longer ones."
-        )
-    removed = length % pool_size
-    if not overlap:
-        return Overlap(length, length, length, removed)
-    offset = overlap_offset or max(1, length // 2)
-    core = core_length or max(1, length * 3 // 4)
-    if core > length:
-        raise InputError(
-            f"--core-length is {core}, expected at most the subsequence length, {length}."
-        )
-    if offset > core:
-        raise InputError(
-            f"the overlap offset is {offset} and the core length {core}, expected an offset of "
-            "at most the core: bases between two cores would not be predicted. Give a smaller "
-            "--overlap-offset or a larger --core-length."
-        )
-    if overlap_offset is not None and length % offset:
-        raise InputError(
-            f"--overlap-offset is {offset}, expected a divisor of the subsequence length, "
-            f"{length}, so that every base is predicted equally often. Take "
-            f"{_divisor(length, offset)}."
-        )
-    return Overlap(length, offset, core, removed)
+
+    overlap: bool
+    overlap_offset: int | None
+    core_length: int | None
+
+    def windows(self, length: int, pool_size: int) -> Overlap:
+        """How windows overlap where rows have `length` bases, for a network of this pool size.
+
+        Raises
+        ------
+        InputError
+            An offset or core that does not fit this length; a length that the network cannot pool.
+        """
+        if length < pool_size:
+            raise InputError(
+                f"the subsequences have {length} bases, fewer than the {pool_size} bases that the "
+                "model pools into one step. Make longer ones."
+            )
+        removed = length % pool_size
+        if not self.overlap:
+            return Overlap(length, length, length, removed)
+        offset = self.overlap_offset or max(1, length // 2)
+        core = self.core_length or max(1, length * 3 // 4)
+        if core > length:
+            raise InputError(
+                f"--core-length is {core}, expected at most the subsequence length, {length}."
+            )
+        if offset > core:
+            raise InputError(
+                f"the overlap offset is {offset} and the core length {core}, expected an offset of "
+                "at most the core: bases between two cores would not be predicted. Give a smaller "
+                "--overlap-offset or a larger --core-length."
+            )
+        if self.overlap_offset is not None and length % offset:
+            raise InputError(
+                f"--overlap-offset is {offset}, expected a divisor of the subsequence length, "
+                f"{length}, so that every base is predicted equally often. Take "
+                f"{_divisor(length, offset)}."
+            )
+        return Overlap(length, offset, core, removed)
 
 
 def _divisor(length: int, near: int) -> int:

@@ -1,1 +1,1 @@
-"""What a file holds: a model, data, or predictions; nothing is loaded into a network."""
+"""What a file contains: a model, data, or predictions; no network is built."""

@@ -1,4 +1,4 @@
-"""What is in a data file: of training, validation or test, labelled or not."""
+"""What a data file contains, with labels or without."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -27,8 +27,8 @@ class LabelContent(ClassBases):
     bases, valid_bases
         See `ClassBases`.
     annotated, usable
-        Windows of annotated sequences, and those of them with at least one valid base: the ones
-        that training and validation use.
+        Windows of annotated sequences, and those among them with at least one valid base, which
+        training and validation use.
     """
 
     annotated: int
@@ -61,7 +61,7 @@ class DataContent:
     datasets
         Names below `data/`.
     attributes
-        What helixer-ft wrote (version, command line); empty for a file of Helixer itself.
+        What helixer-ft recorded (version, command line); empty for a file that Helixer wrote.
     """
 
     path: Path
@@ -92,7 +92,7 @@ class DataContent:
 
 
 def inspect_data(file: h5py.File, path: Path, progress: Progress) -> DataContent:
-    """Read what is to be said of a data file, its labels a few rows at a time.
+    """Summarise a data file, reading its labels a few rows at a time.
 
     Raises
     ------

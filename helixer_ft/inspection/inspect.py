@@ -1,4 +1,4 @@
-"""Any file of Helixer's -> what it is and what it holds."""
+"""Find out what kind of Helixer file a file is, and what it contains."""
 
 from pathlib import Path
 
@@ -18,14 +18,14 @@ FileContent = ModelContent | DataContent | PredictionsContent
 
 
 def inspect(path: Path, progress: Progress | None = None) -> FileContent:
-    """Find out what a file is, and read what is to be said of it.
+    """Find out what a file is, and summarise it.
 
     Parameters
     ----------
     path
         The file.
     progress
-        Told how much of a large data file is read.
+        Receives how much of a large data file has been read.
 
     Raises
     ------

@@ -47,18 +47,18 @@ class ModelContent:
     architecture
         Its network.
     coverage
-        The tracks it takes beside the bases; None without, or where the file does not say.
+        The tracks it takes in addition to the bases; None without, or where the file does not say.
     layers
         Body, then head.
     parameters
-        Of all layers.
+        Number in all layers.
     trains
         Command, as typed -> (parameters that it would train, of how many then).
     keras_version, backend
-        Of the writer.
+        Those of the program that wrote it.
     provenance
-        What helixer-ft wrote into it (attribute names without the prefix), JSON parsed; empty for
-        a model of Helixer itself.
+        What helixer-ft recorded in it (attribute names without the prefix), JSON parsed; empty for
+        a model that Helixer wrote.
     """
 
     path: Path

@@ -53,7 +53,7 @@ class PredictionsContent:
 
 
 def inspect_predictions(path: Path) -> PredictionsContent:
-    """Read what is to be said of a predictions file.
+    """Summarise a predictions file.
 
     Raises
     ------

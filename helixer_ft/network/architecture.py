@@ -7,6 +7,7 @@ through the head (one or two dense layers) to logits `(batch, L / pool, 4, outpu
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 from math import prod
 
 Shape = tuple[int, ...]
@@ -136,7 +137,7 @@ class Architecture:
 
     @property
     def has_phase(self) -> bool:
-        """Whether the network predicts phase beside the genic class."""
+        """Whether the network predicts phase in addition to the genic class."""
         return len(self.outputs) == 2
 
     @property
@@ -147,10 +148,7 @@ class Architecture:
     @property
     def feature_width(self) -> int:
         """Width of the body's output, without coverage."""
-        width = BASES
-        for layer in self.body:
-            width = layer.output_width(width)
-        return width
+        return reduce(lambda width, layer: layer.output_width(width), self.body, BASES)
 
     @property
     def head_input_width(self) -> int:

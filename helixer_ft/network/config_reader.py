@@ -5,6 +5,7 @@ refused by name. Nothing in the JSON is executed.
 """
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from helixer_ft.errors import InputError
@@ -154,7 +155,7 @@ class _Parser(ConfigGraph):
 
     def _trace_body(self, name: str) -> tuple[tuple[Layer, ...], int]:
         """The body's layers in order, and the width of the network's input."""
-        reverse: list[tuple[Node, str]] = []
+        reverse: list[Node] = []
         tensor = 0
         while True:
             if name not in self.nodes:
@@ -166,7 +167,7 @@ class _Parser(ConfigGraph):
                 name = f"{name}/{end}"
                 continue
             if node.class_name in ("InputLayer", "TFOpLambda", "SlicingOpLambda"):
-                if "/" in name:  # the input of a nested model: go on with what feeds that model
+                if "/" in name:  # the input of a nested model: continue with what feeds that model
                     self.node(name, "InputLayer")
                     ((name, tensor),) = self.nodes[node.group].inputs
                     continue
@@ -174,9 +175,8 @@ class _Parser(ConfigGraph):
             self.step_to(
                 name, "Conv1D", "BatchNormalization", "Reshape", "Dropout", "Bidirectional"
             )
-            ((source, tensor),) = node.inputs
-            reverse.append((node, source))
-            name = source
+            ((name, tensor),) = node.inputs
+            reverse.append(node)
         selected = self._select(name, tensor)
         if (selected.start, selected.stop) != (0, BASES):
             self.fail(
@@ -185,7 +185,7 @@ class _Parser(ConfigGraph):
             )
         body: list[Layer] = []
         width = BASES
-        for node, _ in reversed(reverse):
+        for node in reversed(reverse):
             layer = self._layer(node, width)
             width = layer.output_width(width)
             body.append(layer)
@@ -266,10 +266,7 @@ class _Parser(ConfigGraph):
         unused = sorted(set(self.nodes) - self.visited)
         if unused:
             self.fail(f"layer '{unused[0]}' is not connected as in a Helixer network")
-        pooled = 1
-        for layer in architecture.body:
-            if isinstance(layer, Pool):
-                pooled *= layer.size
+        pooled = prod(layer.size for layer in architecture.body if isinstance(layer, Pool))
         if pooled != architecture.pool_size:
             self.fail(f"the body pools {pooled} bases, the outputs {architecture.pool_size}")
         if architecture.head[-1].units != architecture.output_units:

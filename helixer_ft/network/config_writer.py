@@ -42,11 +42,9 @@ def replace_head(config: Mapping[str, Any], architecture: Architecture) -> dict[
         for layer in layers
         if layer["class_name"] == "Dense"  # the body has none
     ]
-    first = next(i for i, layer in enumerate(layers) if layer["name"] == old_names[0])
-    fed_by = layers[first]["inbound_nodes"]
-    template = _without_shared_ids(
-        next(layer for layer in layers if layer["name"] == old_names[-1])
-    )
+    head_begins = _layer_named(new["config"], old_names[0])
+    first, fed_by = layers.index(head_begins), head_begins["inbound_nodes"]
+    template = _without_shared_ids(_layer_named(new["config"], old_names[-1]))
     kept = [layer for layer in layers if layer["name"] not in old_names]
     head = []
     for dense in architecture.head:
@@ -144,7 +142,7 @@ def _insert_coverage(model: dict[str, Any], input_name: str, architecture: Archi
     target = {"target_shape": [-1, architecture.pool_size * channels]}
     both = [[*features[:3], {"axis": -1}], [_POOLED, 0, 0, {"axis": -1}]]
     head["inbound_nodes"] = [[[_JOINED, 0, 0, {}]]]
-    start = next(i for i, layer in enumerate(layers) if layer["name"] == input_name) + 1
+    start = layers.index(_layer_named(model, input_name)) + 1
     before = layers.index(head)
     layers[before:before] = [
         _config_layer("Reshape", _POOLED, target, [[[_COVERAGE_SLICE, 0, 0, {}]]]),

@@ -1,4 +1,4 @@
-"""Coverage as a network takes it beside the bases: which tracks, and how they are normalised."""
+"""Coverage as a network takes it with the bases: which tracks, and how they are normalised."""
 
 import json
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ _LOG_OFFSET, _LINEAR_DIVISOR = 1.1, 100
 
 @dataclass(frozen=True)
 class CoverageInput:
-    """What a network takes beside the bases.
+    """What a network takes in addition to the bases.
 
     Attributes
     ----------
     prefix
-        Of the datasets: "rnaseq" for `evaluation/rnaseq_coverage`.
+        Prefix of the datasets: "rnaseq" for `evaluation/rnaseq_coverage`.
     normalization
         "log", "linear" or "none"; see `normalize`.
     tracks

@@ -20,11 +20,11 @@ class BidirectionalLSTM(keras.layers.Layer):
     Parameters
     ----------
     units
-        Of each direction.
+        Units of each direction.
     seeds
         (kernel, recurrent kernel) initialisation seeds of the forward and the backward LSTM.
     name
-        Of the layer.
+        Name of the layer.
     """
 
     def __init__(self, units: int, seeds: tuple[int, int, int, int], name: str) -> None:
@@ -121,7 +121,7 @@ class Logits(keras.layers.Dense):
     outputs, pool_size, classes
         The units.
     options
-        Of Keras' layer.
+        Options of Keras' layer.
     """
 
     def __init__(self, outputs: int, pool_size: int, classes: int, **options: Any) -> None:
@@ -150,7 +150,7 @@ class BatchNorm(keras.layers.BatchNormalization):
     fixed_statistics
         Use and keep the moving statistics in training too; scale and offset train.
     options
-        Of Keras' layer.
+        Options of Keras' layer.
     """
 
     def __init__(self, *, fixed_statistics: bool = False, **options: Any) -> None:

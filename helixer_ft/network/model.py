@@ -42,8 +42,9 @@ class TrainedModel:
     file
         The file content it came from; config and weight names of a written file follow it.
     coverage
-        What it takes beside the bases. None where it takes nothing, or (a model that Helixer
-        itself trained with coverage) where the file does not say which tracks and how normalised.
+        What it takes in addition to the bases. None where it takes nothing, or (a model that
+        Helixer itself trained with coverage) where the file does not say which tracks and how they
+        were normalised.
     """
 
     architecture: Architecture
@@ -81,7 +82,7 @@ class TrainedModel:
         """
         if not self.architecture.has_phase:
             raise InputError(
-                f"{path}: predicts no phase, so --predict-phase cannot be kept. Leave it out."
+                f"{path}: does not predict phase, which --predict-phase requires. Leave it out."
             )
 
     def to_file(self, provenance: dict[str, str]) -> ModelFile:
@@ -206,22 +207,11 @@ class _Layers:
 
     def body(self, x: Any, present: Any) -> Any:
         """From the bases to the features."""
-        from helixer_ft.network.keras_layers import BatchNorm as OurBatchNorm
-
         width = BASES
         for layer in self.architecture.body:
             width = layer.output_width(width)
-            if isinstance(layer, BatchNorm):
-                norm = OurBatchNorm(
-                    momentum=layer.momentum,
-                    epsilon=layer.epsilon,
-                    fixed_statistics=not self.batchnorm_statistics,
-                    name=layer.name,
-                    dtype=self.precision,
-                )
-                x = norm(x) if present is None else norm(x, present=present)
-            else:
-                x = self._keras_layer(layer, width)(x)
+            fills = present is not None and isinstance(layer, BatchNorm)
+            x = self._keras_layer(layer, width)(x, **({"present": present} if fills else {}))
         return x
 
     def head(self, x: Any) -> Any:
@@ -247,19 +237,25 @@ class _Layers:
     def _keras_layer(self, layer: Layer, output_width: int) -> "keras.layers.Layer":
         import keras
 
-        from helixer_ft.network.keras_layers import BidirectionalLSTM, Conv1D
-        from helixer_ft.network.keras_layers import Dense as OurDense
+        from helixer_ft.network import keras_layers as ours
 
         glorot = keras.initializers.GlorotUniform
         common = {"name": layer.name, "dtype": self.precision}
         match layer:
             case Conv():
-                return Conv1D(
+                return ours.Conv1D(
                     layer.filters,
                     layer.kernel_size,
                     padding="same",
                     activation="relu",
                     kernel_initializer=glorot(next(self.seeds)),
+                    **common,
+                )
+            case BatchNorm():
+                return ours.BatchNorm(
+                    momentum=layer.momentum,
+                    epsilon=layer.epsilon,
+                    fixed_statistics=not self.batchnorm_statistics,
                     **common,
                 )
             case Pool():
@@ -268,9 +264,9 @@ class _Layers:
                 return keras.layers.Dropout(layer.rate, seed=next(self.seeds), **common)
             case BiLSTM():
                 four = (next(self.seeds), next(self.seeds), next(self.seeds), next(self.seeds))
-                return BidirectionalLSTM(layer.units, four, layer.name)
+                return ours.BidirectionalLSTM(layer.units, four, layer.name)
             case Dense():
-                return OurDense(
+                return ours.Dense(
                     layer.units,
                     activation=layer.activation,
                     kernel_initializer=glorot(next(self.seeds)),

@@ -37,7 +37,7 @@ class Plan:
     trainable
         Names of the layers that train; all others keep their weights bit for bit.
     new
-        Names of the layers that start anew.
+        Names of the layers that are newly initialised.
     batchnorm_statistics
         Whether batch norm works with (and updates from) the statistics of each batch.
     notices
@@ -55,11 +55,6 @@ class Plan:
     def body_is_frozen(self) -> bool:
         """Whether the body is a fixed function, so that its output can be computed once."""
         return not self.trainable & {layer.name for layer in self.model.architecture.body}
-
-    @property
-    def training_mode(self) -> bool:
-        """Whether layers run in training mode (dropout active); a frozen body never does."""
-        return not self.body_is_frozen
 
     def layers(self) -> Iterator[tuple[Layer, int, int]]:
         """Every layer with its number of parameters and how many of these train."""
@@ -91,9 +86,9 @@ class Strategy(ABC):
     keep_head
         Whether the head is the one that the model has.
     input_coverage
-        Whether the head takes coverage beside the body's features.
+        Whether the head takes coverage along with the body's features.
     coverage_prefix, coverage_norm
-        Of the coverage; None: those of the model, else `rnaseq` and `log`.
+        Prefix and normalisation of the coverage; None: those of the model, else `rnaseq` and `log`.
     ablate_coverage
         Also score the tuned model with its tracks silenced.
     fixes_body
@@ -121,7 +116,7 @@ class Strategy(ABC):
         model
             The network.
         coverage
-            What a new head takes beside the body's features; a kept head takes what it took.
+            What a new head takes along with the body's features; a kept head takes what it took.
         seed
             Initialises new layers.
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from io import StringIO
 from typing import Any
 
-logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of its caches of fonts
+logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no news of its font cache
 
 import matplotlib as mpl  # noqa: E402
 from markupsafe import Markup, escape  # noqa: E402
@@ -43,6 +43,8 @@ _STYLE: Any = {
     "text.color": COLOURS["ink"],
     "xtick.color": COLOURS["line"],
     "ytick.color": COLOURS["line"],
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
     "xtick.labelcolor": COLOURS["muted"],
     "ytick.labelcolor": COLOURS["muted"],
     "grid.color": COLOURS["line"],
@@ -83,7 +85,7 @@ def as_svg(drawn: Figure, name: str, description: str) -> Markup:
     drawn
         The figure; its text is this package's own.
     name
-        Of the figure, unlike that of any other on the page.
+        Name of the figure, unique on the page.
     description
         What it shows, for those who do not see it.
     """

@@ -20,9 +20,9 @@ _SHOWN = ("genic", *GENIC_CLASSES)
 _HALF, _FULL = 4.7, 9.6
 """Widths in inches: of two figures side by side, and of one alone."""
 _FEW_CHECKS = 40
-"""Up to so many checks each is marked on its curve."""
+"""Up to this many checks, each is marked on its curve."""
 _LABELLED = 0.06
-"""Least share that has room for its label."""
+"""Smallest share with room for its label."""
 
 
 def f1_figure(compared: Comparison) -> Markup:
@@ -63,12 +63,10 @@ def change_figure(compared: Comparison) -> Markup:
 
 
 def _class_rows(axes: Axes) -> None:
-    axes.set_yticks(range(len(_SHOWN)), [class_name(name) for name in _SHOWN])
+    names = [class_name(name) for name in _SHOWN]
+    axes.set_yticks(range(len(_SHOWN)), names, color=COLOURS["ink"])
     axes.get_yticklabels()[0].set_fontweight("bold")
-    for label in axes.get_yticklabels():
-        label.set_color(COLOURS["ink"])
     axes.set_ylim(len(_SHOWN) - 0.5, -0.5)
-    axes.tick_params(length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
 
@@ -122,7 +120,6 @@ def _curves(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.04, y=0.1)
         axes.grid(axis="y")
-        axes.tick_params(length=0)
         axes.legend(fontsize=8)
         description = (
             f"{title} at each check. Validation: {validation[0]:.4f} untouched, "
@@ -150,14 +147,12 @@ def shares_figure(summaries: Sequence[SetSummary]) -> Markup:
                         color=COLOURS["on-class"], fontsize=8,
                     )  # fmt: skip
                 left += share
-        axes.set_yticks(range(len(bars)), [label for label, _ in bars])
-        for text in axes.get_yticklabels():
-            text.set_color(COLOURS["ink"])
+        labels = [label for label, _ in bars]
+        axes.set_yticks(range(len(bars)), labels, color=COLOURS["ink"])
         axes.set_ylim(len(bars) - 0.4, -0.6)
         axes.set_xlim(0, 1)
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.spines[:].set_visible(False)
-        axes.tick_params(length=0)
         description = "; ".join(
             f"{label}: "
             + ", ".join(

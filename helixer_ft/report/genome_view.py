@@ -16,9 +16,9 @@ from helixer_ft.report.figures import CLASS_ROLES
 from helixer_ft.training.views import WindowView
 
 COLUMNS = 1000
-"""Most columns of a track; there are no more pixels to see them with."""
+"""Most columns of a track: a screen has no more pixels for it."""
 _HEIGHTS = (0.05, 0.5, 0.86, 0.2)
-"""Of intergenic, UTR, CDS, intron: told apart without their colours."""
+"""Heights of intergenic, UTR, CDS and intron, which distinguish them without colour."""
 _WIDTH, _HEIGHT = 9.6, 1.75
 _TRACKS = {"reference": 0.0, "untouched": 1.15, "errors": 1.78, "tuned": 2.5, "errors ": 3.13}
 """Track -> its middle, downwards."""
@@ -56,7 +56,6 @@ def window_figure(view: WindowView) -> Markup:
                 label.set_fontsize(7.5)
         _label_coordinates(axes, view)
         axes.spines[["left", "bottom"]].set_visible(False)
-        axes.tick_params(axis="y", length=0)
         axes.tick_params(axis="x", length=3, color=COLOURS["muted"])
         description = (
             f"Classes along {n:,} bases: reference, untouched model "

@@ -1,4 +1,4 @@
-"""What all pages share: templates that escape whatever they are given, and how numbers are set."""
+"""What all pages share: templates that escape their values, and the format of numbers."""
 
 import functools
 from collections.abc import Iterable
@@ -23,10 +23,10 @@ def write_page(template: str, path: Path, **values: Any) -> None:
     Raises
     ------
     HelixerFtError
-        Writing failed; what stood at `path` before stands there still.
+        Writing failed; an existing file at `path` is unchanged.
     """
     text = _environment().get_template(template).render(**values)
-    # names of files may hold bytes that are no UTF-8
+    # names of files may contain bytes that are not UTF-8
     atomic.write_bytes(path, text.encode("utf-8", "replace"), force=True)
 
 
@@ -42,16 +42,9 @@ def _environment() -> Environment:
     )
     style, _, _ = loader.get_source(environment, "style.css")
     environment.globals["style"] = Markup(style)
-    environment.filters |= {
-        "score": score,
-        "signed": signed,
-        "interval": interval,
-        "percent": percent,
-        "duration": duration_text,
-        "class_name": class_name,
-        "in_order": in_order,
-        "sentence": sentence,
-    }
+    filters = (score, signed, interval, percent, class_name, in_order, sentence)
+    environment.filters |= {filter.__name__: filter for filter in filters}
+    environment.filters["duration"] = duration_text
     return environment
 
 

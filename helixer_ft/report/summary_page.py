@@ -19,9 +19,9 @@ class SummaryRow:
     Attributes
     ----------
     strategy
-        What it is called in the table.
+        Name in the table.
     on
-        Data that its scores are of: "test" or "validation".
+        Data that the scores are for: "test" or "validation".
     before, after
         Genic F1 of untouched and tuned model.
     interval
@@ -57,7 +57,7 @@ class SummaryRow:
     def of(
         cls, outcome: Outcome, *, strategy: str = "", report: Path | None = None
     ) -> "SummaryRow":
-        """The row of a run; `strategy` where it shall be called otherwise than by its plan."""
+        """The row of a run; `strategy` overrides the name that its plan has."""
         compared, plan = outcome.decisive, outcome.prepared.plan
         return cls(
             strategy=strategy or plan.strategy,
@@ -113,5 +113,5 @@ def write_summary(
 
 
 def _link(target: Path, folder: Path) -> str:
-    """A relative address, so that the pages can be moved together."""
+    """A relative link, so that the pages can be moved together."""
     return "./" + quote(os.fsencode(os.path.relpath(target, folder)))

@@ -79,7 +79,7 @@ def accelerator_present() -> bool:
 
 
 def driver_version() -> tuple[int, ...] | None:
-    """Of NVIDIA's kernel module, which a container sees too: (535, 104, 5); None: not loaded."""
+    """Version of NVIDIA's kernel module, containers see it too: (535, 104, 5); None: not loaded."""
     try:
         text = (_PROC / "driver/nvidia/version").read_text(encoding="utf-8", errors="replace")
     except OSError:

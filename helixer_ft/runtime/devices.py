@@ -1,9 +1,9 @@
 """The devices on which the backend in use computes, in this process and in all."""
 
-import subprocess
 from dataclasses import dataclass
 
 from helixer_ft.runtime.backend import uses_accelerator
+from helixer_ft.runtime.hardware import answer
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Devices:
     Attributes
     ----------
     names
-        Of those of this process, numbered where there are several.
+        Names of those of this process, numbered where there are several.
     all
         How many there are in all processes of the run.
     accelerated
@@ -74,17 +74,10 @@ class GpuState:
 
 
 def gpu_states() -> list[GpuState]:
-    """Of all GPUs that nvidia-smi shows; none where there is no such program, or no answer."""
+    """All GPUs that nvidia-smi shows; none where there is no such program, or no answer."""
     query = "--query-gpu=name,memory.total,memory.free,mig.mode.current"
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", query, "--format=csv,noheader,nounits"],
-            capture_output=True, text=True, check=True, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return []
     found = []
-    for line in done.stdout.splitlines():
+    for line in answer("nvidia-smi", query, "--format=csv,noheader,nounits").splitlines():
         parts = [part.strip() for part in line.split(",")]
         if len(parts) == 4:
             name, total, free, mig = parts

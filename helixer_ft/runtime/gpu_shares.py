@@ -16,7 +16,7 @@ def share_gpus(index: int, gather: Callable[[str], list[str]]) -> int:
     Parameters
     ----------
     index
-        Of this process among those of the run.
+        Index of this process among those of the run.
     gather
         A text of each process, in their order.
     """

@@ -1,6 +1,5 @@
 """What computes, found out without loading a backend."""
 
-import os
 import platform
 import subprocess
 from dataclasses import asdict, dataclass
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from helixer_ft.progress import size_text
+from helixer_ft.runtime.parallel import default_threads
+from helixer_ft.runtime.resources import machine_memory
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
@@ -48,53 +49,39 @@ class Hardware:
 @lru_cache(maxsize=1)
 def hardware() -> Hardware:
     """The machine that this runs on."""
-    return Hardware(cpu=_cpu(), cores=_cores(), memory=_memory(), gpus=_gpus())
+    return Hardware(cpu=_cpu(), cores=default_threads(), memory=machine_memory(), gpus=_gpus())
 
 
 def _cpu() -> str:
-    try:
-        lines = _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    if models:
+    if models := _values(_CPU_INFO, "model name"):
         return models[0]
     if platform.system() == "Darwin":
-        return _answer("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
+        return answer("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
     return platform.processor() or platform.machine() or "unknown CPU"
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return 0
 
 
 def _gpus() -> tuple[str, ...]:
     """From the driver's own files, else from nvidia-smi."""
-    found = []
-    for path in sorted(_NVIDIA.glob("*/information")):
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            continue
-        found += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
+    paths = sorted(_NVIDIA.glob("*/information"))
+    found = [name for path in paths for name in _values(path, "Model:")]
     if not found and _NVIDIA_DEVICE.exists():
-        found = _answer("nvidia-smi", "--query-gpu=name", "--format=csv,noheader").splitlines()
+        found = answer("nvidia-smi", "--query-gpu=name", "--format=csv,noheader").splitlines()
     return tuple(name.strip() for name in found if name.strip())
 
 
-def _answer(*command: str) -> str:
-    """What a program prints, or "" where it is not there, fails or takes long."""
+def _values(path: Path, key: str) -> list[str]:
+    """Those of a key in a file of "key: value" lines; none where it cannot be read."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5)
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line.partition(":")[2].strip() for line in lines if line.startswith(key)]
+
+
+def answer(*command: str) -> str:
+    """What a program prints, or "" where it is not installed, fails or takes long."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()

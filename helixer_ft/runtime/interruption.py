@@ -1,4 +1,4 @@
-"""Signals that ask a command to stop where it can be gone on with later."""
+"""Signals that ask a command to stop where it can be resumed later."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def stop_on_signals(tell: Callable[[str], None] = lambda _: None) -> Iterator[St
     Parameters
     ----------
     tell
-        Told the name of each signal as it arrives, between any two instructions of the main
+        Called with the name of each signal as it arrives, between any two instructions of the main
         thread: it must not use what may be in use there (locks, buffered files).
     """
     stop = Stop()

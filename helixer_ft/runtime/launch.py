@@ -61,14 +61,11 @@ def launch_from(
     missing = [name for name, value in given.items() if value is None]
     if len(missing) == len(given):
         return _launch_of_slurm(environ)
-    if missing:
+    if coordinator is None or num_processes is None or process_id is None:
         raise InputError(
             f"{' and '.join(missing)} must be given too: several processes need --coordinator "
             "HOST:PORT (of the first one), --num-processes and --process-id (0 for the first one)."
         )
-    assert coordinator is not None
-    assert num_processes is not None
-    assert process_id is not None
     if num_processes < 1:
         raise InputError(f"--num-processes is {num_processes}, expected at least 1.")
     if not 0 <= process_id < num_processes:
@@ -107,7 +104,7 @@ def _launch_of_slurm(environ: Mapping[str, str]) -> Launch | None:
 
 
 def _whole_number(text: str) -> int | None:
-    """The number that a text is; None: it is none."""
+    """The number that a text is; None: it is not one."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 

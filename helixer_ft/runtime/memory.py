@@ -67,7 +67,7 @@ def _message(n: int, fits: int | None, advice: Callable[[int], str]) -> str:
 
 
 def room_for_batch(memory: ProcessMemory) -> int:
-    """Bytes that a batch may take beside what is in use."""
+    """Bytes that a batch may take on top of what is in use."""
     in_use = memory.in_use()
     return int(MEMORY_SHARE * (in_use + memory.available()) - in_use)
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 READ_AHEAD = 2
-"""Items that `read_ahead` has waiting, beside the one it is about to add."""
+"""Items that `read_ahead` has waiting, besides the one it is about to add."""
 
 
 def default_threads() -> int:
@@ -34,7 +34,7 @@ def ahead(
     pool
         Does the work.
     function
-        Of one item; an error arrives in its turn.
+        Applied to one item; an error arrives in its turn.
     items
         Taken one by one, no further ahead than needed.
     size, budget

@@ -40,7 +40,7 @@ from helixer_ft.runtime.interruption import leave
 from helixer_ft.runtime.launch import Launch
 
 HEARTBEAT_SECONDS = 30
-"""Silence after which a process is given up."""
+"""Silence after which a process is considered lost."""
 STARTING_SECONDS = 300
 """How long the processes of a run wait for one another at the start."""
 _POLL_SECONDS = 1.0
@@ -49,7 +49,7 @@ _LONG_POLLS = 5
 _WAIT_MILLISECONDS = 7 * 24 * 3600 * 1000  # for one that reads much data; a dead one is noticed
 _ENDED = "helixer-ft/ended/"
 _SIGNS = ("Gloo", "NCCL", "coordination service", "heartbeat", "Socket closed", "DEADLINE_EXCEEDED")
-"""Of messages of JAX that tell of a lost process."""
+"""Parts of JAX's messages that tell of a lost process."""
 
 _HANDLERS: list[Any] = []
 
@@ -188,10 +188,10 @@ class _JaxProcesses(Processes):
     def lost(self, reason: str) -> ProcessLostError:
         """The error of this process where another one vanished."""
         resumable = self.resumable()
-        advice = "Start it again with --resume to go on." if resumable else "Start it again."
+        advice = "Start it again with --resume." if resumable else "Start it again."
         return ProcessLostError(
             "another process of this run ended or cannot be reached "
-            f"({reason}); look for its own last message, or whether it was killed. {advice}",
+            f"({reason}); look for its last message, or whether it was killed. {advice}",
             Interrupted.exit_code if resumable else 1,
         )
 
@@ -243,9 +243,9 @@ def started(
     tell
         Shows an error just before this process is ended from another thread.
     resumable
-        Whether this run could be gone on with.
+        Whether this run could be resumed.
     progress
-        Told where this process waits long for the others; asked whether to stop meanwhile.
+        Notified where this process waits long for the others; asked whether to stop meanwhile.
 
     Raises
     ------

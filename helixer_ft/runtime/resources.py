@@ -17,7 +17,8 @@ def available_memory() -> int:
     this process has left (versions 1 and 2; page cache that can be dropped counts as free), and of
     what SLURM granted, less what is in use.
     """
-    left = [_machine_memory(), *_cgroup_memory()]
+    left = [_value(_PROC / "meminfo", "MemAvailable", 1024) or machine_memory() // 2]
+    left += _cgroup_memory()
     if granted := _slurm_memory():
         left.append(granted - memory_in_use())
     return max(0, min(left))
@@ -57,16 +58,16 @@ def available_disk(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _machine_memory() -> int:
-    return _kilobytes(_PROC / "meminfo", "MemAvailable") or _pages() // 2
-
-
-def _pages() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def machine_memory() -> int:
+    """Bytes of the machine; 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return 0
 
 
 def _status(name: str) -> int:
-    found = _kilobytes(_PROC / "self" / "status", name)
+    found = _value(_PROC / "self" / "status", name, 1024)
     if found is not None:
         return found
     import resource  # systems without /proc know the peak alone
@@ -75,11 +76,13 @@ def _status(name: str) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _kilobytes(path: Path, name: str) -> int | None:
+def _value(path: Path, name: str, unit: int) -> int | None:
+    """The value of a name in a file of lines "name[:] value", in bytes; None where it has none."""
     try:
         for line in path.read_text().splitlines():
-            if line.startswith(f"{name}:"):
-                return int(line.split()[1]) * 1024
+            key, *value = line.split() or [""]
+            if key.rstrip(":") == name:
+                return int(value[0]) * unit
     except (OSError, ValueError, IndexError):
         pass
     return None
@@ -92,7 +95,7 @@ def _cgroup_memory() -> list[int]:
         granted = _number(folder / limit)
         if granted is None or granted >= 2**60:  # "max", and version 1's way of saying it
             continue
-        reclaimable = _statistic(folder / "memory.stat", "inactive_file")
+        reclaimable = _value(folder / "memory.stat", "inactive_file", 1) or 0
         left.append(granted - ((_number(folder / usage) or 0) - reclaimable))
     return left
 
@@ -137,14 +140,3 @@ def _number(path: Path) -> int | None:
         return int(path.read_text())
     except (OSError, ValueError):
         return None
-
-
-def _statistic(path: Path, name: str) -> int:
-    try:
-        for line in path.read_text().splitlines():
-            key, _, value = line.partition(" ")
-            if key == name:
-                return int(value)
-    except (OSError, ValueError):
-        pass
-    return 0

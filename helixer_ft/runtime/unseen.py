@@ -127,15 +127,18 @@ def _hidden(backend: str) -> str | None:
     return None
 
 
+def _container_flags() -> list[str]:
+    """What gives a container its GPUs, by the kind of container that this seems to be."""
+    flags = ["--nv"] if _APPTAINER.exists() else []
+    return flags + (["--gpus all"] if any(path.exists() for path in _CONTAINERS) else [])
+
+
 def _no_files() -> str | None:
     """The kernel module is loaded, and nothing leads to it: a container, or a job without GPU."""
     if device_files():
         return None
-    how = {True: "--gpus all", False: "--nv"}
-    here = [how[False]] if _APPTAINER.exists() else []
-    here += [how[True]] if any(path.exists() for path in _CONTAINERS) else []
-    if here:
-        return f"this container was started without its GPUs. Start it with {' or '.join(here)}"
+    if flags := _container_flags():
+        return f"this container was started without its GPUs. Start it with {' or '.join(flags)}"
     return (
         "NVIDIA's driver is loaded, but there is no device file (/dev/nvidia0). In a job, ask for "
         "a GPU (SLURM: --gpus=1)"
@@ -211,10 +214,8 @@ def _no_driver_library() -> str | None:
         except OSError:
             continue
         return None
-    if _APPTAINER.exists():
-        return "the driver's library is not in this container. Start it with --nv"
-    if any(path.exists() for path in _CONTAINERS):
-        return "the driver's library is not in this container. Start it with --gpus all"
+    if flags := _container_flags():
+        return f"the driver's library is not in this container. Start it with {flags[0]}"
     return (
         "the driver's library (libcuda.so.1) is not found. In a container, start it with --nv "
         "(Apptainer) or --gpus all (Docker); else the driver is not fully installed"
@@ -232,10 +233,7 @@ def _not_permitted() -> str | None:
 
 
 def _by_signs(text: str) -> str | None:
-    for signs, reason in _SIGNS:
-        if any(sign in text for sign in signs):
-            return reason
-    return None
+    return next((reason for signs, reason in _SIGNS if any(sign in text for sign in signs)), None)
 
 
 def _unknown(backend: str, text: str) -> str:

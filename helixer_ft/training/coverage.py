@@ -5,6 +5,7 @@ from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_names import DEFAULT_NORMALIZATION, DEFAULT_PREFIX
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Strategy
+from helixer_ft.settings import option
 from helixer_ft.training.request import FineTuneRequest
 
 
@@ -24,8 +25,8 @@ def wanted_coverage(request: FineTuneRequest, base: TrainedModel) -> CoverageWan
             return None
         if request.strategy.keep_head:
             raise InputError(
-                f"{model}: takes no coverage, so --keep-head has no head to train that does. Leave "
-                "--keep-head out: a new head takes it; or leave --input-coverage out."
+                f"{model}: takes no coverage, and --keep-head keeps its head. Leave out "
+                "--keep-head for a new head that takes coverage, or leave out --input-coverage."
             )
         return CoverageWanted(
             prefix or DEFAULT_PREFIX, normalization or DEFAULT_NORMALIZATION, None
@@ -45,13 +46,7 @@ def wanted_coverage(request: FineTuneRequest, base: TrainedModel) -> CoverageWan
 def _check_options(strategy: Strategy) -> None:
     if strategy.input_coverage:
         return
-    for name, given in (
-        ("--coverage-prefix", strategy.coverage_prefix is not None),
-        ("--coverage-norm", strategy.coverage_norm is not None),
-        ("--ablate-coverage", strategy.ablate_coverage),
-    ):
-        if given:
-            raise InputError(
-                f"{name} acts with --input-coverage only. Add --input-coverage, or leave {name} "
-                "out."
-            )
+    for field in ("coverage_prefix", "coverage_norm", "ablate_coverage"):
+        if getattr(strategy, field) not in (None, False):
+            name = option(field)
+            raise InputError(f"{name} requires --input-coverage. Add it, or leave {name} out.")

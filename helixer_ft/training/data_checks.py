@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helixer_ft.dataset.batch import unpack
+from helixer_ft.dataset.batch import scored_bases, unpack
 from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import NO_CLASS
@@ -89,10 +89,8 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
     task, n = f"reading the {name} data", dataset.decoded.n
     for _, rows in progress.track(task, n, chunks, "windows", lambda chunk: len(chunk[1])):
         labels = unpack(rows[:, 1])
-        valid = labels.valid.reshape(len(rows), -1, pool_size).all(axis=-1)
-        genic = labels.genic[np.repeat(valid, pool_size, axis=1)]
         total[0] += _count(labels.genic)
-        total[1] += _count(genic)
+        total[1] += _count(labels.genic[scored_bases(rows[:, 1], [pool_size])])
         digest.update(np.ascontiguousarray(rows[:, :2]).tobytes())
     digest.update(dataset.source.table.vectors.tobytes())
     summary = SetSummary(
@@ -143,8 +141,8 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
                 result.append(
                     f"the {one.name} and {other.name} data overlap, or touch, in {len(shared)} "
                     f"sequence(s) ({names}{more}): "
-                    "overfitting goes unseen there. Split by whole sequences, or leave a gap "
-                    "between the sets."
+                    "overfitting would go unnoticed there. Split by whole sequences, or leave a "
+                    "gap between the sets."
                 )
             shares = one.valid_fractions[0], other.valid_fractions[0]
             if abs(shares[0] - shares[1]) > STRONG_DIFFERENCE:
@@ -162,8 +160,8 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
     ]
     training = sets[0]
     result += [
-        f"there is no valid {name} base in the training data: the tuned model will unlearn {name}. "
-        "Use an annotation that has it, or look at what is masked."
+        f"there is no valid {name} base in the training data: the tuned model will lose the "
+        f"ability to predict {name}. Use an annotation that has it, or look at what is masked."
         for name, bases in zip(GENIC_CLASSES, training.valid_bases, strict=True)
         if not bases
     ]
@@ -210,7 +208,7 @@ def _refuse_unusable(summary: SetSummary, paths: Sequence[Path]) -> None:
     if not summary.valid_bases.sum():
         raise InputError(
             f"{where}: the {summary.name} data have no valid base (all {summary.bases.sum():,} are "
-            "masked), expected some. Look at the annotation's errors: what Helixer masks."
+            "masked), expected some. Check the annotation for errors, which Helixer masks."
         )
     if not summary.valid_bases[1:].sum():
         raise InputError(

@@ -20,7 +20,7 @@ def keep_features_on_device(
     engine: Engine, data: TrainingData, settings: TrainingSettings, progress: TrainingProgress
 ) -> TrainingData:
     """The data of a training whose features are on the devices, as far as there is room for them
-    beside a training step and scoring: first those that are trained on, then those of validation.
+    next to a training step and scoring: first those that are trained on, then those of validation.
 
     Nothing changes where there are no features, where the memory of the device is the host's or is
     not known, and where several processes share the work (each would need all of them).
@@ -39,7 +39,7 @@ def keep_features_on_device(
         engine.step_bytes(batch, scored, training=False),
     )
     room = room_for_batch(engine.memory) - steps - _ROWS_AT_ONCE * row.nbytes
-    kept: list[tuple[str, Dataset]] = []
+    kept: dict[str, Dataset] = {}
     for name, dataset in (("training", data.training), ("validation", data.validation)):
         taken = dataset.decoded.n * row.nbytes
         if taken > room:
@@ -47,18 +47,17 @@ def keep_features_on_device(
         room -= taken
         shape = dataset.decoded.n, *row.shape
         values = engine.keep(_parts(dataset), shape, row.dtype)
-        kept.append((name, replace(dataset, features=DeviceRows(values))))
+        kept[name] = replace(dataset, features=DeviceRows(values))
     if not kept:
         return data
-    taken = sum(dataset.decoded.n for _, dataset in kept) * row.nbytes
-    names = " and ".join(name for name, _ in kept)
+    taken = sum(dataset.decoded.n for dataset in kept.values()) * row.nbytes
+    names = " and ".join(kept)
     progress.notice(f"the body's output for {names} data stays on the device ({size_text(taken)})")
-    changed = dict(kept)
-    training = changed["training"]
+    training = kept["training"]
     return TrainingData(
         training=training,
         subset=replace(data.subset, features=training.features),
-        validation=changed.get("validation", data.validation),
+        validation=kept.get("validation", data.validation),
     )
 
 

@@ -30,7 +30,7 @@ class Estimate:
         Before the first and after the last epoch: scores of the untouched model, of the tuned model
         on test data, and the frozen body's output where it is cached.
     feature_bytes
-        Of the feature cache and of the coverage that goes with it; 0 without one.
+        Size of the feature cache and of the coverage that goes with it; 0 without one.
     memory
         Bytes in use in a step: of the accelerator where there is one (of each, where there are
         several), else of the process. None: the backend does not tell.
@@ -86,6 +86,7 @@ def estimate(prepared: PreparedRun) -> Estimate:
         n_scored = 1
     scored = batch.first(n_scored).filled(n_scored)
     per_score = _measure(engine, lambda: engine.score(scored, n_scored).counts) / n_scored
+    fits = engine.largest_batch(batch, n, training=True, agree=prepared.processes.least)
     trainings = 1 if prepared.comparison is None else 2
     n_test = len(prepared.test) if prepared.test else 0
     n_check = len(data.validation) + len(data.subset)
@@ -96,7 +97,7 @@ def estimate(prepared: PreparedRun) -> Estimate:
         feature_bytes=feature_bytes,
         memory=memory.used,
         memory_limit=memory.limit,
-        batch_size=(fits := memory.largest_batch(n)),
+        batch_size=fits,
         val_test_batch_size=n_scored,
         advice=_advice(engine, fits, settings, len(data.training)),
     )
@@ -133,12 +134,6 @@ class _Memory:
         if taken < float("inf"):
             self.used = max(self.used, self._idle + int(taken))
         return not self._processes.any(self._idle + taken >= self.limit)
-
-    def largest_batch(self, start: int) -> int | None:
-        """See `Engine.largest_batch`."""
-        return self._engine.largest_batch(
-            self._batch, start, training=True, agree=self._processes.least
-        )
 
 
 def _scored_at_once(engine: Engine, batch: Batch, prepared: PreparedRun) -> int:

@@ -112,9 +112,9 @@ class FeatureCaches:
     folder
         Where on disk.
     progress
-        Told of size, place and time.
+        Reports size, place and time.
     processes
-        Of the run: they share the work.
+        The processes of the run, which share the work.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class FeatureCaches:
         ]
         notice = self._progress.notice
         if not missing:
-            notice("feature cache: an earlier run's is used")
+            notice("feature cache: reusing that of an earlier run")
             return
         size = f"{self.n:,} subsequences, {size_text(self.size)}"
         if self.planned == self.n:

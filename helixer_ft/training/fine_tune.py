@@ -26,7 +26,12 @@ from helixer_ft.training.outcome import (
     outcome_warnings,
 )
 from helixer_ft.training.prepared import PreparedRun, check_save_path, prepare_run
-from helixer_ft.training.record import Record, baseline_check, provenance_of_run
+from helixer_ft.training.record import (
+    WITHOUT_COVERAGE,
+    Record,
+    baseline_check,
+    provenance_of_run,
+)
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_lock import run_lock
@@ -55,7 +60,7 @@ def fine_tune(
     request
         What is asked for.
     progress
-        Told of the work.
+        Reports the work.
     report
         Writes the page, `helixer_ft.report.write_report`; None: none is written. Where it fails
         that is a warning, and the result is returned all the same.
@@ -95,45 +100,45 @@ def run(
     progress: TrainingProgress,
     finish: Callable[[Outcome], None] = lambda _: None,
 ) -> Outcome:
-    """Score the untouched model, train, save the best check, compare; or go on with that.
+    """Score the untouched model, train, save the best check, compare; or resume that.
 
     Parameters
     ----------
     prepared
         The run.
     progress
-        Told of the work.
+        Reports the work.
     finish
-        What to do with the outcome while the run can be gone on with: a run that is killed in it
-        comes to it again.
+        What to do with the outcome while the run can still be resumed: a run that is killed here
+        repeats it.
 
     Raises
     ------
     Interrupted
         The work was asked to stop (`Progress.interrupted`); the state of the run is written.
     HelixerFtError
-        The loss is not a number any more, the disk is full, a data file changed; the best model up
-        to then stays saved.
+        The loss is no longer a number, the disk is full, a data file changed; the best model so
+        far stays saved.
     """
-    folder = RunFolder(prepared.request.save_model_path)
-    state = prepared.resumed or _start(prepared, folder)
+    state = prepared.resumed or _start(prepared)
     state.writes = prepared.processes.is_first
     progress.agree = prepared.processes.stop_together
     if prepared.resumed is not None:
-        progress.notice(f"going on after {state.place}")
+        progress.notice(f"resuming after {state.place}")
     state.start_clock()
     try:
-        outcome = _run(prepared, folder, state, progress)
+        outcome = _run(prepared, state, progress)
     except Interrupted as error:
-        raise Interrupted(_where_it_goes_on(prepared, state)) from error
+        raise Interrupted(_where_it_resumes(prepared, state)) from error
     finish(outcome)
     state.remove()
     return outcome
 
 
-def _start(prepared: PreparedRun, folder: RunFolder) -> RunState:
-    """The state of a run of which nothing is done."""
+def _start(prepared: PreparedRun) -> RunState:
+    """The state of a run at its very beginning."""
     request = prepared.request
+    folder = RunFolder(request.save_model_path)
     if prepared.processes.is_first:
         folder.create(request.strategy.command, request.options() | chosen_options())
     origin = settings_origin(request, prepared.base.file.sha256)
@@ -141,18 +146,16 @@ def _start(prepared: PreparedRun, folder: RunFolder) -> RunState:
     return RunState(folder.state_path, origin, provenance_of_run(prepared))
 
 
-def _where_it_goes_on(prepared: PreparedRun, state: RunState) -> str:
+def _where_it_resumes(prepared: PreparedRun, state: RunState) -> str:
     if not state.place:
         return "nothing was scored or trained yet, so the run will start from the beginning."
-    text = f"{state.path} is written; the run will go on after {state.place}."
+    text = f"{state.path} is written; the run will resume after {state.place}."
     if prepared.caches_features and not prepared.request.cache.keep:
         text += " It will evaluate the frozen body again (--keep-cache keeps its output)."
     return text
 
 
-def _run(
-    prepared: PreparedRun, folder: RunFolder, state: RunState, progress: TrainingProgress
-) -> Outcome:
+def _run(prepared: PreparedRun, state: RunState, progress: TrainingProgress) -> Outcome:
     request, plan = prepared.request, prepared.plan
     resumed_from = state.position if prepared.resumed else None
     if prepared.caches_features:
@@ -164,15 +167,12 @@ def _run(
     if prepared.comparison is not None:
         progress.notice("the same without coverage first, to compare with")
         other = _for(prepared.comparison.model, replace(prepared, plan=prepared.comparison))
-        record = Record(
-            other, "without_coverage", folder.without_coverage_path, folder.write_other_history,
-            state,
-        )  # fmt: skip
+        record = Record(other, WITHOUT_COVERAGE, state)
         without = _tune(other, record, progress, ", without coverage")
         progress.notice("now with coverage")
     tuning = _for(plan.model, prepared)
     name = "with_coverage" if without else "tuned"
-    record = Record(tuning, name, request.save_model_path, folder.write_history, state)
+    record = Record(tuning, name, state)
     tuned = _tune(tuning, record, progress, "", engine)
     compared = {
         name: compare(tuning.scored[name], baseline[name], score, request.settings.seed)
@@ -231,9 +231,9 @@ def _tune(
     record
         Takes in the checks.
     progress
-        Told of them.
+        Reports them.
     remark
-        Of the model, for the names of tasks.
+        Added to the names of tasks, to tell the models apart.
     engine
         The network to train, where it is at hand.
     """
@@ -369,6 +369,7 @@ def _score_untouched(
         The network to train, where it had to be made for that.
     """
     plan, base = prepared.plan, prepared.base
+    size = prepared.request.settings.val_test_batch_size
     engine = untouched = None
     data = _for(base, prepared)
     for name, dataset in {"training": data.data.subset, **data.scored}.items():
@@ -378,10 +379,7 @@ def _score_untouched(
             untouched = untouched or _engine(base, None, prepared)
         else:  # the network to train still is the untouched one
             untouched = engine = engine or _engine(plan.model, plan, prepared)
-        size, task = (
-            prepared.request.settings.val_test_batch_size,
-            f"scoring the untouched model: {name} data",
-        )
+        task = f"scoring the untouched model: {name} data"
         state.baseline[name] = score_dataset(untouched, dataset, size, progress, task)
         state.save()
     return engine

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import SupportsFloat
 
 import numpy as np
@@ -40,9 +40,9 @@ class TrainingData:
     validation: Dataset
 
 
-@dataclass(frozen=True)
-class Position:
-    """Where a training stands between two batches, and what else the rest of it follows from.
+@dataclass
+class Place:
+    """Where a training is between two batches.
 
     Attributes
     ----------
@@ -59,20 +59,24 @@ class Position:
     losses
         (subsequences, loss) of the batches since the last check.
     seconds
-        Since training began.
-    engine
-        The network and its optimiser.
+        Since training began; counted where the place is kept.
     """
 
-    epoch: int
-    batch: int
-    check_is_due: bool
-    number: int
-    best: tuple[float, float] | None
-    failed_in_a_row: int
-    losses: tuple[tuple[int, float], ...]
-    seconds: float
-    engine: EngineState
+    epoch: int = 1
+    batch: int = 0
+    check_is_due: bool = False
+    number: int = 0
+    best: tuple[float, float] | None = None
+    failed_in_a_row: int = 0
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass
+class Position(Place):
+    """A place, and the network and its optimiser there: all that the rest follows from."""
+
+    engine: EngineState = field(kw_only=True)
 
 
 Save = Callable[[Position], None]
@@ -97,11 +101,11 @@ def train(
     data, settings
         What to train on, and how.
     progress
-        Told of batches.
+        Reports the batches.
     on_check
         Called after each check with the check and the present weights.
     start
-        Where to go on; None: at the beginning.
+        Where to resume; None: start from the beginning.
     save
         Called after each check, every `settings.checkpoint_minutes` and where the work is asked to
         stop (`Progress.interrupted`), with the present position.
@@ -114,11 +118,11 @@ def train(
     Raises
     ------
     LossNotFiniteError
-        Training loss or validation loss is not a number any more.
+        Training loss or validation loss is no longer a number.
     Interrupted
         The work was asked to stop; its position was saved.
     InputError
-        The position to go on at is that of another network.
+        The position to resume at belongs to another network.
     """
     loop = _Loop(engine, data, settings, progress, on_check, save)
     if start is not None:
@@ -126,47 +130,35 @@ def train(
     return loop.run()
 
 
+@dataclass
 class _Loop:
-    def __init__(
-        self,
-        engine: Engine,
-        data: TrainingData,
-        settings: TrainingSettings,
-        progress: TrainingProgress,
-        on_check: OnCheck,
-        save: Save | None,
-    ) -> None:
-        self.engine = engine
-        self.data = data
-        self.settings = settings
-        self.progress = progress
-        self.on_check = on_check
-        self.batch_size = min(settings.batch_size, len(data.training))
-        self.save = save
+    engine: Engine
+    data: TrainingData
+    settings: TrainingSettings
+    progress: TrainingProgress
+    on_check: OnCheck
+    save: Save | None
+
+    def __post_init__(self) -> None:
+        self.batch_size = min(self.settings.batch_size, len(self.data.training))
         self.started = self.saved = time.monotonic()
-        self.epoch, self.batch, self.check_is_due = 1, 0, False
-        self.number = 0
-        self.best: tuple[float, float] | None = None
-        self.failed_in_a_row = 0
-        self.losses: list[tuple[int, float]] = []
+        self.at = Place()
         self.waiting: deque[tuple[int, Batch, SupportsFloat]] = deque()
         """(number, batch, loss) of steps that are handed over."""
 
     def go_to(self, start: Position) -> None:
-        """Take up the training where it stood."""
-        self.engine.restore(start.engine)
-        self.epoch, self.batch, self.check_is_due = start.epoch, start.batch, start.check_is_due
-        self.number, self.best = start.number, start.best
-        self.failed_in_a_row = start.failed_in_a_row
-        self.losses = list(start.losses)
+        """Take up the training where it was interrupted."""
+        values = vars(start) | {"losses": list(start.losses)}
+        self.engine.restore(values.pop("engine"))
+        self.at = Place(**values)
         self.started -= start.seconds
 
     def run(self) -> str:
         try:
-            while self.epoch <= self.settings.epochs:
+            while self.at.epoch <= self.settings.epochs:
                 if self._out_of_patience or self._epoch():
                     return f"no improvement in {self.settings.patience} checks (--patience)"
-                self.epoch, self.batch = self.epoch + 1, 0
+                self.at.epoch, self.at.batch = self.at.epoch + 1, 0
         except Interrupted:
             self._save()
             raise
@@ -174,30 +166,30 @@ class _Loop:
 
     @property
     def _out_of_patience(self) -> bool:
-        return self.failed_in_a_row >= self.settings.patience
+        return self.at.failed_in_a_row >= self.settings.patience
 
     def _epoch(self) -> bool:
         """Train the present epoch from the present batch on; true when patience is exhausted."""
         settings = self.settings
-        order = epoch_order(len(self.data.training), settings.seed, self.epoch)
+        order = epoch_order(len(self.data.training), settings.seed, self.at.epoch)
         n_batches = math.ceil(len(order) / settings.batch_size)
-        left = order[self.batch * settings.batch_size :]
+        left = order[self.at.batch * settings.batch_size :]
         read = self.engine.reading(self.data.training.read, self.batch_size)
         loaded = read_ahead(read, batches(len(left), settings.batch_size, left))
         try:
-            if self.check_is_due and self._check():
+            if self.at.check_is_due and self._check():
                 return True
             self._show(n_batches)
             for batch in loaded:
                 self._train_batch(batch)
-                if self.batch % settings.accumulate == 0 or self.batch == n_batches:
+                if self.at.batch % settings.accumulate == 0 or self.at.batch == n_batches:
                     self.engine.update()
                 every = settings.check_every_nth_batch
-                self.check_is_due = bool(
-                    self.batch == n_batches or (every and self.batch % every == 0)
+                self.at.check_is_due = bool(
+                    self.at.batch == n_batches or (every and self.at.batch % every == 0)
                 )
                 self.progress.stop_if_interrupted()
-                if self.check_is_due:
+                if self.at.check_is_due:
                     self._read_losses()
                     self.progress.finish()
                     if self._check():
@@ -214,15 +206,15 @@ class _Loop:
         return False
 
     def _show(self, n_batches: int) -> None:
-        if self.batch < n_batches:
-            n, done = len(self.data.training), self.batch * self.settings.batch_size
-            self.progress.start(f"epoch {self.epoch}", n, "windows", done)
+        if self.at.batch < n_batches:
+            n, done = len(self.data.training), self.at.batch * self.settings.batch_size
+            self.progress.start(f"epoch {self.at.epoch}", n, "windows", done)
 
     def _train_batch(self, batch: Batch) -> None:
         with self._in_memory(batch):
             loss, _ = self.engine.add_gradients(batch, self.batch_size)
-        self.batch += 1
-        self.waiting.append((self.batch, batch, loss))
+        self.at.batch += 1
+        self.waiting.append((self.at.batch, batch, loss))
         self._read_losses(0 if isinstance(loss, float) else LOSSES_WAITING)
 
     def _read_losses(self, left: int = 0) -> None:
@@ -232,7 +224,7 @@ class _Loop:
             with self._in_memory(batch):
                 loss = float(computed)
             self._require_finite(loss, "training", number)
-            self.losses.append((batch.n, loss))
+            self.at.losses.append((batch.n, loss))
             self.progress.advance(batch.n, note=f"loss {loss:.4f}")
 
     def _in_memory(self, batch: Batch) -> AbstractContextManager[None]:
@@ -246,7 +238,7 @@ class _Loop:
         parts = math.ceil(self.batch_size / fits)
         size, before = math.ceil(self.batch_size / parts), self.settings.accumulate
         return (
-            f"start anew with --batch-size {size} --accumulate {parts * before}, which makes "
+            f"start again with --batch-size {size} --accumulate {parts * before}, which makes "
             f"updates of {size * parts * before} subsequences (now {self.batch_size * before})"
         )
 
@@ -257,27 +249,27 @@ class _Loop:
         self._require_finite(validation.loss, "validation")
         subset = self._score(self.data.subset, "scoring: training subset")
         score = (validation.genic_f1, -validation.loss)
-        improved = self.best is None or score > self.best
+        improved = self.at.best is None or score > self.at.best
         if improved:
-            self.best, self.failed_in_a_row = score, 0
-        elif self.best is not None and self.best[0] > 0:
-            self.failed_in_a_row += 1
-        self.number += 1
-        counts, losses = zip(*self.losses, strict=True)
-        self.losses.clear()
+            self.at.best, self.at.failed_in_a_row = score, 0
+        elif self.at.best is not None and self.at.best[0] > 0:
+            self.at.failed_in_a_row += 1
+        self.at.number += 1
+        counts, losses = zip(*self.at.losses, strict=True)
+        self.at.losses.clear()
         check = Check(
-            number=self.number,
-            epoch=self.epoch,
-            batch=self.batch,
+            number=self.at.number,
+            epoch=self.at.epoch,
+            batch=self.at.batch,
             training_loss=float(np.average(losses, weights=counts)),
             subset=subset,
             validation=validation,
             improved=improved,
-            failed_in_a_row=self.failed_in_a_row,
+            failed_in_a_row=self.at.failed_in_a_row,
             seconds=time.monotonic() - self.started,
         )
         self.on_check(check, self.engine.get_weights())
-        self.check_is_due = False
+        self.at.check_is_due = False
         self._save()
         self.progress.check(check)
         return self._out_of_patience
@@ -286,19 +278,11 @@ class _Loop:
         self._read_losses()
         if self.save is None:
             return
-        self.save(
-            Position(
-                epoch=self.epoch,
-                batch=self.batch,
-                check_is_due=self.check_is_due,
-                number=self.number,
-                best=self.best,
-                failed_in_a_row=self.failed_in_a_row,
-                losses=tuple(self.losses),
-                seconds=time.monotonic() - self.started,
-                engine=self.engine.state(),
-            )
-        )
+        place = vars(self.at) | {
+            "losses": list(self.at.losses),
+            "seconds": time.monotonic() - self.started,
+        }
+        self.save(Position(**place, engine=self.engine.state()))
         self.saved = time.monotonic()
 
     def _score(self, dataset: Dataset, task: str) -> DatasetScore:
@@ -308,11 +292,13 @@ class _Loop:
     def _require_finite(self, loss: float, which: str, batch: int | None = None) -> None:
         if math.isfinite(loss):
             return
-        kept = "The best model so far is kept. " if self.best else "No check was reached before. "
+        kept = (
+            "The best model so far is kept. " if self.at.best else "No check was reached before. "
+        )
         raise LossNotFiniteError(
-            f"the {which} loss became {loss} in epoch {self.epoch}, batch {batch or self.batch}: "
-            "training diverged. "
-            f"{kept}Try a smaller --learning-rate (it is {self.settings.learning_rate:g})."
+            f"the {which} loss became {loss} in epoch {self.at.epoch}, batch "
+            f"{batch or self.at.batch}: training diverged. {kept}Try a smaller "
+            f"--learning-rate (it is {self.settings.learning_rate:g})."
         )
 
 

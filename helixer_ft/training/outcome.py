@@ -1,4 +1,4 @@
-"""What a run came to: untouched against tuned model, and what there is to say of it."""
+"""The result of a run: untouched against tuned model, and what there is to say about it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,10 +67,6 @@ class Comparison:
             for output, matrix in score.matrices.items()
         ]
 
-    def difference_dict(self) -> dict[str, Any]:
-        """The differences as `--json` prints them."""
-        return differences_dict(self.intervals)
-
 
 @dataclass(frozen=True)
 class CoverageComparison:
@@ -112,7 +108,7 @@ class CoverageComparison:
             "without": compared.baseline.to_dict() if compared else None,
             "with": self.tuned.to_dict(),
             "silenced": silenced.to_dict() if silenced else None,
-            "difference": compared.difference_dict() if compared else None,
+            "difference": differences_dict(compared.intervals) if compared else None,
             "verdict": compared.interval.verdict if compared else None,
             "checks": dict(zip(("without", "with"), self.checks, strict=True)),
         }
@@ -132,7 +128,7 @@ class CoverageComparison:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to.
+    """The result of a run.
 
     Attributes
     ----------
@@ -149,14 +145,14 @@ class Outcome:
     ended
         Why training ended.
     warnings
-        What the result itself gives reason to say.
+        Warnings that follow from the result itself.
     seconds
         The whole run, the parts before interruptions included.
     versions
-        Of what the result depends on.
+        Versions of what the result depends on.
     resumed_from
-        Epoch and batch after which an interrupted run went on, (0, 0) where nothing was trained
-        yet; None: it did not.
+        Epoch and batch after which an interrupted run resumed, (0, 0) where nothing was trained
+        yet; None: it was not interrupted.
     views
         A few windows of the data that the verdict is taken on.
     """
@@ -196,7 +192,7 @@ class Outcome:
 
     @property
     def all_warnings(self) -> list[str]:
-        """What the data and the result give reason to say."""
+        """Warnings from the data and from the result."""
         return [*self.prepared.warnings, *self.warnings]
 
     def to_dict(self) -> dict[str, Any]:
@@ -205,7 +201,7 @@ class Outcome:
         result = self.prepared.to_dict() | {
             "verdict": self.verdict,
             "verdict_on": self.verdict_on,
-            "difference": self.decisive.difference_dict(),
+            "difference": differences_dict(self.decisive.intervals),
             "baseline": self.validation.baseline.to_dict(),
             "best": self.validation.tuned.to_dict()
             | {"check": best.number, "epoch": best.epoch, "batch": best.batch},
@@ -233,7 +229,7 @@ class Outcome:
 
 
 def place_dict(place: tuple[int, int] | None) -> dict[str, int] | None:
-    """Where an interrupted run went on, as `--json` prints it."""
+    """Where an interrupted run resumed, as `--json` prints it."""
     return None if place is None else dict(zip(("epoch", "batch"), place, strict=True))
 
 
@@ -249,21 +245,21 @@ def outcome_warnings(
     test: Comparison | None,
     intergenic_share: float,
 ) -> list[str]:
-    """What the result itself gives reason to say, in plain words.
+    """Warnings that follow from the result itself, in plain words.
 
     Parameters
     ----------
     checks
-        Of the run, the first one of the untouched model.
+        All checks of the run; the first is the untouched model.
     validation, test
         Untouched against tuned model; test is None without test data.
     intergenic_share
-        Of the valid training bases.
+        Share of the valid training bases that are intergenic.
     """
     result = []
     if test is None:
         result.append(
-            "the verdict is taken on the validation data, which also chose the checkpoint: it is "
+            "the verdict is based on the validation data, which also chose the checkpoint: it is "
             "optimistic. Give held-out sequences with --test-data."
         )
     on, decisive = ("test", test) if test else ("validation", validation)

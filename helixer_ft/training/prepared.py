@@ -1,4 +1,4 @@
-"""A run of which everything is read and checked, and nothing is started."""
+"""A run that is read and checked, but not started."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -8,7 +8,6 @@ from typing import Any
 from helixer_ft.dataset.cache_folder import CacheFolder
 from helixer_ft.dataset.coverage import CoverageWanted
 from helixer_ft.dataset.dataset import Dataset, check_lengths, keep_rows, open_dataset
-from helixer_ft.dataset.row_cache import RowCache
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
@@ -44,7 +43,7 @@ MAX_SUBSET = 128
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run of which everything is checked and nothing is started.
+    """A run that is checked, but not started.
 
     Attributes
     ----------
@@ -55,9 +54,9 @@ class PreparedRun:
     summaries
         Content of training, validation and test data.
     comparison
-        The plan of the same head without coverage, to be trained beside one with; else None.
+        The plan of the same head without coverage, trained for comparison; else None.
     resumed
-        The interrupted run to go on with; None: start.
+        The interrupted run to resume; None: start.
     processes
         Those that work on the run.
     cache_folder
@@ -139,7 +138,7 @@ def prepare_run(
     request
         What is asked for.
     progress
-        Told of what is read.
+        Reports what is read.
     dry
         Write nothing: the decoded data are not kept.
     processes
@@ -200,7 +199,7 @@ def prepare_run(
         resumed=resumed,
         processes=processes,
         cache_folder=folder,
-        notices=(*plan.notices, *_overhang_notices(sets["training"], architecture.pool_size)),
+        notices=(*plan.notices, *sets["training"].overhang_notices(architecture.pool_size)),
         warnings=(*_annotation_warnings(sets.values()), *warnings(summaries)),
     )
 
@@ -224,7 +223,7 @@ def _read_sets(
     progress: Progress,
 ) -> tuple[SetSummary, ...]:
     """Read all rows once, keep them in `folder` (None: nowhere), and say what they hold."""
-    caches = [rows for dataset in sets.values() for rows in _kept_rows(dataset)]
+    caches = [rows for one in sets.values() for rows in (one.decoded, one.coverage) if rows]
     try:
         if folder is not None:
             keep_rows(list(sets.values()), folder, progress)
@@ -241,10 +240,6 @@ def _read_sets(
     for rows in caches:
         rows.publish()
     return summaries
-
-
-def _kept_rows(dataset: Dataset) -> list[RowCache]:
-    return [dataset.decoded, *([dataset.coverage] if dataset.coverage else [])]
 
 
 def _open_sets(
@@ -277,25 +272,14 @@ def _open_sets(
     return {name: dataset.with_coverage(found) for name, dataset in sets.items()}, found
 
 
-def _overhang_notices(training: Dataset, pool_size: int) -> list[str]:
-    length = training.source.files[0].length
-    overhang = length - training.length
-    if not overhang:
-        return []
-    return [
-        f"the last {overhang} of {length} bases of each subsequence are left out: the model pools "
-        f"{pool_size} bases (prepare data of a length divisible by {pool_size})"
-    ]
-
-
 def _interrupted_run(
     request: FineTuneRequest, base: TrainedModel, folder: RunFolder, progress: Progress
 ) -> RunState | None:
-    """The run to go on with, where that is asked for and there is one."""
+    """The run to resume, where that is asked for and there is one."""
     if not request.resume:
         return None
     if not folder.is_interrupted:
-        progress.notice(f"{folder.path}: no interrupted run there, so this one starts")
+        progress.notice(f"{folder.path}: there is no interrupted run, so a new one starts")
         return None
     state = read_run_state(folder.state_path)
     names = {name for name in state.origin if not name.endswith(" data")}
@@ -304,7 +288,7 @@ def _interrupted_run(
 
 
 def check_save_path(request: FineTuneRequest) -> None:
-    """Refuse a path that no model could be written to, whatever stands there.
+    """Refuse a path that no model could be written to, whether or not it exists.
 
     Raises
     ------
@@ -324,8 +308,8 @@ def check_save_path(request: FineTuneRequest) -> None:
         DATA_PREFIXES
     ):
         raise InputError(
-            f"{path}: would be taken for data of {request.data_dir}, by its name. Give another "
-            "--save-model-path."
+            f"{path}: would be taken for data of {request.data_dir} because of its name. Give "
+            "another --save-model-path."
         )
     read = (request.load_model_path, *request.test_data, *data)
     cleared = RunFolder(path).cleared

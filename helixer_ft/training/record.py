@@ -1,10 +1,7 @@
 """What a training leaves behind as it goes: models with their provenance, history, state."""
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 from helixer_ft.formats.model_h5 import ModelFile, write_model_file
 from helixer_ft.network.weights import LayerWeights
@@ -17,6 +14,9 @@ from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_state import Best, LayerArrays, RunState, Training
 from helixer_ft.training.scoring import DatasetScore
 
+WITHOUT_COVERAGE = "without_coverage"
+"""Name of the training of a head without coverage, to compare with."""
+
 
 class Record:
     """Keeps the checks of a training, and writes its models and history as they come.
@@ -26,29 +26,24 @@ class Record:
     prepared
         The run, with the plan that is trained.
     name
-        Of the training, in the state of the run.
-    path
-        Of the best check's model.
-    write_history
-        Writes the checks so far.
+        Name of the training in the run's state: "tuned", "with_coverage" or `WITHOUT_COVERAGE`.
     state
-        Of the run; the files are put back to it, where it knows of the training already.
+        State of the run; where it has the training already, the files are put back to it.
     """
 
     def __init__(
         self,
         prepared: PreparedRun,
         name: str,
-        path: Path,
-        write_history: Callable[[Sequence[Check]], None],
         state: RunState,
     ) -> None:
         self.prepared = prepared
-        self.path = path
-        self.write_history = write_history
         self.state = state
         self.folder = RunFolder(prepared.request.save_model_path)
-        self.is_result = path == prepared.request.save_model_path
+        self.is_result = name != WITHOUT_COVERAGE
+        self.path = prepared.request.save_model_path
+        if not self.is_result:
+            self.path = self.folder.without_coverage_path
         if name not in state.trainings:
             state.trainings[name] = Training(
                 name, state.provenance | provenance_of_training(prepared)
@@ -86,10 +81,10 @@ class Record:
             )
         if request.settings.save_every_check and self.is_result:
             write_model_file(self.folder.check_model_path(check), model, force=True)
-        self.write_history(self.checks)
+        self._write_history()
 
     def save(self, position: Position) -> None:
-        """Write the state of the run, which stands there."""
+        """Write the state of the run at this position."""
         self.training.position = position
         self.state.save()
 
@@ -100,7 +95,10 @@ class Record:
         write_model_file(self.path, self._model_file(*self.best), force=True)
         if self.is_result:
             self.folder.remove_checks_after(len(self.training.checks))
-        self.write_history(self.checks)
+        self._write_history()
+
+    def _write_history(self) -> None:
+        self.folder.write_history(self.checks, with_other_model=not self.is_result)
 
     def _model_file(self, check: Check, weights: LayerWeights) -> ModelFile:
         place = {"epoch": str(check.epoch), "batch": str(check.batch)}
@@ -123,22 +121,17 @@ def baseline_check(baseline: dict[str, DatasetScore]) -> Check:
     )
 
 
-def _settings(prepared: PreparedRun) -> dict[str, Any]:
-    """Settings that the result follows from."""
-    settings = asdict(prepared.request.settings)
-    if prepared.caches_features:
-        settings["cache_precision"] = prepared.request.cache.precision
-    return settings
-
-
 def provenance_of_run(prepared: PreparedRun) -> dict[str, str]:
     """What every written model says about itself (HDF5 attributes)."""
     request, base = prepared.request, prepared.base
+    settings = asdict(request.settings)
+    if prepared.caches_features:
+        settings["cache_precision"] = request.cache.precision
     record = {
         "version": versions()["helixer_ft"],
         "base_model": str(request.load_model_path),
         "base_model_sha256": base.file.sha256,
-        "settings": json.dumps(_settings(prepared)),
+        "settings": json.dumps(settings),
         "versions": json.dumps(versions()),
         "hardware": json.dumps(hardware().to_dict()),
         "determinism": determinism(),
@@ -152,7 +145,7 @@ def provenance_of_run(prepared: PreparedRun) -> dict[str, str]:
 
 
 def provenance_of_training(prepared: PreparedRun) -> dict[str, str]:
-    """What the models of one training say besides."""
+    """What the models of one training say in addition."""
     data = {summary.name: summary.fingerprint for summary in prepared.summaries}
     if prepared.plan.model.coverage is not None:
         data |= {

@@ -1,6 +1,6 @@
 """What a fine-tuning run is asked to do, as a value that can be written down and repeated."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,15 @@ class FineTuneRequest:
     load_model_path, data_dir, test_data, save_model_path
         Files read and written; see `docs/formats.md`.
     settings
-        Of the training loop.
+        Settings of the training loop.
     cache
         What is kept of what would be computed again and again, and where.
     predict_phase
-        The model must predict phase (HybridModel.py's word).
+        The model must predict phase (HybridModel.py's option name).
     force
         Overwrite the output.
     resume
-        Go on with an interrupted run, where there is one.
+        Resume an interrupted run, where there is one.
     skip_device_check
         Whether it was left out to compare the device with the CPU; for the record.
     command_line
@@ -56,22 +56,22 @@ class FineTuneRequest:
 
     def options(self) -> dict[str, Any]:
         """Options that shape the result, named as on the command line; unset ones are left out."""
-        own: dict[str, Any] = {
+        options: dict[str, Any] = {
             "load_model_path": str(real_path(self.load_model_path)),
             "data_dir": str(real_path(self.data_dir)),
             "test_data": [str(real_path(path)) for path in self.test_data],
             "save_model_path": str(real_path(self.save_model_path)),
         }
         if self.cache.folder is not None:
-            own["cache_dir"] = str(real_path(self.cache.folder))
-        own["keep_cache"] = self.cache.keep
-        own["skip_device_check"] = self.skip_device_check
-        own |= self.strategy.options()
+            options["cache_dir"] = str(real_path(self.cache.folder))
+        options["keep_cache"] = self.cache.keep
+        options["skip_device_check"] = self.skip_device_check
+        options |= self.strategy.options()
         if self.strategy.fixes_body:
-            own |= {"cache_features": self.cache.features, "cache_precision": self.cache.precision}
-        for setting in fields(self.settings):
-            value = getattr(self.settings, setting.name)
-            if setting.name.endswith("_weights"):
+            options["cache_features"] = self.cache.features
+            options["cache_precision"] = self.cache.precision
+        for name, value in vars(self.settings).items():
+            if name.endswith("_weights"):
                 value = "none" if value is None else list(value)
-            own[setting.name] = value
-        return {name: value for name, value in own.items() if value is not None}
+            options[name] = value
+        return {name: value for name, value in options.items() if value is not None}

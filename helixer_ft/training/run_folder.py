@@ -1,4 +1,4 @@
-"""The files of a run beside its model: `best_model.h5` has the folder `best_model.run/`."""
+"""The files of a run next to its model: `best_model.h5` has the folder `best_model.run/`."""
 
 import shutil
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ CHECKS, HISTORY, CONFIG = "checks", "history.csv", "config.toml"
 STATE = "state"
 REPORT = "report.html"
 OTHER_MODEL, OTHER_HISTORY = "without_coverage.h5", "without_coverage.csv"
-"""Of the head that is trained without coverage, to compare with."""
+"""The head that is trained without coverage, for comparison."""
 
 
 _OF_A_RUN = (HISTORY, REPORT, CHECKS, OTHER_MODEL, OTHER_HISTORY)
@@ -26,15 +26,16 @@ class RunFolder:
 
     def __init__(self, save_model_path: Path) -> None:
         self.path = save_model_path.parent / f"{save_model_path.stem}.run"
-
-    @property
-    def state_path(self) -> Path:
+        self.state_path = self.path / STATE / "state.h5"
         """Where the state is kept until the run is complete."""
-        return self.path / STATE / "state.h5"
+        self.report_path = self.path / REPORT
+        """Where the page about the run is written."""
+        self.without_coverage_path = self.path / OTHER_MODEL
+        """Where the model is kept that was tuned without coverage, to compare with."""
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether there is a run to go on with."""
+        """Whether there is an interrupted run."""
         return self.state_path.exists()
 
     @property
@@ -48,8 +49,8 @@ class RunFolder:
             if force or resume:
                 return
             raise InputError(
-                f"{self.path}: holds an interrupted run. Go on with it with --resume, delete it "
-                "and start anew with --force, or give another --save-model-path."
+                f"{self.path}: holds an interrupted run. Resume it with --resume, delete it "
+                "and start again with --force, or give another --save-model-path."
             )
         if not force and any((self.path / name).exists() for name in _OF_A_RUN):
             found = "holds the files of an earlier run"
@@ -78,23 +79,10 @@ class RunFolder:
         text = tomli_w.dumps({"command": command, **options})
         atomic.write_text(self.path / CONFIG, text, force=True)
 
-    def write_history(self, checks: Sequence[Check]) -> None:
-        """Write `history.csv` anew."""
-        atomic.write_text(self.path / HISTORY, history_csv(checks), force=True)
-
-    @property
-    def report_path(self) -> Path:
-        """Where the page about the run is written."""
-        return self.path / REPORT
-
-    @property
-    def without_coverage_path(self) -> Path:
-        """Where the model is kept that was tuned without coverage, to compare with."""
-        return self.path / OTHER_MODEL
-
-    def write_other_history(self, checks: Sequence[Check]) -> None:
-        """Write the history of that model anew."""
-        atomic.write_text(self.path / OTHER_HISTORY, history_csv(checks), force=True)
+    def write_history(self, checks: Sequence[Check], *, with_other_model: bool = False) -> None:
+        """Write `history.csv` anew, or that of the model without coverage."""
+        path = self.path / (OTHER_HISTORY if with_other_model else HISTORY)
+        atomic.write_text(path, history_csv(checks), force=True)
 
     def remove_checks_after(self, number: int) -> None:
         """Remove models of later checks, which the state of the run does not know of."""

@@ -18,15 +18,15 @@ LOCK = "lock"
 def run_lock(folder: Path, progress: Progress) -> Iterator[None]:
     """Hold the run folder, which is made where it is missing, against other processes.
 
-    The kernel lets go of it when the process ends, however it does.
+    The kernel releases it when the process ends, for whatever reason.
 
     Parameters
     ----------
     folder
-        Of the run. Where it cannot be made or written to, nothing is held: it is for the checks of
-        the run to say so.
+        The folder of the run. Where it cannot be made or written to, nothing is held: the checks of
+        the run report that.
     progress
-        Told where the file system has no locks.
+        Notified where the file system has no locks.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def run_lock(folder: Path, progress: Progress) -> Iterator[None]:
         file, locked = open_locked(folder / LOCK)
     except BlockingIOError:
         raise InputError(
-            f"{folder}: is in use by {_holder(folder / LOCK)}. Wait for its end, or give another "
+            f"{folder}: is in use by {_holder(folder / LOCK)}. Wait for it to end, or give another "
             "--save-model-path."
         ) from None
     except OSError:

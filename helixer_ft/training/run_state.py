@@ -1,4 +1,4 @@
-"""The state of a run, from which it goes on after an interruption: `state/` in the run folder."""
+"""The state of a run, from which it resumes after an interruption: `state/` in the run folder."""
 
 import shutil
 import time
@@ -33,7 +33,7 @@ _FREE = {
     "checkpoint_minutes",
     "skip_device_check",
 }
-"""Options that may differ when a run goes on; of model and data the content counts."""
+"""Options that may differ when a run is resumed; model and data are compared by content."""
 _VERSIONS = ("helixer_ft", "keras", "backend", "numpy")
 """Versions that may not: other arithmetic, or another order of the data, is another result."""
 
@@ -61,7 +61,7 @@ class Training:
     Attributes
     ----------
     name
-        Its own among those of the run.
+        Distinguishes it from the other training of the run.
     provenance
         What its models say about themselves.
     checks
@@ -69,9 +69,9 @@ class Training:
     best
         The best of them; None before the first.
     position
-        Where it stands.
+        How far it is.
     ended
-        Why it ended; empty while it goes on, and until its best model is scored.
+        Why it ended; empty while it continues, and until its best model is scored.
     scores
         Scores of that model: `test`, where there are test data.
     """
@@ -87,12 +87,12 @@ class Training:
 
 @dataclass
 class RunState:
-    """What a run has come to, kept in a file until it is complete.
+    """How far a run is, kept in a file until it is complete.
 
     Attributes
     ----------
     path
-        Of the file.
+        The file.
     origin
         Options, model, versions and data that the result follows from.
     provenance
@@ -100,7 +100,7 @@ class RunState:
     baseline
         Scores of the untouched model by set: `training` (the fixed subset), `validation`, `test`.
     trainings
-        By name; the one that goes on, or ended last, comes last.
+        By name; the current one, or the one that ended last, comes last.
     seconds
         Work done up to the last `save`.
     writes
@@ -116,7 +116,7 @@ class RunState:
     writes: bool = True
 
     def start_clock(self) -> None:
-        """From now on time passes."""
+        """Start to count the time."""
         self._started = time.monotonic() - self.seconds
 
     def elapsed(self) -> float:
@@ -197,9 +197,7 @@ def read_run_state(path: Path) -> RunState:
         values["trainings"] = {training.name: training for training in values["trainings"]}
         return RunState(path, **values)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(
-            path, f"holds other things than expected ({type(error).__name__}: {error})"
-        ) from error
+        raise damaged(path, f"has unexpected content ({type(error).__name__}: {error})") from error
 
 
 # -- what a run follows from -------------------------------------------------------------------
@@ -229,16 +227,16 @@ def data_origin(summaries: tuple[SetSummary, ...]) -> dict[str, Any]:
 
 
 def require_same(state: RunState, names: set[str], present: Mapping[str, Any]) -> None:
-    """Refuse to go on with a run of other options, data or versions.
+    """Refuse to resume a run that had other options, data or versions.
 
     Parameters
     ----------
     state
-        Of the run.
+        The interrupted run.
     names
-        Those among its origin that are compared.
+        Which entries of its origin are compared.
     present
-        Their values now.
+        Their present values.
 
     Raises
     ------
@@ -248,20 +246,20 @@ def require_same(state: RunState, names: set[str], present: Mapping[str, Any]) -
     found = differing(state.origin, present, sorted(names | present.keys()))
     if found:
         raise InputError(
-            f"{state.path.parent.parent}: the interrupted run there was another one: "
-            f"{'; '.join(_difference(*one) for one in found)}. Give the same options and data to "
-            "go on with it, another --save-model-path, or --force instead of --resume to delete it "
-            "and start anew."
+            f"{state.path.parent.parent}: the interrupted run was started with different "
+            f"settings: {'; '.join(_difference(*one) for one in found)}. To resume it, give the "
+            "same options and data; otherwise give another --save-model-path, or --force instead "
+            "of --resume to delete it and start again."
         )
 
 
 def _difference(name: str, before: Any, now: Any) -> str:
     if name.endswith(" data"):
         if now is None or before is None:
-            return f"{name} {'were given, are not now' if now is None else 'were not given'}"
-        return f"{name} have another content"
+            return f"{name} {'are missing now' if now is None else 'were not given then'}"
+        return f"{name} have changed"
     if name == "model":
-        return f"the model (-l) has another content (SHA-256 {before}, now {now})"
+        return f"the model (-l) has changed (SHA-256 {before}, now {now})"
     return f"{name} was {_text(before)}, now {_text(now)}"
 
 

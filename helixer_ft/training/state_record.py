@@ -76,10 +76,10 @@ def from_record(kind: Any, record: Any, place: str, arrays: Arrays) -> Any:
         return origin(from_record(one, item, f"{place}/{i}", arrays) for i, (one, item) in items)
     if members := _members(kind):
         return kind(
-            *(
-                from_record(one, record.get(name), _below(place, name), arrays)
+            **{
+                name: from_record(one, record.get(name), _below(place, name), arrays)
                 for name, one in members.items()
-            )
+            }
         )
     if kind is not Any and not isinstance(record, (int, float) if kind is float else kind):
         raise TypeError(f"{place} is {record!r}, expected {kind.__name__}")

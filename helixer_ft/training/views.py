@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from helixer_ft.dataset.batch import PADDING, unpack
+from helixer_ft.dataset.batch import PADDING, scored_bases, unpack
 from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.formats.data_h5 import NO_CLASS
 from helixer_ft.metrics import Confusion
@@ -105,8 +105,7 @@ def view_windows(
     """
     batch = dataset.read(np.array(list(chosen.values())))
     labels = unpack(batch.labels)
-    valid = labels.valid.reshape(len(batch), -1, pool_size).all(axis=-1)
-    valid = np.repeat(valid, pool_size, axis=1)
+    valid = scored_bases(batch.labels, [pool_size])
     views = []
     for i, (kind, number) in enumerate(chosen.items()):
         file_number, row = dataset.source.rows[dataset.indices[number]]

@@ -84,12 +84,12 @@ REFUSED = [
     ("predict", 'command = "whole"', ["configuration of 'whole'", "command is 'predict'"]),
     ("predict", 'load_model_path = "a\\u0000b"', ["NUL character in load_model_path"]),
     ("evaluate", 'test_data = ["a", "b\\u0000"]', ["NUL character in test_data"]),
-    ("predict", "overlap = 'maybe'", ["maybe", "set in the file of --config"]),
+    ("predict", "overlap = 'maybe'", ["maybe", "set in the --config file"]),
     ("predict", "load_model_path = ['a', 'b']", ["load_model_path = ['a', 'b']", "single value"]),
-    ("evaluate", "seed = -1", ["-1", "x>=0", "set in the file of --config"]),
+    ("evaluate", "seed = -1", ["-1", "x>=0", "set in the --config file"]),
     ("evaluate", "test_data = {a = 1}", ["test_data = {'a': 1}", "expected a list"]),
-    ("prepare", "utr_flank = 'wide'", ["'wide' is not a valid integer", "file of --config"]),
-    ("add-coverage", "bigwig = ['a,b,c']", ["'a,b,c'", "file of --config"]),
+    ("prepare", "utr_flank = 'wide'", ["'wide' is not a valid integer", "--config file"]),
+    ("add-coverage", "bigwig = ['a,b,c']", ["'a,b,c'", "--config file"]),
 ]
 
 

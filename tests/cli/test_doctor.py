@@ -80,7 +80,7 @@ def test_text_ends_in_a_verdict(quick, tmp_path):
     ):  # fmt: skip
         assert part in text, part
     if RUNNING == "jax":
-        assert "for each window of 21,384 bases" in text
+        assert "per window of 21,384 bases" in text
 
 
 def test_json(quick, tmp_path):
@@ -153,7 +153,7 @@ def test_no_memory_for_one_window(made_up, monkeypatch):
     monkeypatch.setattr(diagnosis, "measure", fail)
     result = run("doctor")
     assert result.exit_code == 1
-    assert "NOT fit for training: there is no memory for one window" in result.stdout
+    assert "NOT fit for training: there is not enough memory for one window" in result.stdout
 
 
 @pytest.mark.slow

@@ -18,8 +18,8 @@ def lines(batch_size: int | None, advice: BatchAdvice | None = None) -> list[str
         (256, "Batch size: 8 fits (256 or more would)"),
         (1024, "Batch size: 8 fits (1024 or more would)"),
         (3, "Batch size: 8 does not fit safely. Try --batch-size 3 --accumulate 3"),
-        (0, "Batch size: not even one subsequence fits safely. Ask for more memory"),
-        (None, "Batch size: TensorFlow does not tell how much memory the GPU has (JAX does)"),
+        (0, "Batch size: not even one subsequence fits safely. Request more memory"),
+        (None, "Batch size: TensorFlow does not report how much memory the GPU has (JAX does)"),
     ],
 )
 def test_whether_the_batch_fits(largest, said):

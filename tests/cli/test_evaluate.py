@@ -265,7 +265,7 @@ def test_hybridmodels_words(work, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # given back afterwards
     result = work.run("-l", work.base, "--eval", "--predict-phase", "--workers", 4, "--gpu-id", 3)
     assert result.exit_code == 0, result.output
-    assert "--workers has no meaning here" in result.stderr
+    assert "--workers is ignored" in result.stderr
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
     write_model_file(work.tuned, tiny_model(phase=False).to_file({}), force=True)
     work.refused("--predict-phase", parts=[f"{work.tuned}: predicts no phase"])
@@ -313,8 +313,8 @@ def test_no_model_or_no_data(arguments, parts):
     [
         (["-l", "nothing.h5"], ["nothing.h5: no such file"]),
         (["-t", "nothing.h5"], ["nothing.h5: no such file", "a Helixer data file"]),
-        (["--overlap-offset", "30"], ["--overlap-offset and --core-length act with --overlap"]),
-        (["--core-length", "30"], ["--overlap-offset and --core-length act with --overlap"]),
+        (["--overlap-offset", "30"], ["--overlap-offset and --core-length require --overlap"]),
+        (["--core-length", "30"], ["--overlap-offset and --core-length require --overlap"]),
         (["--overlap", "--overlap-offset", "40"], ["a divisor of the subsequence length, 90"]),
         (["--overlap", "--core-length", "91"], ["--core-length is 91, expected at most", "90"]),
         (["--overlap", "--core-length", "0"], ["--core-length is 0, expected"]),

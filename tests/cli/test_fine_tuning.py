@@ -274,7 +274,7 @@ def test_kept_caches_are_used_by_the_next_run(common, tmp_path, test_path):
     assert f"on disk in {folder}" in first.err
     assert "earlier run" not in first.err
     second = Run(*arguments, "--json", "--force")
-    assert "feature cache: an earlier run's is used" in second.err
+    assert "feature cache: reusing that of an earlier run" in second.err
     assert "evaluating the frozen body" not in second.err
     assert without_time(second.json) == without_time(first.json)
     assert sorted(path.name for path in folder.iterdir()) == names
@@ -453,7 +453,7 @@ def test_a_pasted_hybridmodel_command_is_understood(common, tmp_path):
     run = Run("freeze", *arguments, *common)
     assert "Defaults differ" in run.err
     assert "--resume-training loads trained weights" in run.err
-    assert "--workers has no meaning here" in run.err
+    assert "--workers is ignored" in run.err
 
 
 def test_fine_tune_resume_keeps_the_head(common):

@@ -388,7 +388,7 @@ def test_another_number_of_tracks_than_helixers_model_takes(helixers):
     "option", [["--coverage-norm", "log"], ["--coverage-prefix", "cage"], ["--ablate-coverage"]]
 )
 def test_options_that_need_input_coverage(work, option):
-    work.refused(*option, parts=[f"{option[0]} acts with --input-coverage only"])
+    work.refused(*option, parts=[f"{option[0]} requires --input-coverage"])
 
 
 def test_whole_has_no_such_option(work):

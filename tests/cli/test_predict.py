@@ -281,8 +281,8 @@ def test_a_signal_interrupts_and_resume_goes_on(work, monkeypatch, number):
     assert result.exit_code == 75, result.output
     assert result.stdout == ""
     assert "Interrupted: 5 of 10 rows are predicted, and kept in" in result.stderr
-    assert "To go on:\n  helixer-ft predict -t 'my data.h5' --resume\n" in result.stderr
-    work.refused(parts=["an interrupted prediction left 5 rows of it in out.h5.journal", "--force"])
+    assert "To resume:\n  helixer-ft predict -t 'my data.h5' --resume\n" in result.stderr
+    work.refused(parts=["an interrupted prediction left 5 rows in out.h5.journal", "--force"])
     with monkeypatch.context() as patch:
         synced = []
         patch.setattr(Journal, "sync", lambda _self: synced.append(1))
@@ -313,7 +313,7 @@ def test_hybridmodels_words(work):
     default = work.predicted()
     assert np.array_equal(work.predicted("--predict-phase"), default)
     result = work.run("--workers", 4, "--force")
-    assert "--workers has no meaning here" in result.stderr
+    assert "--workers is ignored" in result.stderr
     write_model_file(work.model, tiny_model(phase=False).to_file({}), force=True)
     work.refused("--predict-phase", "--force", parts=[f"{work.model}: predicts no phase"])
 
@@ -339,8 +339,8 @@ def test_neither_or_both_inputs(work):
     [
         (["-t", "a.h5", "-t", "b.h5"], ["--test-data is given 2 times, expected one data file"]),
         (["-t", "nothing.h5"], ["nothing.h5: no such file", "a Helixer data file"]),
-        (["--species", "x"], ["--species acts with --fasta only"]),
-        (["--subsequence-length", "90"], ["--subsequence-length acts with --fasta only"]),
+        (["--species", "x"], ["--species requires --fasta"]),
+        (["--subsequence-length", "90"], ["--subsequence-length requires --fasta"]),
         (["--exclude", "a"], ["--exclude requires --fasta", "helixer-ft prepare --exclude"]),
         (["--seqids", "a"], ["--seqids requires --fasta"]),
         (["--min-length", "9"], ["--min-length requires --fasta"]),

@@ -171,9 +171,9 @@ def test_after_a_failure_of_helixerpost_only_that_is_done_again(work, monkeypatc
     def predict_no_more(*_arguments):
         raise AssertionError("all rows are there")
 
-    monkeypatch.setattr(predict_module, "_predict_rows", predict_no_more)
+    monkeypatch.setattr(predict_module, "predicted_rows", predict_no_more)
     for options in ([], ["-p", work.predictions]):
-        work.refused(*options, parts=["an interrupted prediction left 6 rows of it"])
+        work.refused(*options, parts=["an interrupted prediction left 6 rows in"])
         result = work.run(*options, "--resume")
         assert result.exit_code == 0, result.output
         assert work.out.read_text().startswith("##gff-version 3\n")
@@ -309,7 +309,7 @@ class TestBeforeAnyPrediction:
             arguments = ["-l", work.model, "-t", work.data, "-p", work.predictions, name, 1]
             result = CliRunner().invoke(main, ["predict", *map(str, arguments)])
             assert result.exit_code == 2
-            assert f"{name} acts with --gff3-out only" in result.stderr
+            assert f"{name} requires --gff3-out" in result.stderr
 
     def test_outputs_that_cannot_be_written(self, work):
         work.refused("--gff3-out", work.folder / "no" / "o", parts=["no does not exist"])

@@ -224,7 +224,7 @@ def test_options(work, case):
 def test_no_genome_at_all(tmp_path):
     result = CliRunner().invoke(main, ["prepare", "--out-dir", str(tmp_path / "data")])
     assert result.exit_code == 2
-    assert "no genome is given, expected --fasta (and --gff3), or --samples" in result.stderr
+    assert "no genome given, expected --fasta (and --gff3), or --samples" in result.stderr
 
 
 @pytest.mark.parametrize(

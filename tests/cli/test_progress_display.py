@@ -132,9 +132,8 @@ def table(capsys, width: int | None) -> list[str]:
     printer = Printer(quiet=False, as_json=False)
     if width is not None:
         printer.out = TextConsole(force_terminal=True, no_color=True, width=width)
-    made = plain_table("Scores", "", "precision", "recall", "F1")
-    made.add_row("CDS", "0.1000 -> 0.2000", "0.3000 -> 0.4000", "0.5000 -> 0.6000")
-    printer.table(made)
+    row = ("CDS", "0.1000 -> 0.2000", "0.3000 -> 0.4000", "0.5000 -> 0.6000")
+    printer.table(plain_table("Scores", ("", "precision", "recall", "F1"), [row]))
     return capsys.readouterr().out.splitlines()[1:]
 
 

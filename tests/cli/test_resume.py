@@ -90,8 +90,8 @@ def test_sigterm_ends_with_the_command_that_resumes(arguments, tmp_path, pages):
     assert "SIGTERM: stopping after this step" in stderr
     assert "Verdict" not in stdout
     *_, where, go_on, to_run = stderr.splitlines()
-    assert "the run will go on after epoch" in where
-    assert go_on == "To go on:"
+    assert "the run will resume after epoch" in where
+    assert go_on == "To resume:"
     words = shlex.split(to_run)
     assert words == ["helixer-ft", *arguments, *long, "--resume"]
     folder = tmp_path / "tuned.run"
@@ -119,7 +119,7 @@ def test_json_prints_nothing_when_interrupted(arguments, quick, monkeypatch, tmp
     monkeypatch.setattr(sys, "argv", ["helixer-ft", "whole", "-d", "my data", "--json"])
     result = interrupt(monkeypatch, [*arguments, "--json"])
     assert result.stdout == ""
-    assert result.stderr.endswith("To go on:\n  helixer-ft whole -d 'my data' --json --resume\n")
+    assert result.stderr.endswith("To resume:\n  helixer-ft whole -d 'my data' --json --resume\n")
     assert not (tmp_path / "tuned.run" / "lock").exists()
     outcome = json.loads(invoke(*arguments, "--json", "--resume").stdout)
     assert outcome["resumed_from"] == {"epoch": 1, "batch": 2}
@@ -153,7 +153,7 @@ def test_names_that_are_not_in_utf_8(arguments, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["helixer-ft", "whole", "-s", "a\udcff.h5"])
     result = CliRunner().invoke(main, [*map(str, arguments)])
     assert result.exit_code == 2
-    assert "the command has a name that is not in UTF-8" in result.stderr
+    assert "the command contains a name that is not valid UTF-8" in result.stderr
     assert not (tmp_path / "tuned.run").exists()
 
 
@@ -165,16 +165,16 @@ def test_interrupted_before_anything_is_trained(arguments, quick, monkeypatch, t
     result = interrupt(monkeypatch, arguments, after=3)  # while the untouched model is scored
     assert "nothing was scored or trained yet" in result.stderr
     result = invoke(*arguments, "--resume", "--json")
-    assert "no interrupted run there, so this one starts" in result.stderr.replace("\n", " ")
+    assert "there is no interrupted run, so a new one starts" in result.stderr.replace("\n", " ")
     assert json.loads(result.stdout)["resumed_from"] is None
 
 
 def test_dry_run_says_where_it_would_go_on(interrupted, tmp_path, monkeypatch):
-    timed = Estimate(1.0, 1.0, 1.0, 0, 1, 2, 8)
+    timed = Estimate(1.0, 1.0, 1.0, 0, 1, 2, 8, 8, None)
     monkeypatch.setattr("helixer_ft.training.estimate.estimate", lambda _: timed)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     result = invoke(*interrupted, "--resume", "--dry-run")
-    assert "it would go on after epoch 1, batch 2" in result.stdout
+    assert "it would resume after epoch 1, batch 2" in result.stdout
     dry = json.loads(invoke(*interrupted, "--resume", "--dry-run", "--json").stdout)
     assert dry["resumed_from"] == {"epoch": 1, "batch": 2}
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
@@ -232,11 +232,11 @@ def test_other_data_model_and_versions(interrupted, data_dir, model_path, test_p
     result = invoke(*resume, "-t", test_path, status=2)
     assert "test data were not given" in result.stderr
     write_data_file(data_dir / "training_data.2.h5", random_rows(2, seed=9, seqid="chr9"))
-    assert "training data have another content" in invoke(*resume, status=2).stderr
+    assert "training data have changed" in invoke(*resume, status=2).stderr
     (data_dir / "training_data.2.h5").unlink()
     before = model_path.read_bytes()
     write_model_file(model_path, tiny_model(seed=1).to_file({}), force=True)
-    assert "the model (-l) has another content (SHA-256" in invoke(*resume, status=2).stderr
+    assert "the model (-l) has changed (SHA-256" in invoke(*resume, status=2).stderr
     model_path.write_bytes(before)
     with monkeypatch.context() as patch:
         used = run_state.versions() | {"backend": "jax 0.0.1", "python": "3.99"}

@@ -348,7 +348,7 @@ def test_a_stopped_run_goes_on_with_another_number_of_processes(folder, group, m
     group.wait_for("two.h5")
     group.processes[1].send_signal(signal.SIGUSR1)
     assert group.wait() == [75, 75], group.err(0) + group.err(1)
-    assert "To go on:" in group.err(0)
+    assert "To resume:" in group.err(0)
     assert group.err(1) == ""
     assert (folder / "two.run/state/state.h5").exists()
     one = alone(folder, arguments, monkeypatch)

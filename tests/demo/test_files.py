@@ -44,7 +44,7 @@ def test_only_files_of_a_demo_are_removed(tmp_path):
 
 def test_files_that_are_not_of_a_demo_are_never_replaced(tmp_path):
     (tmp_path / "genome.fa").write_text("my genome")
-    assert "not of a demo" in refusal(DemoFiles(tmp_path), force=True)
+    assert "not from a demo" in refusal(DemoFiles(tmp_path), force=True)
 
 
 @pytest.mark.parametrize("name", ["data", "models", "source"])

@@ -10,7 +10,7 @@ from helixer_ft.cli import main
 from helixer_ft.cli.demo import _parse
 from helixer_ft.cli.demo_output import NEXT_STEPS
 from helixer_ft.demo.demo import STEPS
-from helixer_ft.demo.files import DemoFiles
+from helixer_ft.demo.files import COVERAGE, HEAD, HIDDEN_LAYER, WHOLE, DemoFiles
 from helixer_ft.demo.request import DemoRequest, DemoSize
 from helixer_ft.demo.steps import LEARNING_RATE, PATIENCE, Step, Steps
 from helixer_ft.network.strategies import Freeze, Whole
@@ -52,11 +52,11 @@ def all_steps(request: DemoRequest) -> list[Step]:
         steps.prepare_source(),
         steps.prepare_target(("chr09", "chr10"), ("chr11", "chr12")),
         steps.evaluate(),
-        steps.freeze(),
-        steps.hidden_layer(),
+        steps.tune(HEAD),
+        steps.tune(HIDDEN_LAYER),
         steps.add_coverage(),
-        steps.with_coverage(),
-        steps.whole(),
+        steps.tune(COVERAGE),
+        steps.tune(WHOLE),
         steps.predict(request.out_dir / "models" / "whole.h5"),
     ]
 

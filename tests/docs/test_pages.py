@@ -1,6 +1,7 @@
 """What the pages say of files and messages is what the code does."""
 
 import csv
+import importlib.util
 import json
 import re
 import subprocess
@@ -14,8 +15,18 @@ from click.testing import CliRunner
 from conftest import add_coverage, random_rows, tiny_model
 
 from helixer_ft.cli import main
+from helixer_ft.doctor.comparison import Comparison
+from helixer_ft.doctor.diagnosis import Diagnosis
+from helixer_ft.doctor.disk import FolderSpeed
+from helixer_ft.doctor.exchange import Exchange
+from helixer_ft.doctor.facts import Facts
+from helixer_ft.doctor.speed import Speed, StepTime
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.strategies import Freeze
+from helixer_ft.runtime.backend import Backend
+from helixer_ft.runtime.batch_size import BatchAdvice
+from helixer_ft.runtime.devices import GpuState
+from helixer_ft.runtime.hardware import Hardware
 from helixer_ft.training.estimate import Estimate
 from helixer_ft.training.request import FineTuneRequest
 from tests.data_files import write_data_file
@@ -123,6 +134,39 @@ def test_every_key_of_an_estimate_is_documented():
     assert table == [field.name for field in fields(Estimate)]
 
 
+def test_every_key_of_a_diagnosis_is_documented():
+    gpu = GpuState("a GPU", memory=2, free=1, mig=False)
+    found = Diagnosis(
+        facts=Facts({}, Hardware("a CPU", 1, 1, ()), "", (), (gpu,), {}),
+        backend=Backend("jax", "chosen"),
+        comparisons=(Comparison("CPU", "float32", "states", 0.0, 1e-5),),
+        speed=Speed(
+            90,
+            90,
+            (StepTime(1, 0.1, 0.1, 1.0),),
+            1,
+            1,
+            1,
+            advice=BatchAdvice(64, 1e-3),
+            to_device=1.0,
+        ),
+        exchange=Exchange(2, 1, "Gloo", 0.1, correct=True),
+        cache=FolderSpeed(Path()),
+        others_agree=True,
+        seconds=1.0,
+    )
+    text = section("`doctor --json`")
+    table = re.findall(r"^\| (`.*?) \|", text, re.M)
+    assert re.findall(r"`(\w+)`", " ".join(table)) == list(found.to_dict())
+
+    def keys(value: object) -> set[str]:
+        if isinstance(value, list | tuple):
+            return set().union(*map(keys, value))
+        return set(value).union(*map(keys, value.values())) if isinstance(value, dict) else set()
+
+    assert keys(found.to_dict()) <= code_words(text)
+
+
 def headings(page: Path) -> set[str]:
     """The anchors of a page, as GitHub and the site make them."""
     lines = re.findall(r"^#+ (.*)$", without_code_blocks(page.read_text(encoding="utf-8")), re.M)
@@ -138,6 +182,21 @@ def test_links_lead_somewhere(page):
         path = (page.parent / target).resolve() if target else page
         assert path.exists(), target
         assert not anchor or anchor in headings(path), f"{target}#{anchor}"
+
+
+FOLDERS = (ROOT, ROOT / "helixer_ft", ROOT / "docs")
+"""What the paths that pages name begin from, but for the folder of the page itself."""
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted(ROOT.glob("tests/**/*.md"))], ids=page_name)
+def test_files_and_modules_that_are_named_exist(page):
+    """Of the repository; `NAME` stands for one that the reader makes."""
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"(?<![\w./{-])[\w.-]+(?:/[\w.-]+)+\.(?:py|sh|svg|png|def)\b", text):
+        there = any((folder / name).exists() for folder in (*FOLDERS, page.parent))
+        assert there or "NAME" in name, name
+    for name in re.findall(r"(?:from|import|python -m) (helixer_ft(?:\.\w+)*)", text):
+        assert importlib.util.find_spec(name), name
 
 
 @pytest.mark.parametrize("script", sorted(ROOT.glob("docs/slurm/*.sh")), ids=lambda p: p.name)

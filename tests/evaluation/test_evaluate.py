@@ -10,6 +10,7 @@ from conftest import add_coverage, random_rows, tiny_model
 
 from evaluation.slow_evaluation import SlowEvaluation
 from helixer_ft import metrics
+from helixer_ft.dataset.batch import scored_bases
 from helixer_ft.dataset.dataset import open_dataset
 from helixer_ft.engine import engine_class
 from helixer_ft.errors import InputError
@@ -18,7 +19,6 @@ from helixer_ft.evaluation.calibration import CURVES
 from helixer_ft.evaluation.evaluate import evaluate
 from helixer_ft.evaluation.outcome import Evaluation
 from helixer_ft.evaluation.request import EvaluateRequest
-from helixer_ft.evaluation.tally import scored_bases
 from helixer_ft.evaluation.transitions import DISTANCES, KINDS
 from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.model_h5 import write_model_file

@@ -218,7 +218,7 @@ def test_training(run, monkeypatch, tmp_path, command):
     fails_above(monkeypatch, Engine, "add_gradients", 3, ERRORS["jax"])
     check(
         run(command, "--accumulate", 2),
-        "Error: out of memory with 6 subsequences at once. Half as many may fit: start anew with "
+        "Error: out of memory with 6 subsequences at once. Half as many may fit: start again with "
         "--batch-size 3 --accumulate 4, which makes updates of 12 subsequences (now 12).",
     )
     assert not (tmp_path / "t.h5").exists()
@@ -308,7 +308,7 @@ def test_training_on_a_device(run, device, tmp_path, late):
     device(limit, late=late)
     check(
         run("whole", "--val-test-batch-size", 1),
-        "Error: out of memory with 6 subsequences at once. About 2 would fit: start anew with "
+        "Error: out of memory with 6 subsequences at once. About 2 would fit: start again with "
         "--batch-size 2 --accumulate 3, which makes updates of 6 subsequences (now 6).",
     )
     assert not (tmp_path / "t.h5").exists()
@@ -335,7 +335,7 @@ def test_predicting_goes_on_with_fewer(run, monkeypatch, command):
     monkeypatch.setattr(network.BatchedPrediction, "_part", small)
     result = run(command, "--val-test-batch-size", 8)
     assert result.exit_code == 0, result.output
-    assert "no memory for so many windows at once: going on with " in result.stderr
+    assert "no memory for so many windows at once: continuing with " in result.stderr
 
     def never(self, batch: Batch) -> np.ndarray:
         raise ERRORS["jax"]

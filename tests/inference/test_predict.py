@@ -353,7 +353,7 @@ def test_a_device_without_memory_gets_smaller_batches():
     assert np.array_equal(run(batch)[:, 0, :, 0], rows[:, 0])
     assert sizes == [10, 5, 3, 3, 3, 3]
     assert len(notices) == 2
-    assert notices[1].endswith("going on with 3")
+    assert notices[1].endswith("continuing with 3")
     assert np.array_equal(run(replace(batch, rows=rows[:2]))[:, 1, :, 3], rows[:2, 0])
     assert sizes[6:] == [3]
 

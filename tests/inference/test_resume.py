@@ -194,7 +194,7 @@ def test_what_an_interrupted_run_left_is_not_overwritten_in_silence(request_for)
     request = request_for()
     interrupt(request, 6)
     before = request.journal_path.read_bytes()
-    with pytest.raises(InputError, match=r"left 6 rows of it in out\.h5\.journal.*--resume.*--for"):
+    with pytest.raises(InputError, match=r"left 6 rows in out\.h5\.journal.*--resume.*--for"):
         predict(request)
     assert request.journal_path.read_bytes() == before
     assert predict(replace(request, force=True)).resumed_from is None

@@ -48,7 +48,7 @@ def test_whole_trains_everything_but_the_statistics():
     assert plan.strategy == "whole network"
     assert plan.trainable == {*BODY, "dense"}
     assert plan.new == ()
-    assert plan.training_mode
+    assert not plan.body_is_frozen
     assert plan.batchnorm_statistics
     assert plan.notices == ()
     assert plan.model is TINY
@@ -83,7 +83,7 @@ def test_new_head():
     assert plan.strategy == "freeze + new head"
     assert plan.trainable == {"dense"}
     assert plan.new == ("dense",)
-    assert not plan.training_mode
+    assert plan.body_is_frozen
     assert (plan.trainable_parameters, plan.total_parameters) == (504, 1648)
     assert plan.model.architecture.head == (Dense("dense", 72),)
     assert plan.notices == ()

@@ -73,7 +73,7 @@ def test_memory_of_this_process(machine):
 
 def test_without_proc_half_of_the_machines_memory_may_be_taken(machine, monkeypatch):
     monkeypatch.setattr(resources, "_PROC", machine.proc / "not")
-    assert resources.available_memory() == resources._pages() // 2 > 0
+    assert resources.available_memory() == resources.machine_memory() // 2 > 0
     assert resources.memory_in_use() > MIB
     resources.ProcessMemory().reset_peak()
 

@@ -365,7 +365,9 @@ def test_a_kept_cache_is_used_where_it_is_the_same(work, tmp_path, evaluated, ch
     cache = CacheSettings(**(options | changed.pop("cache", {})))
     again = work.caches(cache, **changed)
     assert evaluated.total() == (0 if used else ALL)
-    assert (work.notices.about_features() == ["feature cache: an earlier run's is used"]) == used
+    assert (
+        work.notices.about_features() == ["feature cache: reusing that of an earlier run"]
+    ) == used
     second = again.data.training.read(np.arange(12)).features
     assert np.array_equal(first, second) == used
     assert again.data.training.read(np.array([3])).features.dtype == (

@@ -51,7 +51,7 @@ def test_nothing_to_say_of_a_good_result_on_held_out_data():
 
 def test_a_verdict_on_the_data_that_chose_the_checkpoint():
     (text,) = warnings(None)
-    assert "verdict is taken on the validation data, which also chose the checkpoint" in text
+    assert "verdict is based on the validation data, which also chose the checkpoint" in text
 
 
 @pytest.mark.parametrize(

@@ -333,7 +333,7 @@ def test_checks_before_the_interruption_are_told_again_and_time_adds_up(request_
     before.start_clock()
     before.save()
     outcome = start(replace(request_, resume=True), progress)
-    assert "going on after epoch 1, batch 3" in progress.notices
+    assert "resuming after epoch 1, batch 3" in progress.notices
     assert progress.checks == [0, 1, 2, 3, 4]
     assert outcome.seconds > 1000
     assert not state_file.parent.exists()
@@ -344,7 +344,9 @@ def test_nothing_to_resume_is_said(request_, tmp_path):
     (tmp_path / "out").mkdir()
     prepared = prepare_run(replace(request_, resume=True), progress)
     assert prepared.resumed is None
-    assert any("no interrupted run there, so this one starts" in text for text in progress.notices)
+    assert any(
+        "there is no interrupted run, so a new one starts" in text for text in progress.notices
+    )
 
 
 def test_a_state_of_another_network_is_refused():

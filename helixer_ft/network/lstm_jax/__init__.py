@@ -18,7 +18,7 @@ from jax.sharding import Mesh, PartitionSpec
 from helixer_ft.network.lstm_jax import one_loop, two_loops
 
 BATCH_AXIS = "batch"
-"""Of the devices that share the work on a batch."""
+"""Axis of the devices that share the work on a batch."""
 
 Recurrence = Callable[[Any, tuple[Any, ...], tuple[Any, ...]], Any]
 """Sequence, weights of the forward and of the backward direction -> states."""

@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from helixer_ft.network.lstm_jax import cell as lstm_cell
+
 UNROLL = 4
 """Steps in each turn of a loop. The loop counts in a kernel of its own, and what follows from one
 step to the next is merged into fewer: more than these four gain little and compile longer."""
@@ -49,7 +51,7 @@ bidirectional_lstm.defvjp(_forward, _backward)
 
 
 def _run(both: Any, weights: tuple[Any, ...], *, keep: bool) -> Any:
-    """The states `(steps, 2, batch, units)`; to `keep`, each with the cell and the gates behind it:
+    """The states `(steps, 2, batch, units)`; to `keep`, each with its cell and gates:
     `(steps, 2, batch, 6 * units)`.
     """
     kernel, recurrent, bias = weights
@@ -60,14 +62,8 @@ def _run(both: Any, weights: tuple[Any, ...], *, keep: bool) -> Any:
     def step(t: Any, carry: Any) -> Any:
         state, cell, rows = carry
         gates = _at(projected, t) + jnp.einsum("dbh,dhg->dbg", state, recurrent)
-        entry, forget, candidate, output = jnp.split(gates, 4, axis=-1)
-        entry, forget, output = (jax.nn.sigmoid(gate) for gate in (entry, forget, output))
-        candidate = jnp.tanh(candidate)
-        cell = forget * cell + entry * candidate
-        state = output * jnp.tanh(cell)
-        row = state
-        if keep:
-            row = jnp.concatenate([state, cell, entry, forget, candidate, output], axis=-1)
+        state, cell, gates = lstm_cell.step(gates, cell)
+        row = jnp.concatenate([state, cell, *gates], axis=-1) if keep else state
         return state, cell, _put(rows, row, t)
 
     zero = jnp.zeros((2, batch, units), both.dtype)
@@ -85,22 +81,10 @@ def _gates_gradient(rows: Any, d_states: Any, recurrent: Any) -> Any:
     def step(n: Any, carry: Any) -> Any:
         d_state, d_cell, d_all_gates = carry
         t = steps - 1 - n
-        _, cell, entry, forget, candidate, output = jnp.split(_at(rows, t), 6, axis=-1)
-        squashed = jnp.tanh(cell)
-        d_state = d_state + _at(d_states, t)
-        d_cell = d_cell + d_state * output * (1 - squashed * squashed)
-        added = entry * candidate  # what the step put into the cell; the rest was there before
-        d_gates = jnp.concatenate(
-            [
-                d_cell * added * (1 - entry),
-                d_cell * (cell - added) * (1 - forget),
-                d_cell * entry * (1 - candidate * candidate),
-                d_state * squashed * output * (1 - output),
-            ],
-            axis=-1,
-        )
+        _, cell, *gates = jnp.split(_at(rows, t), 6, axis=-1)
+        d_gates, d_cell = lstm_cell.gradient(d_state + _at(d_states, t), d_cell, cell, gates)
         d_state = jnp.einsum("dbg,dgh->dbh", d_gates, transposed)
-        return d_state, d_cell * forget, _put(d_all_gates, d_gates, t)
+        return d_state, d_cell, _put(d_all_gates, d_gates, t)
 
     zero = jnp.zeros((2, batch, units), rows.dtype)
     d_all_gates = jnp.zeros((steps, 2, batch, 4 * units), rows.dtype)

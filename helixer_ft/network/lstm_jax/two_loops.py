@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from helixer_ft.network.lstm_jax import cell as lstm_cell
+
 
 def bidirectional_lstm(x: Any, forward: tuple[Any, ...], backward: tuple[Any, ...]) -> Any:
     """States `(batch, steps, 2 * units)`; see `helixer_ft.network.lstm_jax`."""
@@ -33,16 +35,10 @@ def _run(x: Any, weights: tuple[Any, ...], reverse: bool, *, keep: bool) -> tupl
     def step(n: Any, carry: Any) -> Any:
         state, cell, states, kept = carry
         t = steps - 1 - n if reverse else n
-        entry, forget, candidate, output = jnp.split(
-            _at(projected, t) + bias + state @ recurrent, 4, axis=-1
-        )
-        entry, forget, output = (jax.nn.sigmoid(gate) for gate in (entry, forget, output))
-        candidate = jnp.tanh(candidate)
-        cell = forget * cell + entry * candidate
-        state = output * jnp.tanh(cell)
+        gates = _at(projected, t) + bias + state @ recurrent
+        state, cell, gates = lstm_cell.step(gates, cell)
         if keep:
-            gates = jnp.concatenate([entry, forget, candidate, output], axis=-1)
-            kept = _put(kept[0], cell, t), _put(kept[1], gates, t)
+            kept = _put(kept[0], cell, t), _put(kept[1], jnp.concatenate(gates, axis=-1), t)
         return state, cell, _put(states, state, t), kept
 
     def empty(width: int) -> Any:
@@ -70,22 +66,10 @@ def _backward(reverse: bool, residuals: Any, d_states: Any) -> tuple[Any, tuple[
     def step(n: Any, carry: Any) -> Any:
         d_state, d_cell, d_all_gates = carry
         t = n if reverse else steps - 1 - n
-        cell = _at(cells, t)
-        entry, forget, candidate, output = jnp.split(_at(all_gates, t), 4, axis=-1)
-        squashed = jnp.tanh(cell)
+        gates = jnp.split(_at(all_gates, t), 4, axis=-1)
         d_state = d_state + _at(d_states, t)
-        d_cell = d_cell + d_state * output * (1 - squashed * squashed)
-        added = entry * candidate  # what the step put into the cell; the rest was there before
-        d_gates = jnp.concatenate(
-            [
-                d_cell * added * (1 - entry),
-                d_cell * (cell - added) * (1 - forget),
-                d_cell * entry * (1 - candidate * candidate),
-                d_state * squashed * output * (1 - output),
-            ],
-            axis=-1,
-        )
-        return d_gates @ transposed, d_cell * forget, _put(d_all_gates, d_gates, t)
+        d_gates, d_cell = lstm_cell.gradient(d_state, d_cell, _at(cells, t), gates)
+        return d_gates @ transposed, d_cell, _put(d_all_gates, d_gates, t)
 
     zero = jnp.zeros((batch, units), x.dtype)
     start = (zero, zero, jnp.zeros_like(all_gates))

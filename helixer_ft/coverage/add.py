@@ -79,7 +79,7 @@ def add_coverage(request: CoverageRequest, progress: Progress) -> CoverageOutcom
             _write(request, tables, partial, tasks, reports, workers, progress)
     for report in reports:
         if report.track.kind == READS and not report.reads:
-            warn(f"{report.files}: no read lies in the data; its track is 0 throughout")
+            warn(f"{report.files}: no reads overlap the data; its track is 0 throughout")
         if report.not_finite:
             progress.notice(
                 f"{report.files}: {report.not_finite:,} values are NaN or infinite, taken as 0"

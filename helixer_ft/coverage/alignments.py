@@ -12,7 +12,7 @@ import numpy as np
 import pysam
 
 from helixer_ft.coverage.strandedness import LARGEST_FLAG, SKIP, strand_of_flags
-from helixer_ft.errors import InputError
+from helixer_ft.errors import InputError, first_line
 from helixer_ft.formats.input_file import check_input_file
 
 WHAT = "aligned reads (BAM or CRAM, sorted by coordinate)"
@@ -56,12 +56,6 @@ class Steps:
     length: int
     positions: np.ndarray
     changes: np.ndarray
-
-    @classmethod
-    def of(cls, differences: np.ndarray) -> "Steps":
-        """From a dense array of changes, one longer than the region."""
-        positions = np.flatnonzero(differences).astype(np.int32)
-        return cls(len(differences) - 1, positions, differences[positions].astype(np.int32))
 
     def values(self) -> np.ndarray:
         """(length,) int32: the counts."""
@@ -108,9 +102,8 @@ def open_alignments(path: Path, index: Path | None = None) -> Iterator[pysam.Ali
             with suppress(OSError):
                 file.close()
     except (OSError, ValueError, UnicodeError, OverflowError) as error:
-        first_line = str(error).partition("\n")[0]
         raise InputError(
-            f"{path}: cannot be read ({first_line}), expected {WHAT}. If it is one "
+            f"{path}: cannot be read ({first_line(error)}), expected {WHAT}. If it is one, "
             "it is damaged or truncated: copy it again (samtools quickcheck tells)."
         ) from error
     finally:
@@ -141,7 +134,7 @@ def sequence_lengths(path: Path) -> dict[str, int]:
 
 
 def usable_index(path: Path, folder: Path, threads: int) -> Path:
-    """The index of a file: the one beside it unless that is older, else a new one in `folder`.
+    """The index of a file: the one next to it unless that is older, else a new one in `folder`.
 
     Raises
     ------
@@ -241,7 +234,8 @@ class _Counter:
                 edges.clear()
 
     def steps(self) -> Steps:
-        return Steps.of(self._changes)
+        positions = np.flatnonzero(self._changes).astype(np.int32)
+        return Steps(self._length, positions, self._changes[positions].astype(np.int32))
 
 
 def _reads(

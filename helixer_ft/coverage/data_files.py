@@ -21,15 +21,28 @@ def find_data_files(request: CoverageRequest, progress: Progress) -> list[RowTab
     Raises
     ------
     InputError
-        A folder without data files; a file that is none; coverage of the prefix in a file, and
-        no `force`.
+        A folder without data files; a file that is not one; coverage of the prefix in a file,
+        without `force`.
     """
     if request.data_dir is None:
         paths = list({real_path(path): path for path in request.data}.values())
     else:
         paths = _in_folder(request.data_dir, progress)
     tables = [RowTable(path) for path in paths]
-    _check_present(tables, request, progress)
+    prefix = request.prefix
+    present = [table.path for table in tables if prefix in table.prefixes]
+    if present and not request.force:
+        others = len(tables) - len(present)
+        raise InputError(
+            f"{', '.join(map(str, present))}: {'have' if len(present) > 1 else 'has'} coverage "
+            f"{members(prefix)[0]} already"
+            + (f", {others} other file(s) do not" if others else "")
+            + ". Give --force to replace it, or another --coverage-prefix."
+        )
+    for table in tables:
+        kept = [name for name in table.prefixes if name != prefix]
+        if kept:
+            progress.notice(f"{table.path.name}: coverage kept: {', '.join(kept)}")
     return tables
 
 
@@ -71,8 +84,8 @@ def output_paths(tables: Sequence[RowTable], request: CoverageRequest) -> list[P
     for target in targets:
         if names.count(target.name) > 1:
             raise InputError(
-                f"--data: several files are named {target.name}, and would be one in "
-                f"{request.out_dir}. Give them in runs of their own."
+                f"--data: several files are named {target.name}, and would overwrite each other "
+                f"in {request.out_dir}. Add coverage to them in separate runs."
             )
         may_be_replaced = request.force and not target.is_dir()
         refuse_existing(target, force=may_be_replaced, other="--out-dir")
@@ -107,22 +120,3 @@ def _has_rows(path: Path) -> bool:
             return all(find(file, f"data/{name}") for name in ("X", "seqids", "start_ends"))
     except InputError:
         return False
-
-
-def _check_present(
-    tables: Sequence[RowTable], request: CoverageRequest, progress: Progress
-) -> None:
-    prefix = request.prefix
-    present = [table.path for table in tables if prefix in table.prefixes]
-    if present and not request.force:
-        others = len(tables) - len(present)
-        raise InputError(
-            f"{', '.join(map(str, present))}: {'have' if len(present) > 1 else 'has'} coverage "
-            f"{members(prefix)[0]} already"
-            + (f", {others} other file(s) have not" if others else "")
-            + ". Give --force to replace it, or another --coverage-prefix."
-        )
-    for table in tables:
-        kept = [name for name in table.prefixes if name != prefix]
-        if kept:
-            progress.notice(f"{table.path.name}: coverage kept: {', '.join(kept)}")

@@ -51,7 +51,7 @@ def gather_evidence(
 
 
 def decide(path: Path, asked: str, evidence: Evidence | None, notice: Tell, warn: Tell) -> str:
-    """The protocol to count by; `notice` and `warn` tell what it rests on.
+    """The protocol to count by; `notice` and `warn` are told what it is based on.
 
     Raises
     ------
@@ -61,9 +61,9 @@ def decide(path: Path, asked: str, evidence: Evidence | None, notice: Tell, warn
     if evidence is None:
         if asked == AUTO:
             raise InputError(
-                f"{path}: its strandedness cannot be told, because the data have no labels. Give "
-                "--strandedness reverse (dUTP), forward or unstranded, as for the data that the "
-                "model was trained on."
+                f"{path}: its strandedness cannot be determined, because the data have no labels. "
+                "Give --strandedness reverse (dUTP), forward or unstranded, as for the data that "
+                "the model was trained on."
             )
         notice(f"{path.name}: counted as {asked}; without labels that cannot be checked")
         return asked
@@ -71,16 +71,16 @@ def decide(path: Path, asked: str, evidence: Evidence | None, notice: Tell, warn
     if asked == AUTO:
         if few:
             raise InputError(
-                f"{path}: its strandedness cannot be told, because only {evidence.reads} reads lie "
-                f"within the annotated genes, expected at least {ENOUGH_READS}. Is this the genome "
-                "that the reads were aligned to? If so, give --strandedness reverse (dUTP), "
-                "forward or unstranded."
+                f"{path}: its strandedness cannot be determined, because only "
+                f"{evidence.reads} reads lie within the annotated genes, expected at least "
+                f"{ENOUGH_READS}. Is this the genome that the reads were aligned to? If so, give "
+                "--strandedness reverse (dUTP), forward or unstranded."
             )
         notice(f"{path.name}: {evidence.protocol} ({evidence.text()})")
         if evidence.protocol == UNSTRANDED and not 1 - _MIXED < evidence.forward_share < _MIXED:
             warn(
                 f"{path.name}: taken as unstranded, but strands are uneven "
-                f"({evidence.text()}): a mixture of libraries? --strandedness says otherwise"
+                f"({evidence.text()}): a mixture of libraries? --strandedness overrides this"
             )
         return evidence.protocol
     if few:
@@ -91,13 +91,13 @@ def decide(path: Path, asked: str, evidence: Evidence | None, notice: Tell, warn
     elif asked != UNSTRANDED and evidence.agreement(asked) < STRANDED_SHARE:
         warn(
             f"{path.name}: --strandedness {asked} contradicts the reads: "
-            f"{evidence.agreement(asked):.1%} of them agree with it, they look "
+            f"{evidence.agreement(asked):.1%} of them agree with it; they look "
             f"{evidence.protocol} ({evidence.text()})"
         )
     elif asked == UNSTRANDED and evidence.protocol != UNSTRANDED:
         warn(
-            f"{path.name}: --strandedness unstranded gives away what the reads know: they look "
-            f"{evidence.protocol} ({evidence.text()})"
+            f"{path.name}: --strandedness unstranded discards the strand information of the reads, "
+            f"which look {evidence.protocol} ({evidence.text()})"
         )
     else:
         notice(f"{path.name}: {asked}, as the reads show ({evidence.text()})")
@@ -106,23 +106,16 @@ def decide(path: Path, asked: str, evidence: Evidence | None, notice: Tell, warn
 
 def _windows(tables: Sequence[RowTable]) -> list[tuple[RowTable, int, int]] | None:
     """(file, plus row, minus row) of all windows that may have genes; None without labels."""
-    labelled = [table for table in tables if table.with_genes is not None]
-    if not labelled:
+    if all(table.with_genes is None for table in tables):
         return None
     windows = []
-    for table in labelled:
-        assert table.with_genes is not None
-        minus = {
-            (seqid, end, start): row
-            for row, (seqid, (start, end)) in enumerate(
-                zip(table.seqids, table.start_ends.tolist(), strict=True)
-            )
-            if start > end
-        }
-        for row, (seqid, (start, end)) in enumerate(
-            zip(table.seqids, table.start_ends.tolist(), strict=True)
-        ):
-            other = minus.get((seqid, start, end))
+    for table in tables:
+        if table.with_genes is None:
+            continue
+        places = list(zip(table.seqids, *table.start_ends.T.tolist(), strict=True))
+        rows = {place: row for row, place in enumerate(places)}
+        for row, (seqid, start, end) in enumerate(places):
+            other = rows.get((seqid, end, start))
             if start < end and other is not None and table.with_genes[[row, other]].any():
                 windows.append((table, row, other))
     return windows

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -97,7 +98,7 @@ def sequence_ends(tables: Sequence[RowTable]) -> dict[str, int]:
         raise InputError(
             f"the data are of {len(species)} species ({', '.join(species)}), but reads are aligned "
             "to one genome. Give the files of one species with --data, and those of another in a "
-            "run of their own, with the same --track-names."
+            "separate run, with the same --track-names."
         )
     names, codes = np.unique(np.concatenate([t.seqids for t in tables]), return_inverse=True)
     ends = np.zeros(len(names), np.int64)
@@ -109,38 +110,25 @@ def regions_of(tables: Sequence[RowTable], largest: int = LARGEST_REGION) -> Ite
     """All rows, grouped by regions of at most `largest` bp (or one row)."""
     parts = []
     for i, table in enumerate(tables):
-        count = table.n_rows
-        parts.append(
-            np.column_stack(
-                [
-                    np.full(count, i),
-                    np.arange(count),
-                    table.start_ends.min(axis=1),
-                    table.start_ends.max(axis=1),
-                    table.start_ends[:, 0] > table.start_ends[:, 1],
-                ]
-            ).astype(np.int64)
-        )
+        low, high = np.sort(table.start_ends, axis=1).T
+        backwards = table.start_ends[:, 0] > low
+        parts.append(np.stack([np.full_like(low, i), np.arange(len(low)), low, high, backwards], 1))
     rows = np.concatenate(parts)
     names, codes = np.unique(np.concatenate([t.seqids for t in tables]), return_inverse=True)
     order = np.lexsort((rows[:, 3], rows[:, 2], codes))
     rows, codes = rows[order], codes[order]
-    first, end = 0, 0
-    for i in range(len(rows) + 1):
-        ends_here = i == len(rows) or (
-            i > first
-            and (
-                codes[i] != codes[first]
-                or rows[i, 2] > end
-                or max(end, rows[i, 3]) - rows[first, 2] > largest
-            )
-        )
-        if ends_here:
-            seqid = str(names[codes[first]])
-            yield Region(seqid, int(rows[first, 2]), int(end), rows[first:i])
-            first = i
-        if i < len(rows):
-            end = int(rows[i, 3]) if i == first else max(end, int(rows[i, 3]))
+    begin, end = rows[0, 2:4].tolist()
+    firsts, ends = [0], []
+    for i, (low, high) in enumerate(rows[1:, 2:4].tolist(), start=1):
+        apart = codes[i] != codes[i - 1] or low > end
+        if apart or max(end, high) - begin > largest:
+            firsts.append(i)
+            ends.append(end)
+            begin, end = low, high
+        end = max(end, high)
+    bounds = pairwise([*firsts, len(rows)])
+    for (first, last), reached in zip(bounds, [*ends, end], strict=True):
+        yield Region(str(names[codes[first]]), int(rows[first, 2]), reached, rows[first:last])
 
 
 def batches_of(tables: Sequence[RowTable], threads: int) -> list[tuple[Region, ...]]:

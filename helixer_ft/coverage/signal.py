@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pybigtools
 
-from helixer_ft.errors import InputError
+from helixer_ft.errors import InputError, first_line
 from helixer_ft.formats.input_file import check_input_file
 
 WHAT = "a bigWig file (.bw, .bigWig)"
@@ -113,7 +113,7 @@ def _read(path: Path, seqid: str, start: int, end: int) -> tuple[np.ndarray, int
 def _open(path: Path) -> Any:
     check_input_file(path, WHAT)
     if path.suffix not in _SUFFIXES:
-        raise InputError(f"{path}: its name ends otherwise, expected {WHAT}.")
+        raise InputError(f"{path}: has the extension '{path.suffix}', expected {WHAT}.")
     try:
         file = pybigtools.open(str(path))
     except Exception as error:
@@ -125,6 +125,6 @@ def _open(path: Path) -> Any:
 
 def _damaged(path: Path, error: BaseException) -> InputError:
     return InputError(
-        f"{path}: cannot be read ({str(error).strip().splitlines()[0] if str(error) else error!r}"
-        f"), expected {WHAT}. If it is one it is damaged or truncated: copy it again."
+        f"{path}: cannot be read ({first_line(error)}), expected {WHAT}. If it is one, it is "
+        "damaged or truncated: copy it again."
     )

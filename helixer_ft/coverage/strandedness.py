@@ -28,15 +28,11 @@ def strand_of_flags(strandedness: str) -> tuple[int, ...]:
     Unaligned, secondary and QC-failed alignments do not count; supplementary ones and
     duplicates do, as in Helixer.
     """
+    flipped_mate = {REVERSE: 0, FORWARD: 1, UNSTRANDED: None}[strandedness]
     strands = []
     for flag in range(LARGEST_FLAG + 1):
-        flips = {
-            REVERSE: mate_of(flag) == 0,
-            FORWARD: mate_of(flag) == 1,
-            UNSTRANDED: False,
-        }[strandedness]
         own = MINUS if flag & pysam.FREVERSE else PLUS
-        strands.append(SKIP if flag & _SKIPPED else own ^ flips)
+        strands.append(SKIP if flag & _SKIPPED else own ^ (mate_of(flag) == flipped_mate))
     return tuple(strands)
 
 

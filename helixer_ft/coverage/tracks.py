@@ -1,7 +1,7 @@
 """The tracks asked for: their names, and whether their files fit the data."""
 
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from helixer_ft.coverage.alignments import sequence_lengths
@@ -17,7 +17,8 @@ _LOWEST = -1.1
 MISSING_SHARE = 0.01
 """Of the bases of the data, on sequences that a file of reads may lack: organelles and small
 unplaced scaffolds, which many leave out of what they align to."""
-_NAMES_IN_COMMAND = 50
+_IN_COMMAND = 50
+"""Names that a command in a message has at most."""
 _SAME_GENOME = (
     "reads or signals on the very genome that the data were made of, under the same names."
 )
@@ -29,7 +30,7 @@ def track_names(request: CoverageRequest) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        Not one for each track, one twice, one that is no text.
+        Not one for each track, a duplicate, or one that is not printable text.
     """
     defaults = [read_name(path.name) for path in request.bams]
     defaults += [pair[0].stem for pair in request.bigwigs]
@@ -60,7 +61,7 @@ def check_bam(path: Path, ends: Mapping[str, int], progress: Progress) -> tuple[
     ends
         Sequence -> where its data end, in bp.
     progress
-        Told where sequences go on beyond the data, or have no reads.
+        Reports sequences that extend beyond the data, or have no reads.
 
     Returns
     -------
@@ -78,7 +79,15 @@ def check_bam(path: Path, ends: Mapping[str, int], progress: Progress) -> tuple[
         return ()
     share = sum(ends[name] for name in missing) / sum(ends.values())
     if share > MISSING_SHARE:
-        raise _lacks_sequences(path, missing, share, found, ends)
+        command = f"helixer-ft prepare --exclude {shlex.quote(','.join(missing[:_IN_COMMAND]))}"
+        if len(missing) > _IN_COMMAND:
+            command += f" and {len(missing) - _IN_COMMAND} more"
+        raise InputError(
+            f"{path}: lacks {len(missing)} of the {len(ends)} sequences of the data, {share:.1%} "
+            f"of their bases, expected at most {MISSING_SHARE:.0%}; missing: {_some(missing)}. "
+            f"It has: {_some(sorted(found))}. If the reads were aligned to a part of the genome, "
+            f"make the data without the rest ({command}). Otherwise use {_SAME_GENOME}"
+        )
     progress.notice(
         f"{path.name}: lacks {len(missing)} of the {len(ends)} sequences of the data "
         f"({_some(missing)}), {share:.2%} of their bases; coverage is 0 there"
@@ -130,7 +139,10 @@ def _check_sequences(
     missing = sorted(ends.keys() - found.keys())
     there = sorted(ends.keys() & found.keys())
     if not there:
-        raise _other_genome(path, missing, found, ends)
+        raise InputError(
+            f"{path}: has none of the {len(ends)} sequences of the data; missing: "
+            f"{_some(missing)}. It has: {_some(sorted(found))}. Use {_SAME_GENOME}"
+        )
     short = [name for name in there if found[name] < ends[name]]
     if short:
         raise InputError(
@@ -141,38 +153,11 @@ def _check_sequences(
     longer = [name for name in there if found[name] > ends[name]]
     if longer:
         progress.notice(
-            f"{path.name}: {len(longer)} of the {len(ends)} sequences go on beyond their data "
+            f"{path.name}: {len(longer)} of the {len(ends)} sequences extend beyond their data "
             f"({_some(longer)}): fine where the data are parts of sequences, wrong where they "
             "are of another assembly"
         )
     return missing
-
-
-def _other_genome(
-    path: Path, missing: Sequence[str], found: Mapping[str, int], ends: Mapping[str, int]
-) -> InputError:
-    return InputError(
-        f"{path}: has none of the {len(ends)} sequences of the data; missing: "
-        f"{_some(missing)}. It has: {_some(sorted(found))}. Use {_SAME_GENOME}"
-    )
-
-
-def _lacks_sequences(
-    path: Path,
-    missing: Sequence[str],
-    share: float,
-    found: Collection[str],
-    ends: Collection[str],
-) -> InputError:
-    command = f"helixer-ft prepare --exclude {shlex.quote(','.join(missing[:_NAMES_IN_COMMAND]))}"
-    if len(missing) > _NAMES_IN_COMMAND:
-        command += f" and {len(missing) - _NAMES_IN_COMMAND} more"
-    return InputError(
-        f"{path}: lacks {len(missing)} of the {len(ends)} sequences of the data, {share:.1%} of "
-        f"their bases, expected at most {MISSING_SHARE:.0%}; missing: {_some(missing)}. It has: "
-        f"{_some(sorted(found))}. If the reads were aligned to a part of the genome, make the data "
-        f"without the rest ({command}). Otherwise use {_SAME_GENOME}"
-    )
 
 
 def _some(names: Sequence[str], at_most: int = 5) -> str:

@@ -84,7 +84,7 @@ class Workers:
             yield from ahead(self._pool, read_task, tasks, budget=2 * self._processes)
 
     def headers(self, files: BigWigs) -> list[SignalHeader]:
-        """Of bigWig files."""
+        """The headers of bigWig files."""
         assert self._pool is not None
         with _losses():
             return list(self._pool.map(read_header, files))

@@ -71,7 +71,7 @@ def write_bytes(path: Path, data: bytes | memoryview, *, force: bool = False) ->
     InputError
         As `check_writable`.
     HelixerFtError
-        Writing failed (disk full, quota); what stood at `path` before stands there still.
+        Writing failed (disk full, quota); the existing file at `path` is unchanged.
     """
     with staged_file(path, force=force) as partial, open(partial, "wb") as file:
         file.write(data)
@@ -91,7 +91,7 @@ def staged_file(path: Path, *, force: bool = False) -> Iterator[Path]:
     InputError
         As `check_writable`.
     HelixerFtError
-        Writing failed; what stood at `path` before stands there still.
+        Writing failed; the existing file at `path` is unchanged.
     """
     check_writable(path, force=force)
     partial = partial_path(path)
@@ -187,7 +187,7 @@ def staged_folder(out_dir: Path) -> Iterator[Path]:
 def _make_private(partial: Path) -> int:
     """Make an empty file that its owner alone can read; return the mode that others are made with.
 
-    What is there goes: a link that somebody laid in a shared folder would lead elsewhere.
+    Whatever is there is removed: a link that somebody left in a shared folder could lead elsewhere.
     """
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)

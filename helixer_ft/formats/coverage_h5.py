@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.data_names import WHAT
 from helixer_ft.formats.hdf5 import GuardedFile, as_text, find, open_hdf5
 
 READS, SIGNAL = "reads", "signal"
@@ -27,7 +28,8 @@ _FILES, _NAMES, _KINDS, _STRANDEDNESS = (
     "bam_files", "track_names", "track_kinds", "track_strandedness",
 )  # fmt: skip
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_READ_SUFFIXES = (".bam", ".cram")
+_MEMBER = re.compile(f"(.*?)({_SPLICED}|{_COVERAGE}|{_META})", re.DOTALL)
+_READ_SUFFIX = re.compile(r"\.(bam|cram)\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,9 @@ def check_prefix(prefix: str) -> None:
 def prefixes(file: h5py.File) -> tuple[str, ...]:
     """The prefixes of all coverage in a file, sorted; those with a part missing included."""
     group = find(file, _GROUP)
-    found = set()
-    for name in group if isinstance(group, h5py.Group) else ():
-        for suffix in (_SPLICED, _COVERAGE, _META):
-            if name.endswith(suffix):
-                found.add(name.removesuffix(suffix))
-                break
-    return tuple(sorted(found))
+    names = group if isinstance(group, h5py.Group) else ()
+    found = map(_MEMBER.fullmatch, names)
+    return tuple(sorted({match[1] for match in found if match}))
 
 
 def members(prefix: str) -> tuple[str, str, str]:
@@ -110,21 +108,18 @@ def read_tracks(file: h5py.File, path: Path, prefix: str) -> tuple[Track, ...]:
     coverage, spliced = find(file, coverage_name), find(file, spliced_name)
     if coverage is None and spliced is None:
         there = prefixes(file)
-        found = f"of {', '.join(there)} only" if there else "of no kind"
+        found = f"coverage of {', '.join(there)} only" if there else "no coverage"
         raise InputError(
-            f"{path}: has coverage {found}, expected {coverage_name}. Add it with "
+            f"{path}: has {found}, expected {coverage_name}. Add it with "
             f"helixer-ft add-coverage --coverage-prefix {prefix}"
             + (", or give the prefix that is there." if there else ".")
         )
-    for name, dataset in ((coverage_name, coverage), (spliced_name, spliced)):
-        _check_dataset(path, name, dataset, data.shape[:2])
-    assert isinstance(coverage, h5py.Dataset)
-    assert isinstance(spliced, h5py.Dataset)
-    n_tracks = coverage.shape[2]
-    if spliced.shape[2] != n_tracks:
+    n_tracks = _count_tracks(path, coverage_name, coverage, data.shape[:2])
+    n_spliced = _count_tracks(path, spliced_name, spliced, data.shape[:2])
+    if n_spliced != n_tracks:
         raise InputError(
             f"{path}: {coverage_name} has {n_tracks} track(s), {spliced_name} has "
-            f"{spliced.shape[2]}; expected as many. Add the coverage anew, with --force."
+            f"{n_spliced}; expected as many. Add the coverage anew, with --force."
         )
     names = _texts(file, path, f"{meta_name}/{_NAMES}", n_tracks)
     if names is None:
@@ -146,11 +141,7 @@ def read_tracks(file: h5py.File, path: Path, prefix: str) -> tuple[Track, ...]:
 
 def read_name(file_name: str) -> str:
     """Default name of the track of a BAM or CRAM file: its base name without ending."""
-    name = PurePosixPath(file_name).name
-    for suffix in _READ_SUFFIXES:
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    return _READ_SUFFIX.sub("", PurePosixPath(file_name).name)
 
 
 class CoverageWriter:
@@ -252,14 +243,13 @@ def copy_data_file(source: Path, destination: Path, prefix: str) -> None:
     OSError
         `destination` cannot be written.
     """
-    what = "a Helixer data file (.h5)"
-    with open_hdf5(source, what) as file:
+    with open_hdf5(source, WHAT) as file:
         replaces = prefix in prefixes(file)
     if not replaces:
         shutil.copyfile(source, destination)
         return
     with GuardedFile(destination, "w+") as disk:
-        with open_hdf5(source, what) as file, h5py.File(disk, "w") as new:
+        with open_hdf5(source, WHAT) as file, h5py.File(disk, "w") as new:
             _copy_others(file, new, prefix)
         disk.check()
 
@@ -279,9 +269,10 @@ def _copy_others(file: h5py.File, new: h5py.File, prefix: str) -> None:
             file.copy(old_group[name], group, name)
 
 
-def _check_dataset(
+def _count_tracks(
     path: Path, name: str, dataset: h5py.Group | h5py.Dataset | None, shape: tuple[int, int]
-) -> None:
+) -> int:
+    """How many tracks a dataset has, checked."""
     expected = f"({shape[0]}, {shape[1]}, tracks) as data/X"
     if not isinstance(dataset, h5py.Dataset):
         raise InputError(
@@ -294,6 +285,7 @@ def _check_dataset(
         )
     if dataset.dtype.kind not in "iuf":
         raise InputError(f"{path}: {name} holds {dataset.dtype}, expected numbers.")
+    return int(dataset.shape[2])
 
 
 def _texts(file: h5py.File, path: Path, name: str, count: int) -> list[str] | None:

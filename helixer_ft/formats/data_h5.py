@@ -49,7 +49,7 @@ class Layout:
     is_label: bool = True
 
     def shape(self, n_rows: int, length: int) -> tuple[int, ...]:
-        """Of a file with so many rows of so many bases."""
+        """The shape in a file with so many rows of so many bases."""
         return (n_rows, *([length] if self.per_base else []), *([self.width] if self.width else []))
 
 

@@ -83,7 +83,6 @@ class DataWriter(RowWriter):
         with self._creating():
             self._file.attrs.update(provenance or {})
             self._file.create_group("data")
-            # h5py's low-level objects: asking its datasets for anything costs as much as a chunk
             self._chunks = {name: self._create(name) for name in written if LAYOUT[name].per_base}
 
     def append(self, rows: PackedRows, seqid: str, species: str, is_annotated: bool) -> None:
@@ -121,17 +120,8 @@ class DataWriter(RowWriter):
     def _create(self, name: str) -> tuple[h5py.h5d.DatasetID, tuple[int, ...]]:
         """An empty dataset as Helixer makes them, and where a row begins within its chunk."""
         shape = LAYOUT[name].shape(self.n_rows, self._length)
-        dataset = self._file["data"].create_dataset(
-            name,
-            shape=shape,
-            maxshape=(None, *shape[1:]),
-            chunks=(1, *shape[1:]),
-            dtype=LAYOUT[name].dtype,
-            compression="gzip",
-            compression_opts=GZIP_LEVEL,
-            shuffle=len(shape) > 1,
-        )
-        return dataset.id, (0,) * (len(shape) - 1)
+        dataset = self._dataset(f"data/{name}", shape, LAYOUT[name].dtype)
+        return dataset, (0,) * (len(shape) - 1)
 
 
 def _pack_row(row: np.ndarray) -> bytes:

@@ -4,6 +4,7 @@ And what the writers of large files share: chunks compressed outside of HDF5, fu
 """
 
 import io
+import traceback
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any, Self
 
 import h5py
 import numpy as np
+from numpy.typing import DTypeLike
 
 from helixer_ft.errors import HelixerFtError, InputError, first_line
 from helixer_ft.formats import hdf5_check
@@ -134,6 +136,20 @@ class RowWriter:
             self._abandon()
             raise
 
+    def _dataset(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> h5py.h5d.DatasetID:
+        """A new dataset in Helixer's form: a chunk per row, gzip."""
+        dataset = self._file.create_dataset(
+            name,
+            shape=shape,
+            maxshape=(None, *shape[1:]),
+            chunks=(1, *shape[1:]),
+            dtype=dtype,
+            compression="gzip",
+            compression_opts=GZIP_LEVEL,
+            shuffle=len(shape) > 1,
+        )
+        return dataset.id  # asking h5py's datasets for anything costs as much as a chunk
+
     def _finish(self) -> None:
         """Write what is left when all rows are there."""
 
@@ -202,12 +218,12 @@ def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
                 "Links are not followed; copy the data into the file."
             )
         node = node[part]
-    if isinstance(node, h5py.Dataset) and (node.external or node.is_virtual):
-        raise InputError(
-            f"{file.filename}: {name} keeps its values in another file. "
-            "External storage is not followed; copy the data into the file."
-        )
     if isinstance(node, h5py.Dataset):
+        if node.external or node.is_virtual:
+            raise InputError(
+                f"{file.filename}: {name} keeps its values in another file. "
+                "External storage is not followed; copy the data into the file."
+            )
         _check_size(file, name, node)
     return node
 
@@ -252,10 +268,8 @@ def _check_size(file: h5py.File, name: str, dataset: h5py.Dataset) -> None:
 
 def _raised_by_h5py(error: BaseException) -> bool:
     """Whether an error comes out of h5py, and not out of what is done with its values."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("h5py")
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals.get("__name__", "").startswith("h5py")
 
 
 def _damaged(path: Path, what: str, how: str) -> InputError:

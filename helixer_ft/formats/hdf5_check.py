@@ -38,13 +38,14 @@ class Walker:
                 self._sound.add(identity)
             return problem
 
-    def close(self) -> None:
-        """End the process; another is started when it is needed."""
+    def close(self) -> int | None:
+        """End the process and return its exit status; another is started when it is needed."""
         process, self._process = self._process, None
-        if process is not None and process.stdin is not None and process.stdout is not None:
-            process.stdin.close()
-            process.stdout.close()
-            process.wait()
+        if process is None:
+            return None
+        with process:  # closes its pipes and waits for it
+            pass
+        return process.returncode
 
     def _ask(self, path: Path) -> str:
         process = self._started()
@@ -60,12 +61,9 @@ class Walker:
             answer = ""
         if answer:
             return str(json.loads(answer))
-        self._process = None
-        status = process.wait()
-        process.stdin.close()
-        process.stdout.close()
+        status = self.close()
         if status == -signal.SIGPROF:
-            return "HDF5 does not come to an end with it"
+            return "HDF5 does not finish reading it"
         return "HDF5 crashes on it" if status in _CRASHES else ""
 
     def _started(self) -> "subprocess.Popen[str] | None":
@@ -73,7 +71,7 @@ class Walker:
         if self._process is None or self._owner != os.getpid():
             try:
                 self._process = subprocess.Popen(
-                    # -P: nothing beside that file is imported
+                    # -P: nothing next to that file is imported
                     [sys.executable, "-P", hdf5_walker.__file__],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,

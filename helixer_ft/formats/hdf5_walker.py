@@ -1,7 +1,7 @@
 """A program that goes through HDF5 files, so that HDF5 crashes or hangs here and not elsewhere.
 
 Run by `hdf5_check`: reads a path (JSON) per line of standard input and answers each with a line:
-what is wrong (JSON), "" if nothing is. It imports nothing of helixer-ft. What it ends of is an
+what is wrong (JSON), "" if nothing is. It imports nothing of helixer-ft. How it ends is an
 answer, too.
 """
 
@@ -64,7 +64,7 @@ def _read(node: h5py.Group | h5py.Dataset) -> list[h5py.Group | h5py.Dataset]:
 
 
 def _check_chunk(dataset: h5py.Dataset) -> None:
-    """Refuse values larger than their chunks can be unpacked: HDF5 reads what lies behind them."""
+    """Refuse values larger than their chunks can be unpacked: HDF5 reads beyond them."""
     size = prod(dataset.chunks) * dataset.dtype.itemsize
     stored = dataset.id.get_chunk_info(0).size
     if size > MOST_PACKED * stored:

@@ -77,7 +77,7 @@ def read_text_file(path: Path, what: str) -> str:
     Raises
     ------
     InputError
-        As there, or no text.
+        As there, or not a text file.
     """
     check_input_file(path, what)
     try:
@@ -85,7 +85,7 @@ def read_text_file(path: Path, what: str) -> str:
     except OSError as error:
         raise _unreadable(path, error, what) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is no text, expected {what}.") from error
+        raise InputError(f"{path}: is not a text file, expected {what}.") from error
 
 
 def file_sha256(path: Path) -> str:

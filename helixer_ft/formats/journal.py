@@ -16,7 +16,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,19 +62,16 @@ class Journal:
         self.records = 0
         self._start = self._end = 0
         try:
-            self._file, _ = open_locked(path)
+            with self._failures():
+                self._file, _ = open_locked(path)
         except BlockingIOError as error:
             raise InputError(
                 f"{path}: is in use by another process, which writes the same file. Wait for it, "
                 "or give another path."
             ) from error
-        except OSError as error:
-            raise self._failed(error) from error
         try:
-            self._recover()
-        except OSError as error:
-            self._file.close()
-            raise self._failed(error) from error
+            with self._failures():
+                self._recover()
         except BaseException:
             self._file.close()
             raise
@@ -89,10 +86,8 @@ class Journal:
         """
         text = json.dumps(header)
         self.header, self.records, self._end = None, 0, 0
-        try:
+        with self._failures():
             self._file.truncate(0)
-        except OSError as error:
-            raise self._failed(error) from error
         self._write(MAGIC + _packed([text.encode()]))
         self.header, self._start = json.loads(text), self._end
         self.sync()
@@ -116,10 +111,8 @@ class Journal:
         HelixerFtError
             The disk failed.
         """
-        try:
+        with self._failures():
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise self._failed(error) from error
 
     def read(self) -> Iterator[list[bytes]]:
         """The parts of each record, the header's aside, in order.
@@ -130,19 +123,17 @@ class Journal:
             The disk failed.
         """
         position = self._start
-        try:
-            for _ in range(self.records):
+        for _ in range(self.records):
+            with self._failures():
                 self._file.seek(position)
                 record = _next_record(self._file)
                 if record is None:
                     raise OSError("it was changed from outside")
                 position = self._file.tell()
-                yield record
-        except OSError as error:
-            raise self._failed(error) from error
+            yield record
 
     def remove(self) -> None:
-        """Remove the file: nothing is left to go on with."""
+        """Remove the file: there is nothing left to resume."""
         self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> "Journal":
@@ -174,28 +165,36 @@ class Journal:
             self._file.truncate(self._end)
 
     def _write(self, data: bytes) -> None:
-        try:
-            self._file.seek(self._end)
-            left = memoryview(data)
-            while left:
-                left = left[self._file.write(left) :]
-        except OSError as error:
-            with suppress(OSError):
-                self._file.truncate(self._end)
-            raise self._failed(error) from error
+        with self._failures():
+            try:
+                self._file.seek(self._end)
+                left = memoryview(data)
+                while left:
+                    left = left[self._file.write(left) :]
+            except OSError:
+                with suppress(OSError):
+                    self._file.truncate(self._end)
+                raise
         self._end += len(data)
 
     def _foreign(self) -> InputError:
         return InputError(
-            f"{self.path}: is not a journal of helixer-ft, but stands where one is written to. "
+            f"{self.path}: is not a journal of helixer-ft, but is in the place of one. "
             "Move it away, or give another path to write to."
         )
 
-    def _failed(self, error: OSError) -> HelixerFtError:
-        return HelixerFtError(
-            f"{self._shown}: could not be written (its journal {self.path.name}: "
-            f"{error.strerror or error}). Free disk space or give another path."
-        )
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """What the disk says becomes a `HelixerFtError`, but that another process has the file."""
+        try:
+            yield
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise HelixerFtError(
+                f"{self._shown}: could not be written (its journal {self.path.name}: "
+                f"{error.strerror or error}). Free disk space or give another path."
+            ) from error
 
 
 def _packed(parts: Sequence[bytes]) -> bytes:

@@ -82,22 +82,19 @@ def read_model_file(path: Path) -> ModelFile:
         for name in names:
             weights[name] = _read_group(file, name, path, left)
             left -= sum(array.nbytes for array in weights[name].values())
-        keras_version = as_text(attribute(file, "keras_version") or "2.15.0")
-        backend = as_text(attribute(file, "backend") or "tensorflow")
-        provenance = {
-            key.removeprefix(PROVENANCE_PREFIX): as_text(attribute(file, key))
-            for key in map(as_text, file.attrs)
-            if key.startswith(PROVENANCE_PREFIX)
-        }
-    return ModelFile(
-        config=config,
-        weights=weights,
-        keras_version=keras_version,
-        backend=backend,
-        provenance=provenance,
-        path=path,
-        sha256=file_sha256(path),
-    )
+        return ModelFile(
+            config=config,
+            weights=weights,
+            keras_version=as_text(attribute(file, "keras_version") or "2.15.0"),
+            backend=as_text(attribute(file, "backend") or "tensorflow"),
+            provenance={
+                key.removeprefix(PROVENANCE_PREFIX): as_text(attribute(file, key))
+                for key in map(as_text, file.attrs)
+                if key.startswith(PROVENANCE_PREFIX)
+            },
+            path=path,
+            sha256=file_sha256(path),
+        )
 
 
 def write_model_file(path: Path, model: ModelFile, *, force: bool = False) -> None:

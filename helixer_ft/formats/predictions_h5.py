@@ -15,7 +15,6 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.hdf5 import (
-    GZIP_LEVEL,
     RowWriter,
     attribute,
     compressed_chunk,
@@ -130,16 +129,7 @@ class PredictionsWriter(RowWriter):
         with self._creating():
             self._file.attrs.update(attributes)
             self._datasets = [
-                self._file.create_dataset(
-                    name,
-                    shape=(n_rows, length, CLASSES),
-                    maxshape=(None, length, CLASSES),
-                    chunks=(1, length, CLASSES),
-                    dtype=np.float16,
-                    compression="gzip",
-                    compression_opts=GZIP_LEVEL,
-                    shuffle=True,
-                ).id
+                self._dataset(name, (n_rows, length, CLASSES), np.float16)
                 for name in DATASETS[:outputs]
             ]
 

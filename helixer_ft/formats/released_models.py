@@ -55,9 +55,9 @@ def find_released(lineage: str) -> Path:
     listed = [path for path in found if path.name in priorities]
     if listed:
         return min(listed, key=lambda path: (priorities[path.name], path.name))
-    named = [path for path in found if _NAME.fullmatch(path.name)]
+    named = {path: match for path in found if (match := _NAME.fullmatch(path.name))}
     if named:
-        return min(named, key=lambda path: _order(path.name))
+        return min(named, key=lambda path: _order(named[path]))
     best = BEST_RELEASED[lineage]
     raise InputError(
         f"{lineage}: there is no file of that name here, and no released model of that lineage in "
@@ -77,7 +77,5 @@ def _priorities(path: Path) -> dict[str, int]:
         return {}
 
 
-def _order(name: str) -> tuple[int, int, int, str]:
-    match = _NAME.fullmatch(name)
-    assert match is not None
+def _order(match: re.Match[str]) -> tuple[int, int, int, str]:
     return -int(match[1]), -int(match[2]), int(match[4]), match[3]

@@ -68,7 +68,7 @@ def read_state_file(path: Path) -> tuple[dict[str, Any], Arrays]:
 def damaged(path: Path, reason: str) -> InputError:
     """The error of a state that cannot be used."""
     return InputError(
-        f"{path}: {reason}, expected {WHAT}. It cannot be gone on with: start anew with --force "
+        f"{path}: {reason}, expected {WHAT}. It cannot be resumed: start again with --force "
         "instead of --resume."
     )
 

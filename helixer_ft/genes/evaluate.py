@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import check_input_file
 from helixer_ft.genes.open_reading_frames import OpenReadingFrames, count_open_reading_frames
 from helixer_ft.genes.scores import GeneComparison, Level, compare
 from helixer_ft.genes.structures import Selection, select
 from helixer_ft.genome.annotation import Annotation, Notice
 from helixer_ft.genome.fasta import Fasta, open_fasta
+from helixer_ft.genome.gff3 import WHAT
 from helixer_ft.genome.mending import read_genes
-from helixer_ft.genome.notices import MASKED
+from helixer_ft.genome.notices import MASKED, some
 from helixer_ft.progress import Progress
 
 STOP_OUTSIDE = 0.5
-"""Share of the transcripts with the stop codon behind the CDS from which the file's habit it is."""
+"""Share of transcripts with the stop codon after the CDS that makes this the habit of a file."""
 _SHOWN = 3
 
 
@@ -100,7 +102,7 @@ def evaluate_genes(
     seqids
         Compare on these sequences; none: on those where the reference has coding genes.
     progress
-        Told what is read.
+        Reports what is read.
 
     Raises
     ------
@@ -110,10 +112,7 @@ def evaluate_genes(
     """
     progress = progress or Progress()
     for path in (predicted, reference):
-        if not path.exists():
-            raise InputError(
-                f"{path}: no such file, expected gene models in GFF3 or GTF. Check the path."
-            )
+        check_input_file(path, WHAT)
     with open_fasta(fasta, progress=progress) as genome:
         truth = read_genes(reference, genome, progress=progress)
         guess = read_genes(predicted, genome, progress=progress)
@@ -121,7 +120,7 @@ def evaluate_genes(
         selections = {"reference": select(truth, chosen), "predicted": select(guess, chosen)}
         if not selections["reference"].genes:
             raise InputError(
-                f"{reference}: has no coding gene on {_some(chosen)}, expected some. "
+                f"{reference}: has no coding gene on {some(chosen)}, expected some. "
                 "Name other sequences with --seqids, or leave it out."
             )
         _check_shared(seqids, selections, reference, predicted)
@@ -153,8 +152,8 @@ def _sequences(
     unknown = [name for name in asked if name not in genome.lengths]
     if unknown:
         raise InputError(
-            f"--seqids: {genome.path} has no sequence {_some(unknown)}; it has "
-            f"{_some(list(genome.lengths))}. Give names as in the FASTA, up to the first blank."
+            f"--seqids: {genome.path} has no sequence {some(unknown)}; it has "
+            f"{some(genome.lengths)}. Give names as in the FASTA, up to the first blank."
         )
     if asked:
         return tuple(name for name in genome.lengths if name in asked)
@@ -172,7 +171,7 @@ def _check_shared(
         there = list(dict.fromkeys(gene.seqid for gene in selections["reference"].genes))
         raise InputError(
             f"{predicted} and {reference} have no sequence in common: the former has coding genes "
-            f"on {_some(list(other.elsewhere))}, the latter on {_some(there)}. Give files of the "
+            f"on {some(other.elsewhere)}, the latter on {some(there)}. Give files of the "
             "same sequences, or name those to compare with --seqids."
         )
 
@@ -199,7 +198,7 @@ def _left_out(path: Path, selection: Selection) -> list[str]:
         result.append(
             f"{path.name}: {len(selection.without_place):,} gene(s) without strand, in several "
             "places, beyond a sequence's end or ending before they start are not compared "
-            f"({_some(selection.without_place)})"
+            f"({some(selection.without_place)})"
         )
     return result
 
@@ -225,8 +224,3 @@ def _warnings(
 
 def _level_dict(level: Level) -> dict[str, float | int | None]:
     return asdict(level) | {"recall": level.recall, "precision": level.precision, "f1": level.f1}
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown}, ... ({len(names):,} in all)"

@@ -5,8 +5,9 @@ Nuclear standard code: ATG; TAA, TAG, TGA.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -55,9 +56,7 @@ class OpenReadingFrames:
     stop_behind: int = 0
 
     def __add__(self, other: OpenReadingFrames) -> OpenReadingFrames:
-        return OpenReadingFrames(
-            *(getattr(self, f.name) + getattr(other, f.name) for f in fields(self))
-        )
+        return OpenReadingFrames(*map(operator.add, astuple(self), astuple(other)))
 
     @property
     def complete_share(self) -> float | None:

@@ -8,12 +8,14 @@ file have in common counts once at every level.
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
-from helixer_ft.genes.structures import GeneStructure, TranscriptStructure, gaps, joined
+from helixer_ft.genes.structures import GeneStructure, TranscriptStructure
 from helixer_ft.genome.annotation import Interval
+from helixer_ft.genome.intervals import gaps, joined, span
 
 END_TOLERANCE = 100
 """bp by which the outer end of a first or last exon may differ (gffcompare's `-e`)."""
@@ -42,12 +44,7 @@ class Level:
     right: int = 0
 
     def __add__(self, other: Level) -> Level:
-        return Level(
-            self.reference + other.reference,
-            self.found + other.found,
-            self.predicted + other.predicted,
-            self.right + other.right,
-        )
+        return Level(*map(operator.add, astuple(self), astuple(other)))
 
     @property
     def recall(self) -> float | None:
@@ -177,8 +174,7 @@ def _bases(reference: Iterable[Interval], predicted: Iterable[Interval]) -> Leve
             i += 1
         else:
             j += 1
-    totals = [sum(end - start for start, end in intervals) for intervals in (one, other)]
-    return Level(totals[0], both, totals[1], both)
+    return Level(span(one), both, span(other), both)
 
 
 class _ExonTable:

@@ -3,14 +3,14 @@
 All coordinates are 0-based, half-open and genomic (lower to higher), on both strands.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import pairwise
 
 from helixer_ft.genome.annotation import Annotation, Gene, Interval, Strand, Transcript
+from helixer_ft.genome.intervals import gaps, joined
 
 MIN_INTRON = 5
-"""Gaps of fewer bp are no introns: the pieces beside them count as one, as in gffcompare."""
+"""Gaps of fewer bp are no introns: the pieces around them count as one, as in gffcompare."""
 _NO_PLACE = {"no_strand", "mixed_strands", "crosses_origin", "beyond_end", "end_before_start"}
 """Problems of genes that lie nowhere in particular (words of docs/labels.md)."""
 
@@ -36,7 +36,7 @@ class TranscriptStructure:
     @property
     def introns(self) -> tuple[Interval, ...]:
         """(start, end) of what is between its exons."""
-        return gaps(self.exons)
+        return tuple(gaps(self.exons))
 
 
 @dataclass(frozen=True)
@@ -98,28 +98,12 @@ def select(annotation: Annotation, seqids: Collection[str]) -> Selection:
     return Selection(tuple(chosen), elsewhere, noncoding, tuple(without_place))
 
 
-def joined(intervals: Iterable[Interval], *, gap: int = 1) -> tuple[Interval, ...]:
-    """The union of intervals, sorted; those with fewer than `gap` bp between them are one."""
-    result: list[Interval] = []
-    for start, end in sorted(intervals):
-        if result and start < result[-1][1] + gap:
-            result[-1] = result[-1][0], max(result[-1][1], end)
-        else:
-            result.append((start, end))
-    return tuple(result)
-
-
-def gaps(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
-    """What is between sorted intervals."""
-    return tuple((end, start) for (_, end), (start, _) in pairwise(intervals))
-
-
 def _gene(seqid: str, gene: Gene) -> GeneStructure:
     transcripts = []
     for transcript in gene.transcripts:
         if transcript.cds:
             cds = [(start, end) for start, end, _ in transcript.cds]
             lines = [*transcript.exons, *cds, *transcript.utr_outside]
-            exons = joined(lines, gap=MIN_INTRON)
-            transcripts.append(TranscriptStructure(exons, joined(cds, gap=MIN_INTRON), transcript))
+            exons, coding = (tuple(joined(parts, gap=MIN_INTRON)) for parts in (lines, cds))
+            transcripts.append(TranscriptStructure(exons, coding, transcript))
     return GeneStructure(gene.id, seqid, gene.strand, tuple(transcripts))

@@ -84,7 +84,7 @@ class Gene:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something in a file that was put right, left out or masked.
+    """Something in a file that was corrected, left out or masked.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Notice:
     count
         How often.
     example
-        The first one met.
+        The first occurrence.
     """
 
     kind: str
@@ -114,7 +114,7 @@ class Annotation:
         Name of the sequence -> its genes in the order of the file. Every sequence of the genome
         that is not excluded is there, those without a gene with an empty list.
     notices
-        What was met in the file, most frequent first.
+        What was noticed in the file, most frequent first.
     """
 
     genes: Mapping[str, list[Gene]]

@@ -5,6 +5,7 @@ AUGUSTUS and its kin write GTF, a gene or transcript has nothing but its bare ID
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -99,6 +100,7 @@ def is_pseudo(attributes: str) -> bool:
     return "seudo" in attributes and _PSEUDO.search(attributes) is not None
 
 
+@lru_cache(maxsize=64)  # mostly a line's parents are those of the line before
 def split_names(value: str) -> tuple[str, ...]:
     """The names of a list, decoded."""
     return tuple(decoded(part) for part in value.split(",") if part.strip())

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from helixer_ft.genome.annotation import UNKNOWN_PHASE, Interval
-from helixer_ft.genome.reading import COMPLEMENT
+from helixer_ft.genome.annotation import UNKNOWN_PHASE
+from helixer_ft.genome.complement import COMPLEMENTS
 
 START_CODONS = (b"ATG",)
 STOP_CODONS = (b"TAA", b"TAG", b"TGA")
@@ -30,7 +30,7 @@ def spliced(bases: np.ndarray, strand: str, intervals: Iterable[Sequence[int]]) 
         (start, end, ...), sorted by start, not empty.
     """
     joined = np.concatenate([bases[interval[0] : interval[1]] for interval in intervals])
-    return COMPLEMENT[joined[::-1]] if strand == "-" else joined
+    return COMPLEMENTS[joined[::-1]] if strand == "-" else joined
 
 
 def has_stop_inside(coding: np.ndarray, phase: int) -> bool:
@@ -74,14 +74,5 @@ def running_phases(cds: Sequence[Piece], strand: str, first: int) -> tuple[Piece
 
 def agree(cds: Sequence[Piece], strand: str) -> bool:
     """Whether each piece's phase is known and follows from that of the piece before."""
-    phase = in_reading_order(cds, strand)[0][2]
-    for start, end, stated in in_reading_order(cds, strand):
-        if stated != phase or stated == UNKNOWN_PHASE:
-            return False
-        phase = (phase - (end - start)) % 3
-    return True
-
-
-def span(intervals: Iterable[Interval]) -> int:
-    """Bases of intervals that do not overlap."""
-    return sum(end - start for start, end in intervals)
+    first = in_reading_order(cds, strand)[0][2]
+    return first != UNKNOWN_PHASE and tuple(cds) == running_phases(cds, strand, first)

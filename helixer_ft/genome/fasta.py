@@ -3,38 +3,29 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
 
 from helixer_ft.errors import HelixerFtError, InputError
-from helixer_ft.genome.packed_text import MAX_LINE, PackedText, open_text
+from helixer_ft.genome.packed_text import MAX_LINE, open_text
 from helixer_ft.progress import Progress
 
 WHAT = "a genome in FASTA, plain or gzip"
 MAX_NAME = 50
 """Bytes of a sequence name: the width of `data/seqids`."""
 
-_BASES = b"ACGTRYSWKMBDHVN"
+_LETTERS, _BASES = b"ACGTRYSWKMBDHVNUX", b"ACGTRYSWKMBDHVNTN"
+"""What is read, in either case, and what it becomes: U is T, X (masked by a tool) is N."""
 _PROTEIN_ONLY = b"EFILPQ"
 _MAX_READ = 2**30
 _INVALID = 0
-
-
-def _upper_table() -> bytes:
-    """Byte -> upper-case base; U is T, X (masked by a tool) is N; everything else is invalid."""
-    table = bytearray(256)
-    for base in _BASES:
-        table[base] = table[base + 32] = base
-    for letter, base in (b"UT", b"XN"):
-        table[letter] = table[letter + 32] = base
-    return bytes(table)
-
-
-_UPPER = _upper_table()
+_MEANT = dict(zip(_LETTERS + _LETTERS.lower(), 2 * _BASES, strict=True))
+_UPPER = bytes(_MEANT.get(code, _INVALID) for code in range(256))
+"""Byte -> upper-case base; everything else is invalid."""
 
 
 class Fasta:
@@ -67,7 +58,7 @@ class Fasta:
             read = os.preadv(self._store.fileno(), [part], self._offsets[name] + done)
             if not read:
                 raise HelixerFtError(
-                    f"{self.path}: the bases kept of it on disk are gone. Run the command again."
+                    f"{self.path}: its bases, stored on disk, are gone. Run the command again."
                 )
             done += read
         return bases
@@ -79,12 +70,7 @@ class Fasta:
     def __enter__(self) -> "Fasta":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -101,48 +87,30 @@ def open_fasta(
     scratch
         Existing folder on whose file system the bases are kept; None: that of temporary files.
     progress
-        Told of the bases.
+        Reports the bases.
 
     Raises
     ------
     InputError
-        No FASTA, truncated, no sequence, an empty sequence, a name twice, no name or one that
-        Helixer's files cannot hold, letters that are no bases.
+        No FASTA, truncated, no sequence, an empty sequence, a duplicate name, no name or one that
+        Helixer's files cannot hold, characters that are not IUPAC nucleotide codes.
     HelixerFtError
         No disk space.
     """
-    progress = progress or Progress()
-    store: BinaryIO | None = None
-    try:
-        store = tempfile.TemporaryFile(dir=scratch, prefix=".helixer-ft-")  # noqa: SIM115
-        with open_text(path, WHAT) as text:
-            lengths = _Parser(path, store).parse(_blocks(text, path, progress))
-        store.flush()
-    except OSError as error:
-        if store is not None:
-            store.close()
-        raise HelixerFtError(
-            f"{path}: its bases could not be kept in {scratch or tempfile.gettempdir()} "
-            f"({error.strerror or error}). Free disk space: one byte per base is needed."
-        ) from error
-    except BaseException:
-        if store is not None:
-            store.close()
-        raise
+    with ExitStack() as stack:
+        try:
+            file = tempfile.TemporaryFile(dir=scratch, prefix=".helixer-ft-")  # noqa: SIM115
+            store = stack.enter_context(file)
+            with open_text(path, WHAT, progress) as text:
+                lengths = _Parser(path, store).parse(text.blocks())
+            store.flush()
+        except OSError as error:
+            raise HelixerFtError(
+                f"{path}: its bases could not be stored in {scratch or tempfile.gettempdir()} "
+                f"({error.strerror or error}). Free disk space: one byte per base is needed."
+            ) from error
+        stack.pop_all()
     return Fasta(path, store, lengths)
-
-
-def _blocks(text: PackedText, path: Path, progress: Progress) -> Iterator[bytes]:
-    """The blocks of a file, with progress by its bytes as they lie on disk."""
-    progress.start(f"reading {path.name}", text.size, "bytes")
-    done = 0
-    try:
-        for block in text.blocks():
-            yield block
-            progress.advance(text.position - done)
-            done = text.position
-    finally:
-        progress.finish()
 
 
 class _Parser:
@@ -154,7 +122,7 @@ class _Parser:
         self._store = store
         self._name = ""
         self._wrong = np.zeros(256, np.int64)
-        """Letters of the present sequence that are no bases: how often each is there."""
+        """Characters of the present sequence that are not IUPAC codes: how often each occurs."""
         self._first_wrong = -1
 
     def parse(self, blocks: Iterator[bytes]) -> dict[str, int]:
@@ -207,7 +175,7 @@ class _Parser:
             name = words[0].decode() if words else ""
         except UnicodeDecodeError as error:
             raise InputError(
-                f"{self.path}: holds bytes that are no text (0x{error.object[error.start]:02x}), "
+                f"{self.path}: holds bytes that are not text (0x{error.object[error.start]:02x}), "
                 f"expected {WHAT}."
             ) from error
         _check_name(self.path, name, len(self.lengths) + 1, self.lengths)
@@ -233,7 +201,7 @@ class _Parser:
         self.lengths[self._name] += len(bases)
 
     def _end(self) -> None:
-        """Refuse a sequence without bases, or with letters that are none."""
+        """Refuse a sequence without bases, or with characters that are not IUPAC codes."""
         name = self._name
         if not self.lengths[name]:
             raise InputError(f"{self.path}: sequence '{name}' is empty, expected bases. Remove it.")
@@ -245,9 +213,9 @@ class _Parser:
         if any(letter in kinds.upper() for letter in _PROTEIN_ONLY):
             guess = " Is this protein sequence? The genome is needed."
         raise InputError(
-            f"{self.path}: sequence '{name}' has {self._wrong.sum():,} letters that are no bases "
-            f"({shown}; the first at position {self._first_wrong + 1:,}), expected A, C, G, T, N "
-            "or another letter of the IUPAC code for bases."
+            f"{self.path}: sequence '{name}' has {self._wrong.sum():,} characters that are not "
+            f"IUPAC nucleotide codes ({shown}; the first at position {self._first_wrong + 1:,}), "
+            "expected A, C, G, T, N or another such code."
             f"{guess or ' Remove them or replace them by N.'}"
         )
 
@@ -259,9 +227,9 @@ def _check_name(path: Path, name: str, number: int, seen: dict[str, int]) -> Non
         )
     if name in seen:
         raise InputError(
-            f"{path}: the sequence name '{name}' is there twice (sequences "
-            f"{list(seen).index(name) + 1} and {number}); names end at the first blank, and each "
-            "must be there once. Rename or remove one."
+            f"{path}: the sequence name '{name}' is not unique (sequences "
+            f"{list(seen).index(name) + 1} and {number}); names end at the first blank, and "
+            "each must be there once. Rename or remove one."
         )
     if len(name.encode()) > MAX_NAME:
         raise InputError(

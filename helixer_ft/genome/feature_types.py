@@ -1,6 +1,7 @@
-"""The third column: genes, transcripts, their parts, and what has nothing to do with them."""
+"""The third column: genes, transcripts, their parts, and types that are none of these."""
 
 import re
+from functools import cache
 
 NEVER_TRANSCRIPTS = {"protein", "polypeptide"}
 """What some files name as a second parent of CDS."""
@@ -20,6 +21,7 @@ _IGNORED = re.compile(
 """Types that are neither genes, nor transcripts, nor parts of them; some come by the million."""
 
 
+@cache
 def category_of(kind: str) -> str:
     """What lines of a type are: "exon", "cds", "utr", "stop", "ignored"; "feature" all others."""
     lower = kind.lower()

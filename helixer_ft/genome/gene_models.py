@@ -8,7 +8,8 @@ from itertools import pairwise
 from typing import cast
 
 from helixer_ft.genome.annotation import UNKNOWN_PHASE, Gene, Interval, Strand, Transcript
-from helixer_ft.genome.grouping import Group, Grouping
+from helixer_ft.genome.grouping import Group, Grouping, has_cds
+from helixer_ft.genome.intervals import hull, joined
 from helixer_ft.genome.notices import TrustedIds
 from helixer_ft.genome.oddities import Oddities
 from helixer_ft.genome.records import Feature, Piece, Records
@@ -35,7 +36,7 @@ class GeneBuilder:
     trusted
         IDs of genes and transcripts; None: all.
     oddities
-        Counts what is put right, left out or masked.
+        Counts what is corrected, left out or masked.
     """
 
     records: Records
@@ -65,11 +66,9 @@ class GeneBuilder:
         several = _in_several_places(line, pieces) or any(
             _in_several_places(feature, own) for feature, own in pairs
         )
-        ranges = _places(features, pieces) if several else _ranges(features, pieces)
+        ranges = _ranges(features, pieces, each=several)
         if not line.elsewhere and ranges[0][1] != (line.start, line.end):
-            self.oddities.notices.add(
-                "genes that end before their transcripts do, widened", line.id
-            )
+            self.oddities.notices.add("genes shorter than their transcripts, extended", line.id)
         transcripts = self._without_pseudo(
             [self._transcript(feature, own) for feature, own in pairs], pairs
         )
@@ -80,12 +79,12 @@ class GeneBuilder:
         self, line: Feature, direct: list[Piece], pairs: list[tuple[Feature, list[Piece]]]
     ) -> list[tuple[Feature, list[Piece]]]:
         """Find the transcript of parts that hang on the gene itself."""
-        coding = _has_cds(direct)
-        if any(_has_cds(pieces) for _, pieces in pairs):
+        coding = has_cds(direct)
+        if any(has_cds(pieces) for _, pieces in pairs):
             if coding:
                 self.oddities.notices.add(
-                    "genes with CDS of their own beside that of their transcripts, the former "
-                    "left out",
+                    "genes with CDS of their own in addition to that of their transcripts, the "
+                    "genes' left out",
                     line.id,
                 )
         elif coding and len(pairs) == 1:
@@ -103,19 +102,19 @@ class GeneBuilder:
         kinds = {piece[0] for piece in pieces}
         stops = _intervals(pieces, "stop") if "stop" in kinds else []
         repeated = len(pieces) - len(cds) - len(exons) - len(utrs) - len(stops)
-        add("exons, CDS or UTR pieces that stand twice", *[feature.id] * repeated)
+        add("duplicate exon, CDS or UTR lines", *[feature.id] * repeated)
         unknown = sum(phase == UNKNOWN_PHASE for _, _, phase in cds)
         add("CDS pieces without phase ('.')", *[feature.id] * unknown)
         own = feature.start, feature.end
         if feature.elsewhere:
-            own = _hull(place[:2] for place in feature.places)
-        start, end = _hull([own, *(piece[1:3] for piece in pieces)])
+            own = hull(place[:2] for place in feature.places)
+        start, end = hull([own, *(piece[1:3] for piece in pieces)])
         if (start, end) != own and not feature.elsewhere:
-            add("transcripts that end before their parts do, widened", feature.id)
+            add("transcripts shorter than their parts, extended", feature.id)
         outside = [utr for utr in utrs if exons and not _within(exons, utr)]
         add("UTR pieces outside the exons of their transcript", *[feature.id] * len(outside))
         if not exons:
-            exons = _merged(piece[1:3] for piece in pieces) or [(start, end)]
+            exons = joined(piece[1:3] for piece in pieces) or [(start, end)]
             if cds:
                 add("coding transcripts without exons, made from CDS and UTR", feature.id)
                 if not utrs:  # all we know of the UTRs is where the transcript ends
@@ -140,10 +139,7 @@ class GeneBuilder:
     ) -> list[Transcript]:
         """Take the CDS from pseudogenic transcripts of a gene that has others."""
         marked = [feature.pseudo or feature.id in self.records.pseudo for feature, _ in pairs]
-        if not any(marked):
-            return transcripts
-        coding = [not pseudo for pseudo, t in zip(marked, transcripts, strict=True) if t.cds]
-        if all(coding) or not any(coding):
+        if len({pseudo for pseudo, t in zip(marked, transcripts, strict=True) if t.cds}) < 2:
             return transcripts
         result = []
         for pseudo, transcript in zip(marked, transcripts, strict=True):
@@ -191,7 +187,7 @@ class GeneBuilder:
         if not coding and not line.elsewhere:
             places = places[:1]
         elif coding and not places:
-            everywhere = _hull(span for _, span in ranges)
+            everywhere = hull(span for _, span in ranges)
             places = [("+", everywhere), ("-", everywhere)]
         if problem:
             self.oddities.masked(problem, line.id, line.line)
@@ -260,7 +256,7 @@ def _in_several_places(feature: Feature, pieces: Iterable[Piece]) -> bool:
         return True
     if any(start < last or start - last >= _FAR for (_, last, _), (start, _, _) in pairwise(lines)):
         return True
-    stretches = [start for start, _ in _merged(piece[1:3] for piece in pieces)]
+    stretches = [start for start, _ in joined(piece[1:3] for piece in pieces)]
     return any(
         bisect_right(stretches, end - 1) - bisect_right(stretches, start - 1) > 1
         for start, end, _ in lines
@@ -274,16 +270,8 @@ def _within(exons: list[Interval], piece: Interval) -> bool:
 
 
 def _cds_outside_exons(transcript: Transcript) -> bool:
-    exons = _merged(transcript.exons)
-    starts = [start for start, _ in exons]
-    return not all(
-        (at := bisect_right(starts, first)) and last <= exons[at - 1][1]
-        for first, last, _ in transcript.cds
-    )
-
-
-def _has_cds(pieces: Iterable[Piece]) -> bool:
-    return any(piece[0] == "cds" for piece in pieces)
+    exons = joined(transcript.exons)
+    return not all(_within(exons, (start, end)) for start, end, _ in transcript.cds)
 
 
 def _intervals(pieces: Iterable[Piece], category: str) -> list[Interval]:
@@ -291,43 +279,19 @@ def _intervals(pieces: Iterable[Piece], category: str) -> list[Interval]:
     return sorted({(start, end) for kind, start, end, _, _ in pieces if kind == category})
 
 
-def _by_strand(features: Iterable[Feature], pieces: Iterable[Piece]) -> dict[str, list[Interval]]:
-    """Return what features and pieces cover per strand, the first feature's strand first."""
+def _ranges(features: Iterable[Feature], pieces: Iterable[Piece], *, each: bool) -> _Ranges:
+    """Return what features and pieces cover per strand, the first feature's strand first.
+
+    `each`: every stretch; otherwise one range per strand.
+    """
     found: dict[str, list[Interval]] = {}
     for feature in features:
-        found.setdefault(feature.strand, []).append((feature.start, feature.end))
-        for start, end, strand in feature.elsewhere or ():
+        for start, end, strand in feature.places:
             found.setdefault(strand, []).append((start, end))
     for strand, piece in {(piece[4], piece[1:3]) for piece in pieces}:
         found.setdefault(strand, []).append(piece)
-    return found
-
-
-def _ranges(features: Iterable[Feature], pieces: Iterable[Piece]) -> _Ranges:
-    """Return one range per strand."""
-    return [(strand, _hull(own)) for strand, own in _by_strand(features, pieces).items()]
-
-
-def _places(features: Iterable[Feature], pieces: Iterable[Piece]) -> _Ranges:
-    """Return each stretch per strand."""
     return [
         (strand, span)
-        for strand, own in _by_strand(features, pieces).items()
-        for span in _merged(own)
+        for strand, own in found.items()
+        for span in (joined(own) if each else [hull(own)])
     ]
-
-
-def _hull(intervals: Iterable[Interval]) -> Interval:
-    starts, ends = zip(*intervals, strict=True)
-    return min(starts), max(ends)
-
-
-def _merged(intervals: Iterable[Interval]) -> list[Interval]:
-    """Union of intervals; what touches is one."""
-    merged: list[Interval] = []
-    for start, end in sorted(intervals):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(merged[-1][1], end)
-        else:
-            merged.append((start, end))
-    return merged

@@ -27,9 +27,9 @@ from helixer_ft.genome.attributes import (
 )
 from helixer_ft.genome.feature_types import category_of, is_gene, is_transcript
 from helixer_ft.genome.gene_models import GeneBuilder
-from helixer_ft.genome.notices import Notices, TrustedIds
+from helixer_ft.genome.notices import Notices, TrustedIds, some
 from helixer_ft.genome.oddities import Oddities
-from helixer_ft.genome.packed_text import PackedText, open_text
+from helixer_ft.genome.packed_text import open_text
 from helixer_ft.genome.records import Feature, Records
 from helixer_ft.progress import Progress
 
@@ -45,7 +45,6 @@ _MAX_DIGITS = 18
 """Of a coordinate: any that is longer lies behind every sequence's end."""
 _LONGEST_REVERSED = 10_000
 """bp up to which a part that ends before it starts still shows where its gene is."""
-_LINES_PER_STEP = 2**15
 
 
 def read_annotation(
@@ -74,7 +73,7 @@ def read_annotation(
         Refuse the first line that would be passed over, and the first gene that would be masked
         because of its lines.
     progress
-        Told how much of the file is read.
+        Reports how much of the file is read.
 
     Raises
     ------
@@ -116,13 +115,11 @@ class _Reader:
     types: Counter[str] = field(default_factory=Counter)
     line: int = 0
     _found: dict[str, Records | None] = field(default_factory=dict)
-    _categories: dict[str, str] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
     """Name of a sequence in the file -> in the genome."""
     _absent: dict[str, None] = field(default_factory=dict)
     _known: bool = False
     _again: bool = False
-    _last_parent: tuple[str, tuple[str, ...]] = ("", ())
 
     def read(self, progress: Progress) -> None:
         """Read all features into `records`."""
@@ -137,8 +134,8 @@ class _Reader:
         if not self._known:
             raise InputError(
                 f"{self.path}: none of its sequences is in the genome. It has "
-                f"{_some(self._absent)}, the genome {_some(self.lengths)}. Give files with the "
-                "same names of sequences, or rename them in one of the two."
+                f"{some(self._absent)}, the genome {some(self.lengths)}. Give files with the "
+                "same sequence names, or rename the sequences in one of the two."
             )
         self.oddities.notices.add("sequences that are not in the genome, left out", *self._absent)
         for records in self.records.values():
@@ -174,23 +171,13 @@ class _Reader:
 
     def _lines(self, progress: Progress) -> Iterator[str]:
         """Yield lines that are not empty, without their ends."""
-        with open_text(self.path, WHAT) as file:
-            progress.start(f"reading {self.path.name}", file.size, "bytes")
-            try:
-                yield from self._texts(file, progress)
-            finally:
-                progress.finish()
-
-    def _texts(self, file: PackedText, progress: Progress) -> Iterator[str]:
-        done = 0
-        for raw in file.lines():
-            self.line += 1
-            if self.line % _LINES_PER_STEP == 0:
-                progress.advance(file.position - done)
-                done = file.position
-            text = raw.decode("utf-8-sig" if self.line == 1 else "utf-8", "replace").rstrip("\r")
-            if text and not text.isspace():
-                yield text
+        with open_text(self.path, WHAT, progress) as file:
+            for raw in file.lines():
+                self.line += 1
+                code = "utf-8-sig" if self.line == 1 else "utf-8"
+                text = raw.decode(code, "replace").rstrip("\r")
+                if text and not text.isspace():
+                    yield text
 
     def _nine(self, columns: list[str]) -> list[str]:
         """Return the columns without empty ones at the end."""
@@ -211,10 +198,8 @@ class _Reader:
             )
         start, end = int(first) - 1, int(last)
         self.types[kind] += 1
-        category = self._categories.get(kind)
-        if category is None:
-            category = self._categories[kind] = category_of(kind)
-        parents, gene = self._parents(attributes), ""
+        category = category_of(kind)
+        parents, gene = _parents(attributes), ""
         identifier = ""
         if category != "ignored" and (category == "feature" or not parents):
             if found := _ID.search(attributes):
@@ -268,16 +253,6 @@ class _Reader:
             records.gene_of.setdefault(parents[0], gene)
         return parents
 
-    def _parents(self, attributes: str) -> tuple[str, ...]:
-        """Return the parents; mostly they are those of the line before."""
-        found = _PARENT.search(attributes)
-        if found is None:
-            return ()
-        value = found[1]
-        if value != self._last_parent[0]:
-            self._last_parent = value, split_names(value)
-        return self._last_parent[1]
-
     def _unusual(self, attributes: str, category: str, kind: str) -> Names:
         names = unusual_names(attributes, category, gene=is_gene(kind))
         if names is None:
@@ -310,7 +285,7 @@ class _Reader:
         if not parents and not gene and is_transcript(kind) and not is_gtf(attributes):
             feature.gene, feature.name = stated_gene(attributes)
         if not records.add(feature):
-            self.oddities.notices.add("genes or transcripts that stand twice", feature.id)
+            self.oddities.notices.add("duplicate gene or transcript lines", feature.id)
 
     def _hang_on_transcripts(self, progress: Progress) -> None:
         """Hang what hangs on exons on the exons' transcripts; such files are read once more."""
@@ -328,9 +303,9 @@ class _Reader:
         self._again = True
         above: dict[tuple[str, str], tuple[str, ...]] = {}
         for columns in self._rows(progress):
-            if self._categories.get(columns[2]) == "exon" and (found := _ID.search(columns[8])):
+            if category_of(columns[2]) == "exon" and (found := _ID.search(columns[8])):
                 name = self._names.get(columns[0], "")
-                if (name, decoded(found[1])) in lost and (parents := self._parents(columns[8])):
+                if (name, decoded(found[1])) in lost and (parents := _parents(columns[8])):
                     above[name, decoded(found[1])] = parents
         for (name, exon), parents in above.items():
             records = self.records[name]
@@ -343,16 +318,14 @@ class _Reader:
 
     def _find(self, seqid: str) -> Records | None:
         """Return where the features of a sequence go; None if it is excluded or not there."""
-        decoded_name = unquote(seqid)
-        name: str | None = decoded_name
-        if decoded_name not in self.lengths:
-            name = self._by_first_word.get(_first_word(decoded_name))
-            if name is not None:
-                self.oddities.notices.add(
-                    "names of sequences that match the genome's up to the first blank", decoded_name
-                )
-        if name is None and decoded_name not in self.exclude:
-            self._absent[decoded_name] = None
+        stated = unquote(seqid)
+        name = stated if stated in self.lengths else self._by_first_word.get(_first_word(stated))
+        if name not in (None, stated):
+            self.oddities.notices.add(
+                "names of sequences that match the genome's up to the first blank", stated
+            )
+        if name is None and stated not in self.exclude:
+            self._absent[stated] = None
         else:
             self._known = True
         records = None
@@ -370,17 +343,21 @@ class _Reader:
         """Count the sequences whose length in the annotation is not that in the genome."""
         words = text.split()
         if len(words) == 4 and _is_coordinate(words[3]):
-            name = unquote(words[1])
-            if name in self.lengths and name not in self.exclude:
-                stated, length = int(words[3]), self.lengths[name]
-                if stated != length:
-                    self.oddities.notices.add(
-                        "sequences of another length in the annotation (##sequence-region)",
-                        f"{name}: {stated:,} bp, in the genome {length:,} bp",
-                    )
+            name, stated = unquote(words[1]), int(words[3])
+            length = self.lengths.get(name, stated)
+            if length != stated and name not in self.exclude:
+                self.oddities.notices.add(
+                    "sequences whose length in the annotation (##sequence-region) differs",
+                    f"{name}: {stated:,} bp, in the genome {length:,} bp",
+                )
 
     def _fail(self, what: str) -> NoReturn:
         raise InputError(f"{self.path}, line {self.line}: {what}")
+
+
+def _parents(attributes: str) -> tuple[str, ...]:
+    found = _PARENT.search(attributes)
+    return split_names(found[1]) if found else ()
 
 
 def _is_coordinate(text: str) -> bool:
@@ -389,8 +366,3 @@ def _is_coordinate(text: str) -> bool:
 
 def _first_word(name: str) -> str:
     return name.split(maxsplit=1)[0] if name.strip() else name
-
-
-def _some(names: Collection[str]) -> str:
-    shown = ", ".join(list(names)[:3])
-    return shown if len(names) <= 3 else f"{shown}, ... ({len(names):,} in all)"

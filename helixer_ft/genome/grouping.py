@@ -7,11 +7,14 @@ the transcript is made of what is there.
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from helixer_ft.errors import InputError
 from helixer_ft.genome.annotation import Interval
 from helixer_ft.genome.feature_types import NEVER_TRANSCRIPTS, is_transcript
+from helixer_ft.genome.intervals import hull, joined
 from helixer_ft.genome.notices import Notices
 from helixer_ft.genome.records import Feature, Piece, Records
 
@@ -41,7 +44,7 @@ class Group:
     direct
         What hangs on the gene itself.
     unlinked
-        CDS of a parent that is not in the file, beside a transcript that it should belong to.
+        CDS of a parent that is not in the file, next to a transcript that it should belong to.
     """
 
     line: Feature
@@ -194,8 +197,8 @@ class Grouping:
 
     def _made(self, name: str, pieces: list[Piece]) -> Feature:
         """Return the line of a transcript that has none."""
-        start, end = min(piece[1] for piece in pieces), max(piece[2] for piece in pieces)
-        return Feature(name, "mRNA", self._records.lines[name], start, end, pieces[0][4], ())
+        span = hull(piece[1:3] for piece in pieces)
+        return Feature(name, "mRNA", self._records.lines[name], *span, pieces[0][4], ())
 
     def _adopt(self, orphans: list[str], groups: list[Group]) -> list[Group]:
         """Find the genes of parts whose parent is not in the file."""
@@ -234,7 +237,7 @@ class _Hosts:
         self._exons = _Spans(
             [(f.start, f.end, f.strand, group)
              for group in groups for f, pieces in group.members
-             if {piece[0] for piece in pieces} & {"exon"} and not _has_cds(pieces)]
+             if any(piece[0] == "exon" for piece in pieces) and not has_cds(pieces)]
         )  # fmt: skip
 
     def empty_gene_around(self, feature: Feature) -> Group | None:
@@ -272,7 +275,8 @@ class _Spans:
                 yield start, end, group
 
 
-def _has_cds(pieces: Iterable[Piece]) -> bool:
+def has_cds(pieces: Iterable[Piece]) -> bool:
+    """Whether one of the pieces is CDS."""
     return any(piece[0] == "cds" for piece in pieces)
 
 
@@ -287,27 +291,21 @@ def _implied(key: tuple[str, str], members: list[Member]) -> Iterator[Group]:
     for member in members:
         by_strand.setdefault(member[0].strand, []).append((_span(member), member))
     for strand, spans in by_strand.items():
-        reached: int | None = None
-        found: list[tuple[int, int, list[Member]]] = []
-        for (start, end), member in sorted(spans, key=lambda item: item[0]):
-            if reached is None or start >= reached + apart:
-                found.append((start, end, []))
-            first, last, own = found[-1]
-            own.append(member)
-            reached = max(last, end)
-            found[-1] = first, reached, own
-        for start, end, own in found:
+        spans.sort(key=itemgetter(0))
+        places = joined((span for span, _ in spans), gap=apart)
+        ends = [end for _, end in places]
+        for place, items in groupby(spans, key=lambda item: bisect_right(ends, item[0][0])):
+            own = [member for _, member in items]
             line = min(feature.line for feature, _ in own)
             if kind != "gene" and len(own) == 1:
                 yield Group(own[0][0], own)
             else:
-                yield Group(Feature(name, "gene", line, start, end, strand, ()), own)
+                yield Group(Feature(name, "gene", line, *places[place], strand, ()), own)
 
 
 def _span(member: Member) -> Interval:
     feature, pieces = member
-    ends = [place[:2] for place in feature.places] + [piece[1:3] for piece in pieces]
-    return min(start for start, _ in ends), max(end for _, end in ends)
+    return hull([place[:2] for place in feature.places] + [piece[1:3] for piece in pieces])
 
 
 def _circle(name: str, below: Mapping[str, str]) -> str:

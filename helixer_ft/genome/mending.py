@@ -38,8 +38,10 @@ _MENDED = {"", "cds_outside_exons", "pseudogene", "untrusted"}
 _STOPS_OF_MINUS = {spliced(np.frombuffer(stop, np.uint8), "-", [(0, 3)]).tobytes()
                    for stop in STOP_CODONS}  # fmt: skip
 """Stop codons of the minus strand, as the plus strand has them."""
-_Changed = dict[int, dict[int, Transcript]]
-"""Gene -> transcript -> what it becomes; both by their place in the list."""
+_Place = tuple[int, int]
+"""Of a transcript: its gene's place in the list, and its own in the gene."""
+_Changed = dict[_Place, Transcript]
+"""Transcript -> what it becomes."""
 
 
 def read_genes(
@@ -51,7 +53,7 @@ def read_genes(
     strict: bool = False,
     progress: Progress | None = None,
 ) -> Annotation:
-    """Read an annotation, and mend what the bases tell of it; see `read_annotation`, `mended`.
+    """Read an annotation, and correct it by what the bases show; see `read_annotation`, `mended`.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ def read_genes(
 
 
 def mended(annotation: Annotation, fasta: Fasta, progress: Progress) -> Annotation:
-    """Take stop codons into the CDS, and derive phases from reading frames.
+    """Extend CDS by missing stop codons, and derive phases from reading frames.
 
     Parameters
     ----------
@@ -87,24 +89,16 @@ def mended(annotation: Annotation, fasta: Fasta, progress: Progress) -> Annotati
     """
     notices = Notices()
     genes = dict(annotation.genes)
-    task, n = "checking coding sequences", len(genes)
-    progress.start(task, n, "sequences")
-    try:
-        for seqid, changed in _stops(genes, fasta, progress).items():
-            genes[seqid] = _with(genes[seqid], changed)
-            notices.add(STOP_BEHIND, *_ids(changed))
-        constant = constant_phase(
-            (transcript, strand)
-            for there in genes.values()
-            for _, _, strand, transcript in _coding(there)
-        )
-        for seqid, there in genes.items():
-            changed = _phases(there, seqid, fasta, constant)
-            if changed:
-                genes[seqid] = _with(there, changed)
-                notices.add(PHASES_LEFT_OUT, *_disagreeing(there, changed))
-    finally:
-        progress.finish()
+    for seqid, changed in _stops(genes, fasta, progress).items():
+        genes[seqid] = _with(genes[seqid], changed)
+        notices.add(STOP_BEHIND, *(transcript.id for transcript in changed.values()))
+    constant = constant_phase(
+        (transcript, strand) for there in genes.values() for _, strand, transcript in _coding(there)
+    )
+    for seqid, there in genes.items():
+        changed = _phases(there, seqid, fasta, constant)
+        genes[seqid] = _with(there, changed)
+        notices.add(PHASES_LEFT_OUT, *_disagreeing(there, changed))
     both = sorted((*annotation.notices, *notices.as_tuple()), key=lambda notice: -notice.count)
     return Annotation(genes, tuple(both))
 
@@ -112,12 +106,13 @@ def mended(annotation: Annotation, fasta: Fasta, progress: Progress) -> Annotati
 def _stops(
     genes: Mapping[str, Sequence[Gene]], fasta: Fasta, progress: Progress
 ) -> dict[str, _Changed]:
-    """Transcripts with the stop codon behind their CDS taken in, if the file has the habit."""
+    """Transcripts whose CDS is extended by the stop codon after it, if the file has the habit."""
     without = 0
     found: dict[str, _Changed] = {}
-    for seqid, there in genes.items():
+    task = "checking coding sequences"
+    for seqid, there in progress.track(task, len(genes), genes.items(), "sequences"):
         bases = fasta.read(seqid) if any(gene.coding for gene in there) else None
-        for i, j, strand, transcript in _coding(there):
+        for place, strand, transcript in _coding(there):
             assert bases is not None, "a coding gene"
             if _ends_with_stop(bases, strand, transcript):
                 continue
@@ -127,10 +122,8 @@ def _stops(
             phase = max(0, in_reading_order(transcript.cds, strand)[0][2])
             if stops and _may_end_there(coding, phase):
                 complete = with_stop_codon(transcript, strand, stops)
-                found.setdefault(seqid, {}).setdefault(i, {})[j] = complete
-        progress.advance()
-    n = sum(len(transcripts) for changed in found.values() for transcripts in changed.values())
-    return found if n > HABIT * without else {}
+                found.setdefault(seqid, {})[place] = complete
+    return found if sum(map(len, found.values())) > HABIT * without else {}
 
 
 def _ends_with_stop(bases: np.ndarray, strand: str, transcript: Transcript) -> bool:
@@ -152,49 +145,42 @@ def _phases(genes: Sequence[Gene], seqid: str, fasta: Fasta, constant: int | Non
     """Transcripts with phases that follow from the bases."""
     found: _Changed = {}
     bases = None
-    for i, j, strand, transcript in _coding(genes):
+    for place, strand, transcript in _coding(genes):
         if are_doubtful(transcript, strand):
             if bases is None:
                 bases = fasta.read(seqid)
             cds = phases_by_frame(bases, transcript, strand, constant)
             if cds != transcript.cds:
-                found.setdefault(i, {})[j] = replace(transcript, cds=cds)
+                found[place] = replace(transcript, cds=cds)
     return found
 
 
-def _coding(genes: Sequence[Gene]) -> Iterator[tuple[int, int, str, Transcript]]:
-    """Yield (gene, transcript, strand, transcript) of coding ones whose place is known."""
+def _coding(genes: Sequence[Gene]) -> Iterator[tuple[_Place, str, Transcript]]:
+    """Yield place, strand and transcript of coding ones whose coordinates can be relied on."""
     for i, gene in enumerate(genes):
         if gene.problem in _MENDED:
             for j, transcript in enumerate(gene.transcripts):
                 if transcript.cds:
-                    yield i, j, gene.strand, transcript
+                    yield (i, j), gene.strand, transcript
 
 
 def _with(genes: Sequence[Gene], changed: _Changed) -> list[Gene]:
     """The genes with their changed transcripts; none is shorter than its transcripts."""
     result = list(genes)
-    for i, transcripts in changed.items():
+    for (i, j), new in changed.items():
         gene = result[i]
-        own = tuple(transcripts.get(j, old) for j, old in enumerate(gene.transcripts))
         result[i] = replace(
             gene,
-            start=min(gene.start, *(transcript.start for transcript in own)),
-            end=max(gene.end, *(transcript.end for transcript in own)),
-            transcripts=own,
+            start=min(gene.start, new.start),
+            end=max(gene.end, new.end),
+            transcripts=(*gene.transcripts[:j], new, *gene.transcripts[j + 1 :]),
         )
     return result
 
 
-def _ids(changed: _Changed) -> Iterator[str]:
-    for transcripts in changed.values():
-        yield from (transcript.id for transcript in transcripts.values())
-
-
 def _disagreeing(genes: Sequence[Gene], changed: _Changed) -> Iterator[str]:
     """IDs of transcripts that had other phases, not just none."""
-    for i, transcripts in changed.items():
-        for j, new in transcripts.items():
-            old = genes[i].transcripts[j].cds
-            if any(a[2] not in (b[2], UNKNOWN_PHASE) for a, b in zip(old, new.cds, strict=True)):
-                yield new.id
+    for (i, j), new in changed.items():
+        old = genes[i].transcripts[j].cds
+        if any(a[2] not in (b[2], UNKNOWN_PHASE) for a, b in zip(old, new.cds, strict=True)):
+            yield new.id

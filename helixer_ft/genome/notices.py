@@ -1,6 +1,7 @@
-"""What is met in an annotation and worth saying, counted; and the IDs that a user trusts."""
+"""Counts of what is worth reporting about an annotation; and the IDs that a user trusts."""
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
@@ -13,27 +14,33 @@ MASKED = "genes masked: "
 _PREFIX = re.compile(r"(?:gene|transcript|mrna|rna)[:-]", re.IGNORECASE)
 
 
+def some(names: Collection[str]) -> str:
+    """Names for a message: the first three, and how many there are."""
+    shown = ", ".join(list(names)[:3])
+    return shown if len(names) <= 3 else f"{shown}, ... ({len(names):,} in all)"
+
+
 class Notices:
-    """Counts what was met, with the first example of each kind."""
+    """Counts of what was noticed, with the first example of each kind."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
+        self._counts = Counter[str]()
         self._examples: dict[str, str] = {}
 
     def add(self, kind: str, *examples: str) -> None:
         """Count one per example."""
         if examples:
-            self._counts[kind] = self._counts.get(kind, 0) + len(examples)
+            self._counts[kind] += len(examples)
             self._examples.setdefault(kind, examples[0])
 
     def as_tuple(self) -> tuple[Notice, ...]:
         """All kinds, most frequent first."""
-        kinds = sorted(self._counts, key=lambda kind: -self._counts[kind])
-        return tuple(Notice(kind, self._counts[kind], self._examples[kind]) for kind in kinds)
+        counts = self._counts.most_common()
+        return tuple(Notice(kind, n, self._examples[kind]) for kind, n in counts)
 
 
 class TrustedIds:
-    """The IDs that are to be trusted, and which of them were met."""
+    """The IDs that are to be trusted, and which of them are in the annotation."""
 
     def __init__(self, ids: Collection[str]) -> None:
         self._ids = {*ids}
@@ -47,11 +54,11 @@ class TrustedIds:
 
     @property
     def missing(self) -> list[str]:
-        """IDs not met, sorted."""
+        """IDs that are not in the annotation, sorted."""
         return sorted(self._ids - self._met)
 
     def check(self, path: Path) -> None:
-        """Raise InputError if none was met."""
+        """Raise InputError if none of them is in the annotation."""
         if not self._met:
             raise InputError(
                 f"{path}: has none of the {len(self._ids):,} trusted genes, for example "

@@ -14,7 +14,7 @@ from helixer_ft.genome.records import Records
 
 MANY_LINES = 10
 MANY_SHARE = 0.05
-"""So many lines, and this share of all, are no slip of the pen."""
+"""So many lines, and this share of all, are not a typing error."""
 _MANY_GENES = 3
 
 PROBLEMS = {
@@ -81,15 +81,14 @@ class Oddities:
         if self._many(self._reversed, lines):
             raise InputError(
                 f"{self.path}, {self._first_reversed} {self._reversed:,} of {lines:,} features "
-                "are so."
+                "end before they start."
             )
-        beyond = []
-        for name, there in records.items():
-            if not there.circular:
-                beyond += [
-                    f"line {line}: ends at {end:,}, {name} has {there.length:,} bp"
-                    for line, end in there.beyond
-                ]
+        beyond = [
+            f"line {line}: ends at {end:,}, {name} has {there.length:,} bp"
+            for name, there in records.items()
+            for line, end in there.beyond
+            if not there.circular
+        ]
         if beyond and self.strict:
             raise InputError(f"{self.path}, {min(beyond, key=_line_number)}.")
         if self._many(len(beyond), lines):

@@ -6,11 +6,13 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.input_file import check_input_file
+from helixer_ft.progress import Progress
 
 MAX_LINE = 2**24
 """Bytes of a line that `PackedText.lines` gives; a longer one is none of an annotation."""
@@ -33,19 +35,16 @@ class PackedText:
         The file, and what it should be, for messages.
     file
         Open for reading, at its start.
+    progress
+        Advances by the bytes of the file, packed as it is.
     """
 
-    def __init__(self, path: Path, what: str, file: BinaryIO) -> None:
+    def __init__(self, path: Path, what: str, file: BinaryIO, progress: Progress) -> None:
         self.path = path
         self.what = what
-        self.size = os.fstat(file.fileno()).st_size
-        """Bytes of the file, packed as it is."""
+        self._size = os.fstat(file.fileno()).st_size
         self._file = file
-
-    @property
-    def position(self) -> int:
-        """Bytes of the file that are read so far."""
-        return self._file.tell()
+        self._progress = progress
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the unpacked content in parts of some size, none of them empty.
@@ -56,8 +55,15 @@ class PackedText:
             Packed otherwise, damaged, cut short, or with a zero byte.
         """
         source = self._source()
-        done = 0
-        while block := self._read(source):
+        task, blocks = f"reading {self.path.name}", iter(partial(self._read, source), b"")
+        done = reported = 0
+
+        def newly_read(_: bytes) -> int:
+            nonlocal reported
+            before, reported = reported, self._file.tell()
+            return reported - before
+
+        for block in self._progress.track(task, self._size, blocks, "bytes", newly_read):
             zero = block.find(0)
             if zero >= 0:
                 raise InputError(
@@ -95,10 +101,10 @@ class PackedText:
         for start, name in _OTHERS.items():
             if magic.startswith(start):
                 raise InputError(
-                    f"{self.path}: is packed with {name}, expected {self.what}. Unpack it."
+                    f"{self.path}: is compressed with {name}, expected {self.what}. Decompress it."
                 )
         if magic[12:] == _BGZIP_FIELD and magic.startswith(_GZIP):
-            self._file.seek(max(0, self.size - len(_BGZIP_END)))
+            self._file.seek(max(0, self._size - len(_BGZIP_END)))
             if self._file.read() != _BGZIP_END:
                 raise self._damaged("the end mark of bgzip is missing")
         self._file.seek(0)
@@ -124,7 +130,7 @@ class PackedText:
 
 
 @contextmanager
-def open_text(path: Path, what: str) -> Iterator[PackedText]:
+def open_text(path: Path, what: str, progress: Progress | None = None) -> Iterator[PackedText]:
     """Open a text file, plain, gzip or bgzip.
 
     Parameters
@@ -133,6 +139,8 @@ def open_text(path: Path, what: str) -> Iterator[PackedText]:
         The file.
     what
         What it should be ("a genome in FASTA, plain or gzip"), for messages.
+    progress
+        Reports how much of the file is read.
 
     Raises
     ------
@@ -141,4 +149,4 @@ def open_text(path: Path, what: str) -> Iterator[PackedText]:
     """
     check_input_file(path, what)
     with open(path, "rb") as file:
-        yield PackedText(path, what, file)
+        yield PackedText(path, what, file, progress or Progress())

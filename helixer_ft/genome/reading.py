@@ -8,15 +8,12 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from helixer_ft.genome.annotation import UNKNOWN_PHASE, Gene, Interval, Transcript
-
-COMPLEMENT = np.arange(256, dtype=np.uint8)
-COMPLEMENT[list(b"ACGT")] = list(b"TGCA")
-"""(256,) uint8: ASCII of a base -> that of its partner; anything but A, C, G, T stays."""
+from helixer_ft.genome.complement import COMPLEMENTS
 
 
 class FrameShift(NamedTuple):
@@ -196,7 +193,7 @@ def read_strand(bases: np.ndarray, genes: Iterable[Gene], *, reverse: bool) -> S
         Whether it is the minus strand.
     """
     if reverse:
-        bases = COMPLEMENT[bases][::-1]
+        bases = COMPLEMENTS[bases][::-1]
         genes = [_mirrored(gene, len(bases)) for gene in genes]
     loci = [Locus(gene, place, _models(gene)) for place, gene in enumerate(genes)]
     if reverse:
@@ -234,6 +231,10 @@ def _model(transcript: Transcript) -> Model:
 
 def _mirrored(gene: Gene, length: int) -> Gene:
     """Return the gene with its coordinates counted from the other end of the sequence."""
+
+    def turned(pieces: Iterable[tuple[int, ...]]) -> tuple[Any, ...]:
+        return tuple(sorted((length - end, length - start, *rest) for start, end, *rest in pieces))
+
     return replace(
         gene,
         start=length - gene.end,
@@ -243,16 +244,9 @@ def _mirrored(gene: Gene, length: int) -> Gene:
                 transcript,
                 start=length - transcript.end,
                 end=length - transcript.start,
-                exons=tuple(sorted((length - e, length - s) for s, e in transcript.exons)),
-                cds=tuple(
-                    sorted(
-                        (length - end, length - start, phase)
-                        for start, end, phase in transcript.cds
-                    )
-                ),
-                utr_outside=tuple(
-                    sorted((length - e, length - s) for s, e in transcript.utr_outside)
-                ),
+                exons=turned(transcript.exons),
+                cds=turned(transcript.cds),
+                utr_outside=turned(transcript.utr_outside),
             )
             for transcript in gene.transcripts
         ),

@@ -4,6 +4,7 @@ Both dialects, GFF3 and GTF, end here; what follows does not know which one a fi
 """
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from helixer_ft.genome.feature_types import is_gene, is_transcript
 
@@ -58,9 +59,8 @@ class Feature:
 
     def same_as(self, other: "Feature") -> bool:
         """Whether two lines say the same."""
-        return (self.type, self.start, self.end, self.strand, self.parents) == (
-            *(other.type, other.start, other.end, other.strand, other.parents),
-        )
+        says = attrgetter("type", "start", "end", "strand", "parents")
+        return bool(says(self) == says(other))
 
 
 @dataclass

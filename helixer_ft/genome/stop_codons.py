@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from helixer_ft.genome.annotation import Interval, Transcript
-from helixer_ft.genome.codons import CODON, STOP_CODONS, span, spliced
+from helixer_ft.genome.codons import CODON, STOP_CODONS, spliced
+from helixer_ft.genome.intervals import span
 
 
 def with_stop_codon(transcript: Transcript, strand: str, stops: list[Interval]) -> Transcript:

@@ -43,9 +43,9 @@ def gene_lengths(genes: Sequence[GeneRecord], window: int) -> GeneLengths | None
     return GeneLengths(
         median=int(np.median(lengths)),
         maximum=int(lengths[-1]),
-        longer=longer,
-        recommended=recommended,
-        beyond=int((lengths > (recommended or window)).sum()),
+        longer_than_window=longer,
+        recommended_subsequence_length=recommended,
+        longer_than_recommended=int((lengths > (recommended or window)).sum()),
     )
 
 
@@ -106,14 +106,16 @@ def annotation_advice(report: SpeciesReport, window: int, missing_utr: str) -> l
     unusable = unusable_warning(content.genes)
     if unusable is not None:
         result.append(f"{species}: {unusable}")
-    if lengths is not None and lengths.recommended:
-        share = lengths.longer / sum(gene.trusted for gene in content.genes)
-        held = f"all but {lengths.beyond:,} of them" if lengths.beyond else "all of them"
+    if lengths is not None and lengths.longer_than_window:
+        longer, still = lengths.longer_than_window, lengths.longer_than_recommended
+        share = longer / sum(gene.trusted for gene in content.genes)
+        held = f"all but {still:,} of them" if still else "all of them"
         seldom = "" if share > _LONGER_GENES else " So few may not be worth longer windows."
         result.append(
-            f"{species}: {lengths.longer:,} gene(s) ({share:.1%}) are longer than a window of "
+            f"{species}: {longer:,} gene(s) ({share:.1%}) are longer than a window of "
             f"{window:,} bp (the longest: {lengths.maximum:,} bp), so the network never sees them "
-            f"whole; --subsequence-length {lengths.recommended} holds {held}.{seldom}"
+            f"whole; --subsequence-length {lengths.recommended_subsequence_length} holds "
+            f"{held}.{seldom}"
         )
     if content.masked_share > _MUCH_MASKED:
         worst = next(iter(report.masked), "")
@@ -124,11 +126,11 @@ def annotation_advice(report: SpeciesReport, window: int, missing_utr: str) -> l
         )
         result.append(
             f"{species}: {content.masked_share:.0%} of the bases are masked, most for "
-            f"'{worst}': they teach nothing.{remedy}"
+            f"'{worst}': they are not trained on.{remedy}"
         )
     result += [
         f"{species}: there is no valid {GENIC_CLASSES[index]} base: a model tuned to these data "
-        f"unlearns {GENIC_CLASSES[index]}."
+        f"will lose the ability to predict {GENIC_CLASSES[index]}s."
         for index in (1, 3)
         if not content.valid_bases[index]
     ]

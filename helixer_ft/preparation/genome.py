@@ -42,12 +42,15 @@ class Genome:
         Those that are used -> bp, in the order of the file.
     annotation
         None: no labels.
+    request
+        How it is to be labelled.
     """
 
     sample: Sample
     fasta: Fasta
     lengths: Mapping[str, int]
     annotation: Annotation | None
+    request: PrepareRequest
 
     def genes(self, seqid: str) -> Sequence[Gene]:
         """The genes of a sequence."""
@@ -124,7 +127,7 @@ def open_genome(
     stack
         Closes the FASTA.
     progress
-        Told what is read.
+        Reports what is read.
 
     Raises
     ------
@@ -137,7 +140,7 @@ def open_genome(
     if not lengths:
         raise InputError(f"{sample.fasta}: --exclude leaves no sequence, expected some.")
     if sample.gff3 is None:
-        return Genome(sample, fasta, lengths, None)
+        return Genome(sample, fasta, lengths, None, request)
     annotation = read_genes(
         sample.gff3,
         fasta,
@@ -147,17 +150,17 @@ def open_genome(
         progress=progress,
     )
     refuse_untrusted(sample.gff3, (gene for own in annotation.genes.values() for gene in own))
-    return Genome(sample, fasta, lengths, annotation)
+    return Genome(sample, fasta, lengths, annotation, request)
 
 
 def labelled(
-    genome: Genome, seqids: Iterable[str], request: PrepareRequest, pool: Executor
+    genome: Genome, seqids: Iterable[str], pool: Executor
 ) -> Iterator[tuple[str, np.ndarray, SequenceLabels | None]]:
     """Yield (name, bases, labels) of sequences in turn; let go of them before asking for more."""
 
     def work(seqid: str) -> tuple[np.ndarray, SequenceLabels | None]:
         bases = genome.fasta.read(seqid)
-        return bases, None if genome.annotation is None else _label(genome, seqid, bases, request)
+        return bases, None if genome.annotation is None else _label(genome, seqid, bases)
 
     for seqid, found in ahead(pool, work, seqids, size=_size(genome), budget=_BASES_AT_ONCE):
         bases, labels = found
@@ -166,13 +169,7 @@ def labelled(
         del bases, labels
 
 
-def survey(
-    genome: Genome,
-    pieces: Sequence[Piece],
-    request: PrepareRequest,
-    pool: Executor,
-    progress: Progress,
-) -> Survey:
+def survey(genome: Genome, pieces: Sequence[Piece], pool: Executor, progress: Progress) -> Survey:
     """Label every sequence once, and count.
 
     Parameters
@@ -181,19 +178,17 @@ def survey(
         With annotation.
     pieces
         Of it; each of its sequences must have one.
-    request
-        How to label.
     pool
         Does the work.
     progress
-        Told of the bases.
+        Reports the bases.
     """
     by_sequence: dict[str, list[Piece]] = {}
     for piece in pieces:
         by_sequence.setdefault(piece.seqid, []).append(piece)
 
     def work(seqid: str) -> SequenceSurvey:
-        labels = _label(genome, seqid, genome.fasta.read(seqid), request)
+        labels = _label(genome, seqid, genome.fasta.read(seqid))
         return survey_sequence(labels, genome.genes(seqid), by_sequence[seqid])
 
     results = ahead(pool, work, by_sequence, size=_size(genome), budget=_BASES_AT_ONCE)
@@ -207,9 +202,8 @@ def _size(genome: Genome) -> Callable[[str], int]:
     return lambda seqid: max(_LEAST_SIZE, genome.lengths[seqid])
 
 
-def _label(
-    genome: Genome, seqid: str, bases: np.ndarray, request: PrepareRequest
-) -> SequenceLabels:
+def _label(genome: Genome, seqid: str, bases: np.ndarray) -> SequenceLabels:
+    request = genome.request
     flank = DEFAULT_UTR_FLANK if request.utr_flank is None else request.utr_flank
     return label_sequence(
         bases, genome.genes(seqid), missing_utr=request.missing_utr, utr_flank=flank

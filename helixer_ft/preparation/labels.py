@@ -3,7 +3,7 @@
 docs/labels.md has the rules in words, and where they depart from Helixer's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -127,17 +127,15 @@ def label_sequence(
     return SequenceLabels(
         plus=_label(plus, plus_masks),
         minus=_label(minus, minus_masks),
-        masked=(
-            *(_masked(plus, mask) for mask in plus_masks),
-            *(_masked(minus, mask) for mask in minus_masks),
-        ),
+        masked=(*_masked(plus, plus_masks), *_masked(minus, minus_masks)),
     )
 
 
-def _masked(strand: Strand, mask: Mask) -> Masked:
-    start, end = strand.genomic(mask.start, mask.end)
+def _masked(strand: Strand, masks: Iterable[Mask]) -> Iterator[Masked]:
     name: StrandName = "-" if strand.reverse else "+"
-    return Masked(mask.gene, mask.transcript, name, start, end, mask.error)
+    for mask in masks:
+        start, end = strand.genomic(mask.start, mask.end)
+        yield Masked(mask.gene, mask.transcript, name, start, end, mask.error)
 
 
 def _label(strand: Strand, masks: Iterable[Mask]) -> StrandLabels:

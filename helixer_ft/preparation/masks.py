@@ -86,7 +86,7 @@ def find_masks(strand: Strand, utr_flank: int | None) -> list[Mask]:
 
 
 Found = tuple[str, int, int]
-"""Error, start, end; nothing to mask where the end is not behind the start."""
+"""Error, start, end; nothing to mask where the end is not beyond the start."""
 
 
 def _borders(strand: Strand) -> Iterator[int]:
@@ -134,7 +134,7 @@ def _end_masks(
 
 
 def _slips_in_last_exon(model: Model) -> bool:
-    """Whether the last CDS line is not behind an intron and follows a phase of its own."""
+    """Whether the last CDS line does not follow an intron and has a phase of its own."""
     shifts = model.frame_shifts
     return (
         bool(shifts)
@@ -219,7 +219,7 @@ def _codon(strand: Strand, start: int) -> bytes:
 
 
 def _last_piece(model: Model) -> int:
-    """Return the length of the CDS behind its last intron, in bp."""
+    """Return the length of the CDS after its last intron, in bp."""
     edges = [end for _, end in model.introns] + [start for start, _ in model.overlaps]
     return model.cds_end - max(
         (edge for edge in edges if model.cds_start < edge < model.cds_end), default=model.cds_start

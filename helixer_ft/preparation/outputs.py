@@ -102,7 +102,7 @@ def read_gene_list(path: Path) -> frozenset[str]:
     Raises
     ------
     InputError
-        Not readable, no text, empty.
+        Not readable, not text, empty.
     """
     what = "a list of gene IDs, one a line"
     ids = frozenset(line.strip() for line in read_text_file(path, what).splitlines()) - {""}

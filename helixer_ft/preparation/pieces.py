@@ -3,9 +3,10 @@
 import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from helixer_ft.genome.annotation import Gene, Interval
+from helixer_ft.genome.intervals import gaps, joined
 
 MAX_GAP = 10_000
 """Most bp that are left out between two blocks of different sets."""
@@ -48,12 +49,9 @@ def whole(lengths: Mapping[str, int]) -> list[Piece]:
 def n90(lengths: Iterable[int]) -> int:
     """The largest length such that sequences at least as long make up 90 % of all bases."""
     ordered = sorted(lengths, reverse=True)
-    wanted, total = 0.9 * sum(ordered), 0
-    for length in ordered:
-        total += length
-        if total >= wanted:
-            return length
-    return 0
+    wanted = 0.9 * sum(ordered)
+    reached = zip(accumulate(ordered), ordered, strict=True)
+    return next((length for total, length in reached if total >= wanted), 0)
 
 
 def blocks(
@@ -96,13 +94,7 @@ def blocks(
 
 def gaps_between(genes: Sequence[Gene]) -> list[Interval]:
     """Stretches between the first and the last gene that no gene of either strand covers."""
-    result = []
-    reached: int | None = None
-    for start, end in sorted((gene.start, gene.end) for gene in genes):
-        if reached is not None and start - reached >= _MIN_GAP:
-            result.append((reached, start))
-        reached = end if reached is None else max(reached, end)
-    return result
+    return gaps(joined(((gene.start, gene.end) for gene in genes), gap=_MIN_GAP))
 
 
 def _cuts(length: int, gaps: Sequence[Interval], parts: int) -> list[Interval]:

@@ -85,27 +85,25 @@ def prepare(request: PrepareRequest, progress: Progress | None = None) -> Prepar
     trusted = None if request.genes is None else read_gene_list(request.genes)
     scratch = atomic.existing_folder(request.out_dir)
     pool = ThreadPoolExecutor(request.threads or default_threads(), "prepare")
-    try:
-        with ExitStack() as stack:
-            genomes = [
-                open_genome(sample, request, trusted, scratch, stack, progress)
-                for sample in request.samples
-            ]
-            _check_names(request, genomes)
-            plans = [_plan(genome, request, pool, progress) for genome in genomes]
-            preparation = _report(plans, request)
-            if not request.dry_run:
-                names = _write(plans, preparation, request, pool, progress)
-                preparation = replace(
-                    preparation, files=[request.out_dir / name for name in sorted(names)]
-                )
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with ExitStack() as stack:
+        stack.callback(pool.shutdown, cancel_futures=True)
+        genomes = [
+            open_genome(sample, request, trusted, scratch, stack, progress)
+            for sample in request.samples
+        ]
+        _check_names(request, genomes)
+        plans = [_plan(genome, pool, progress) for genome in genomes]
+        preparation = _report(plans, request)
+        if not request.dry_run:
+            names = _write(plans, preparation, pool, progress)
+            preparation = replace(
+                preparation, files=[request.out_dir / name for name in sorted(names)]
+            )
     return replace(preparation, seconds=time.perf_counter() - started)
 
 
 def _check_names(request: PrepareRequest, genomes: Sequence[Genome]) -> None:
-    """Refuse names of sequences that are not there: a slip of the pen would go unseen."""
+    """Refuse names of sequences that are not there: a typing error would go unnoticed."""
     known = {name for genome in genomes for name in genome.fasta.lengths}
     for option, names in (
         ("--exclude", request.exclude),
@@ -127,21 +125,21 @@ def _check_names(request: PrepareRequest, genomes: Sequence[Genome]) -> None:
             )
 
 
-def _plan(genome: Genome, request: PrepareRequest, pool: Executor, progress: Progress) -> _Plan:
+def _plan(genome: Genome, pool: Executor, progress: Progress) -> _Plan:
     """Survey a genome, and decide what goes where."""
-    everything = whole(genome.lengths)
+    everything, request = whole(genome.lengths), genome.request
     if genome.annotation is None:
         return _Plan(genome, None, {ALL: everything})
     for notice in genome.annotation.notices:
         progress.notice(f"{genome.sample.species}: {notice}")
     if not request.split:
-        found = survey(genome, everything, request, pool, progress)
+        found = survey(genome, everything, pool, progress)
         _check_usable(genome, found)
         return _Plan(genome, found, {ALL: everything})
     used = {name: n for name, n in genome.lengths.items() if genome.has_trusted_gene(name)}
     others = {name: n for name, n in genome.lengths.items() if name not in used}
     if genome.sample.role != "split":
-        found = survey(genome, everything, request, pool, progress)
+        found = survey(genome, everything, pool, progress)
         split = Split({_SET_OF_ROLE[genome.sample.role]: whole(used)}, [])
     else:
         settings = SplitSettings(request.fractions, request.named, request.seed)
@@ -150,9 +148,9 @@ def _plan(genome: Genome, request: PrepareRequest, pool: Executor, progress: Pro
                 used, genome.annotation.genes, settings, request.subsequence_length
             )
         except InputError:  # genes that cannot be used are what is wrong, if they are
-            _check_usable(genome, survey(genome, everything, request, pool, progress))
+            _check_usable(genome, survey(genome, everything, pool, progress))
             raise
-        found = survey(genome, pieces + whole(others), request, pool, progress)
+        found = survey(genome, pieces + whole(others), pool, progress)
         split = draw(pieces, found.valid_counts(pieces), settings, in_blocks)
     _check_usable(genome, found)
     left_out = [(piece, _NO_GENE) for piece in whole(others)]
@@ -179,7 +177,7 @@ def _report(plans: Sequence[_Plan], request: PrepareRequest) -> Preparation:
     InputError
         A set that lacks a class.
     """
-    species = [_species_report(plan, request) for plan in plans]
+    species = [_species_report(plan) for plan in plans]
     names = [name for name in (*SETS, ALL) if any(plan.sets.get(name) for plan in plans)]
     sets = {name: _set_report(name, plans, request) for name in names}
     contents = {name: part.content for name, part in sets.items() if part.content is not None}
@@ -247,24 +245,23 @@ def _notices(plan: _Plan) -> list[str]:
     return result
 
 
-def _frame_shifts(plan: _Plan) -> Iterator[str]:
-    """Yield what to know of genes whose labels follow the phases of their CDS lines."""
+def _frame_shifts(plan: _Plan) -> list[str]:
+    """What to know of genes whose labels follow the phases of their CDS lines."""
     found = {} if plan.survey is None else plan.survey.sequences
-    names = {
-        (seqid, mask.gene): mask.gene
+    names = dict.fromkeys(
+        (seqid, mask.gene)
         for seqid, one in found.items()
         for mask in one.masked
         if mask.error == "frame_shift"
-    }
-    if names:
-        yield (
-            f"genes with a CDS line whose phase departs from the count (ribosomal slippage, frame "
-            f"shift), labelled as the line says and masked there: {len(names):,} (for example "
-            f"{next(iter(names.values()))})"
-        )
+    )
+    return [
+        f"genes with a CDS line whose phase departs from the count (ribosomal slippage, frame "
+        f"shift), labelled as the line says and masked there: {len(names):,} (for example {name})"
+        for _, name in list(names)[:1]
+    ]
 
 
-def _species_report(plan: _Plan, request: PrepareRequest) -> SpeciesReport:
+def _species_report(plan: _Plan) -> SpeciesReport:
     genome = plan.genome
     report = SpeciesReport(genome.sample, len(genome.lengths), sum(genome.lengths.values()))
     if plan.survey is None or genome.annotation is None:
@@ -276,7 +273,7 @@ def _species_report(plan: _Plan, request: PrepareRequest) -> SpeciesReport:
         annotated_sequences=sum(map(genome.is_annotated, genome.lengths)),
         content=content,
         other_genes=sum(found.other_genes for found in sequences),
-        lengths=advice.gene_lengths(content.genes, request.subsequence_length),
+        lengths=advice.gene_lengths(content.genes, genome.request.subsequence_length),
         masked=masked_totals(sequences),
         notices=genome.annotation.notices,
         split=plan.split if genome.sample.role == "split" else None,
@@ -298,43 +295,33 @@ def _set_report(name: str, plans: Sequence[_Plan], request: PrepareRequest) -> S
 
 
 def _write(
-    plans: Sequence[_Plan],
-    preparation: Preparation,
-    request: PrepareRequest,
-    pool: Executor,
-    progress: Progress,
+    plans: Sequence[_Plan], preparation: Preparation, pool: Executor, progress: Progress
 ) -> list[str]:
     """Write everything; return the names of the files."""
-    with atomic.staged_folder(request.out_dir) as folder:
+    with atomic.staged_folder(plans[0].genome.request.out_dir) as folder:
         for plan in plans:
-            _write_data(plan, folder, request, pool, progress)
+            _write_data(plan, folder, pool, progress)
             if plan.survey is not None:
                 path = folder / masked_file(plan.genome.sample.species)
-                _write_text(path, masked_table(plan.genome, plan.survey))
+                path.write_text(masked_table(plan.genome, plan.survey), "utf-8")
         splits = [
             (plan.genome, plan.survey, plan.split)
             for plan in plans
             if plan.survey is not None and plan.split is not None
         ]
         if splits:
-            _write_text(folder / SPLIT_FILE, split_table(splits))
+            (folder / SPLIT_FILE).write_text(split_table(splits), "utf-8")
         names = [path.name for path in folder.iterdir()] + [REPORT_FILE]
         report = replace(preparation, files=[Path(name) for name in sorted(names)]).to_dict()
         del report["seconds"], report["dry_run"]
-        _write_text(folder / REPORT_FILE, json.dumps(report, indent=2) + "\n")
+        (folder / REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     return names
 
 
-def _write_text(path: Path, text: str) -> None:
-    """Within a staging folder, whose own errors name the folder that it becomes."""
-    path.write_text(text, encoding="utf-8")
-
-
-def _write_data(
-    plan: _Plan, folder: Path, request: PrepareRequest, pool: Executor, progress: Progress
-) -> None:
+def _write_data(plan: _Plan, folder: Path, pool: Executor, progress: Progress) -> None:
     """Write the data files of one genome: rows are compressed in threads, written in order."""
-    species, length = plan.genome.sample.species, request.subsequence_length
+    species, request = plan.genome.sample.species, plan.genome.request
+    length = request.subsequence_length
     provenance = {
         "helixer_ft_version": __version__,
         "helixer_ft_command_line": request.command_line,
@@ -361,31 +348,30 @@ def _write_data(
             for name, count in counts.items()
             if count
         }
-        progress.start(f"writing {species}", sum(counts.values()), "windows")
-        try:
-            rows = _rows(plan, request, pool)
-            threads = request.threads or default_threads()
-            for task, packed in ahead(
-                pool, lambda task: pack_rows(task[2]), rows, budget=2 * threads
-            ):
-                name, seqid, _ = task
-                annotated = plan.genome.is_annotated(seqid)
-                writers[name].append(packed, seqid, species, annotated)
-                progress.advance(len(packed.values["start_ends"]))
-        finally:
-            progress.finish()
+        rows = _rows(plan, pool)
+        threads = request.threads or default_threads()
+        done = ahead(pool, lambda task: pack_rows(task[2]), rows, budget=2 * threads)
+        for (name, seqid, _), packed in progress.track(
+            f"writing {species}",
+            sum(counts.values()),
+            done,
+            "windows",
+            lambda item: len(item[1].values["start_ends"]),
+        ):
+            writers[name].append(packed, seqid, species, plan.genome.is_annotated(seqid))
 
 
-def _rows(plan: _Plan, request: PrepareRequest, pool: Executor) -> Iterator[tuple[str, str, Rows]]:
+def _rows(plan: _Plan, pool: Executor) -> Iterator[tuple[str, str, Rows]]:
     """Yield (set, sequence, rows) in the order of the files."""
     pieces: dict[str, list[tuple[str, Piece]]] = {}
     for name, parts in plan.sets.items():
         for piece in parts:
             pieces.setdefault(piece.seqid, []).append((name, piece))
     wanted = [seqid for seqid in plan.genome.row_order if seqid in pieces]
-    for seqid, bases, labels in labelled(plan.genome, wanted, request, pool):
+    length = plan.genome.request.subsequence_length
+    for seqid, bases, labels in labelled(plan.genome, wanted, pool):
         for name, piece in pieces[seqid]:
             region = piece.start, piece.end
-            for rows in rows_of(bases, labels, request.subsequence_length, region):
+            for rows in rows_of(bases, labels, length, region):
                 yield name, seqid, rows
         del bases, labels

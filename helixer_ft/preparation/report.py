@@ -1,7 +1,7 @@
 """The outcome of a preparation as values, and as the JSON object that prepare.json holds."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -74,20 +74,20 @@ class GeneLengths:
     ----------
     median, maximum
         In bp.
-    longer
+    longer_than_window
         Number of genes longer than a window.
-    recommended
-        A subsequence length that holds at least 99 % of them and more than the present one does;
-        None if no gene is longer than a window.
-    beyond
+    recommended_subsequence_length
+        In bp; holds at least 99 % of them and more than the present one does. None if no gene is
+        longer than a window.
+    longer_than_recommended
         Number of genes longer than that.
     """
 
     median: int
     maximum: int
-    longer: int
-    recommended: int | None
-    beyond: int
+    longer_than_window: int
+    recommended_subsequence_length: int | None
+    longer_than_recommended: int
 
 
 @dataclass(frozen=True)
@@ -138,27 +138,12 @@ class SpeciesReport:
             "trusted_genes": len(trusted),
             "other_genes": self.other_genes,
             "introns": sum(gene.introns for gene in trusted),
-            "gene_lengths": None
-            if self.lengths is None
-            else {
-                "median": self.lengths.median,
-                "maximum": self.lengths.maximum,
-                "longer_than_window": self.lengths.longer,
-                "recommended_subsequence_length": self.lengths.recommended,
-                "longer_than_recommended": self.lengths.beyond,
-            },
+            "gene_lengths": None if self.lengths is None else asdict(self.lengths),
             "masked": {
-                error: {
-                    "genes": total.genes,
-                    "bases": total.bases,
-                    "share": total.bases / (2 * self.length),
-                }
+                error: asdict(total) | {"share": total.bases / (2 * self.length)}
                 for error, total in self.masked.items()
             },
-            "annotation_notices": [
-                {"kind": notice.kind, "count": notice.count, "example": notice.example}
-                for notice in self.notices
-            ],
+            "annotation_notices": [asdict(notice) for notice in self.notices],
         }
         if self.split is not None:
             result |= {

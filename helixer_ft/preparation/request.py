@@ -10,7 +10,7 @@ from helixer_ft.formats.data_names import DEFAULT_LENGTH, check_length, check_sp
 from helixer_ft.preparation.samples import Sample
 
 DEFAULT_UTR_FLANK = 300
-"""Bases that --missing-utr keep masks beside a CDS without UTR (docs/labels.md says why)."""
+"""Bases that --missing-utr keep masks next to a CDS without UTR (docs/labels.md says why)."""
 DEFAULT_VALIDATION_FRACTION = 0.2
 DEFAULT_TEST_FRACTION = 0.1
 
@@ -26,7 +26,7 @@ class PrepareRequest:
     out_dir
         Folder to write to.
     sheet
-        The file that tells of the samples, where there is one.
+        The file that lists the samples, if there is one.
     subsequence_length
         Bases of a row, a multiple of 9.
     split
@@ -45,9 +45,9 @@ class PrepareRequest:
     strict
         Refuse an annotation with odd lines, rather than mask the genes that have them.
     threads
-        Working at a time; None: one per processor.
+        Number of threads; None: one per processor.
     seed
-        Of the split.
+        Seed of the split.
     dry_run
         Check and report everything, write nothing.
     force
@@ -88,12 +88,12 @@ class PrepareRequest:
             raise InputError(f"--utr-flank is {self.utr_flank}, expected at least 0 bp.")
         if self.utr_flank is not None and self.missing_utr == "mask":
             raise InputError(
-                "--utr-flank acts with --missing-utr keep only. Leave it out, or add that."
+                "--utr-flank requires --missing-utr keep. Add that, or leave --utr-flank out."
             )
         if self.labelled:
             self._check_split()
         else:
-            self._refuse("acts on labels, but there is no --gff3", self._label_options())
+            self._refuse("concerns labels, which need --gff3", self._label_options())
 
     @property
     def labelled(self) -> bool:

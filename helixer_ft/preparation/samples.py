@@ -48,7 +48,7 @@ def read_sheet(path: Path) -> tuple[Sample, ...]:
     ------
     InputError
         Not readable, no such table, unknown or missing columns, an unknown role, an empty cell, a
-        file that is not there, a species twice.
+        file that is not there, a duplicate species.
     """
     lines = [
         (number, line.split("\t"))
@@ -66,7 +66,7 @@ def read_sheet(path: Path) -> tuple[Sample, ...]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(
-            f"{path}: the species {', '.join(twice)} is there more than once, expected one line "
+            f"{path}: the species {', '.join(twice)} is listed more than once, expected one line "
             "per species. Give the others another name."
         )
     return tuple(samples)
@@ -86,7 +86,7 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
     if missing:
         problems.append(f"lacks the column(s) {', '.join(missing)}")
     if len(set(header)) < len(header) and not unknown:
-        problems.append("has a column twice")
+        problems.append("has a duplicate column")
     if problems:
         raise InputError(f"{path}: {' and '.join(problems)}, expected {', '.join(COLUMNS)}.")
 

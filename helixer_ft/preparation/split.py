@@ -62,8 +62,7 @@ class Split:
     @property
     def smallest_gap(self) -> int | None:
         """Fewest bp between blocks of different sets; None where no sequence was cut."""
-        gaps = [piece.length for piece, _ in self.left_out if piece.gap]
-        return min(gaps) if gaps else None
+        return min((piece.length for piece, _ in self.left_out if piece.gap), default=None)
 
 
 def pieces_to_split(
@@ -143,17 +142,18 @@ def draw(
     strata = free[sizes[free] >= limit], free[sizes[free] < limit]
     shares = _shares(settings)
     generator = np.random.default_rng(settings.seed)
-    best: tuple[tuple[int, int], np.ndarray] | None = None
-    for _ in range(_DRAWS):
-        attempt = chosen.copy()
+
+    def attempt(_: int) -> np.ndarray:
+        dealt = chosen.copy()
         for stratum, required in zip(strata, (True, False), strict=True):
-            order = generator.permutation(stratum)
-            _deal(attempt, order, sizes, shares, required)
-        score = _score(attempt, free, sizes, counts, shares)
-        if best is None or score < best[0]:
-            best = score, attempt
-    assert best is not None
-    return _split(pieces, best[1], in_blocks)
+            _deal(dealt, generator.permutation(stratum), sizes, shares, required)
+        return dealt
+
+    best = min(
+        map(attempt, range(_DRAWS)),
+        key=lambda dealt: _score(dealt, free, sizes, counts, shares),
+    )
+    return _split(pieces, best, in_blocks)
 
 
 def _enough(lengths: Sequence[int], settings: SplitSettings) -> bool:

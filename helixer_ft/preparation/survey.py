@@ -1,11 +1,13 @@
 """What labelling a sequence yields, counted: classes, masks, genes. Nothing is kept per base."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from helixer_ft.genome.annotation import Gene, Transcript
+from helixer_ft.genome.intervals import joined, span
 from helixer_ft.preparation.labels import Masked, SequenceLabels
 from helixer_ft.preparation.pieces import Piece
 
@@ -113,30 +115,17 @@ def survey_sequence(
 
 def masked_totals(surveys: Iterable[SequenceSurvey]) -> dict[str, MaskedTotal]:
     """Genes and bases per kind of error, most bases first."""
-    genes: dict[str, int] = {}
-    bases: dict[str, int] = {}
+    genes, bases = Counter[str](), Counter[str]()
     for survey in surveys:
         by_error: dict[str, list[Masked]] = {}
         for mask in survey.masked:
             by_error.setdefault(mask.error, []).append(mask)
         for error, masks in by_error.items():
-            genes[error] = genes.get(error, 0) + len({(mask.gene, mask.strand) for mask in masks})
+            genes[error] += len({(mask.gene, mask.strand) for mask in masks})
             for strand in "+-":
-                spans = [(mask.start, mask.end) for mask in masks if mask.strand == strand]
-                bases[error] = bases.get(error, 0) + _covered(spans)
-    return {
-        error: MaskedTotal(genes[error], bases[error])
-        for error in sorted(bases, key=lambda error: -bases[error])
-    }
-
-
-def _covered(spans: list[tuple[int, int]]) -> int:
-    """Number of bases in the union of intervals."""
-    total = reached = 0
-    for start, end in sorted(spans):
-        total += max(0, end - max(start, reached))
-        reached = max(reached, end)
-    return total
+                there = ((mask.start, mask.end) for mask in masks if mask.strand == strand)
+                bases[error] += span(joined(there))
+    return {error: MaskedTotal(genes[error], n) for error, n in bases.most_common()}
 
 
 def _counts(labels: SequenceLabels, piece: Piece) -> np.ndarray:
@@ -152,41 +141,34 @@ def _counts(labels: SequenceLabels, piece: Piece) -> np.ndarray:
 
 
 def _record(gene: Gene, labels: SequenceLabels, masks: Sequence[Masked]) -> GeneRecord:
+    record = GeneRecord(
+        *(gene.start, gene.end - gene.start, 0, gene.trusted, False),
+        *(gene.problem or "untrusted", gene.id, gene.line),
+    )
     if not gene.trusted:
-        return GeneRecord(
-            *(gene.start, gene.end - gene.start, 0),
-            trusted=False,
-            usable=False,
-            reason=gene.problem or "untrusted",
-            id=gene.id,
-            line=gene.line,
-        )
+        return record
     transcript = max(gene.transcripts, key=_coding_length)
     valid = (labels.plus if gene.strand == "+" else labels.minus).valid
     learnt = sum(int(np.count_nonzero(valid[start:end])) for start, end, _ in transcript.cds)
     usable = learnt >= _USABLE_SHARE * _coding_length(transcript)
-    return GeneRecord(
-        start=gene.start,
+    return replace(
+        record,
         length=transcript.end - transcript.start,
         introns=max(0, len(transcript.exons) - 1),
-        trusted=True,
         usable=usable,
         reason="" if usable else _main_reason(transcript, masks),
-        id=gene.id,
-        line=gene.line,
     )
 
 
 def _main_reason(transcript: Transcript, masks: Sequence[Masked]) -> str:
     """What masks most of a transcript's coding bases; if not its own gene, one that overlaps."""
-    bases: dict[str, int] = {}
+    bases = Counter[str]()
     for mask in masks:
-        shared = sum(
+        bases[mask.error] += sum(
             max(0, min(end, mask.end) - max(start, mask.start)) for start, end, _ in transcript.cds
         )
-        bases[mask.error] = bases.get(mask.error, 0) + shared
-    worst = max(bases, key=lambda error: bases[error], default="")
-    return worst if bases.get(worst) else "overlapping_genes"
+    masking = +bases or Counter(["overlapping_genes"])
+    return masking.most_common(1)[0][0]
 
 
 def _coding_length(transcript: Transcript) -> int:

@@ -38,8 +38,7 @@ def refuse_untrusted(path: Path, genes: Iterable[Gene]) -> None:
     """
     coding = [gene for gene in genes if gene.coding]
     if coding and not any(gene.trusted for gene in coding):
-        reasons = [(gene.problem or "untrusted", _place(gene.id, gene.line)) for gene in coding]
-        raise _unusable(path, reasons)
+        raise _unusable(path, [(gene.problem or "untrusted", _place(gene)) for gene in coding])
 
 
 def refuse_unusable(path: Path, genes: Sequence[GeneRecord]) -> None:
@@ -51,7 +50,7 @@ def refuse_unusable(path: Path, genes: Sequence[GeneRecord]) -> None:
         Such an annotation; with the reasons.
     """
     if genes and not any(gene.usable for gene in genes):
-        raise _unusable(path, [(gene.reason, _place(gene.id, gene.line)) for gene in genes])
+        raise _unusable(path, [(gene.reason, _place(gene)) for gene in genes])
 
 
 def unusable_warning(genes: Sequence[GeneRecord]) -> str | None:
@@ -66,7 +65,7 @@ def unusable_warning(genes: Sequence[GeneRecord]) -> str | None:
     reason, n = reasons.most_common(1)[0]
     if n < MOST * len(asked):
         return None
-    examples = [_place(gene.id, gene.line) for gene in asked if gene.reason == reason]
+    examples = [_place(gene) for gene in asked if gene.reason == reason]
     return (
         f"{n:,} of {len(asked):,} coding genes ({n / len(asked):.0%}) cannot be used for one "
         f"reason: {_reason(reason, examples)}. {_remedy(reason)}"
@@ -97,5 +96,5 @@ def _remedy(reason: str) -> str:
     )
 
 
-def _place(name: str, line: int) -> str:
-    return f"{name} on line {line:,}" if line else name
+def _place(gene: Gene | GeneRecord) -> str:
+    return f"{gene.id} on line {gene.line:,}" if gene.line else gene.id

@@ -6,7 +6,7 @@ row reads in its strand's direction; padding is at its end on both strands.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PADDING = 4
 """Code of a base without class."""
+_PADDED = {"genic": PADDING, "phase": PADDING}
 
 _ROWS_AT_ONCE = 8
 _SHARES = {
@@ -55,23 +56,14 @@ class Rows:
         (k, L) uint8, ASCII; 0 padding.
     start_ends
         (k, 2) int64, bp; start > end on the minus strand.
-    genic, phase
-        (k, L) uint8 as in `StrandLabels`, 4 padding; None without labels, as all below.
-    transitions
-        (k, L) uint8, bit per column.
-    valid
-        (k, L) bool.
-    gene_lengths
-        (k, L) uint32, bp.
+    labels
+        With arrays of (k, L); `PADDING` in `genic` and `phase`, 0 in all others, is padding. None:
+        without labels.
     """
 
     bases: np.ndarray
     start_ends: np.ndarray
-    genic: np.ndarray | None = None
-    phase: np.ndarray | None = None
-    transitions: np.ndarray | None = None
-    valid: np.ndarray | None = None
-    gene_lengths: np.ndarray | None = None
+    labels: "StrandLabels | None" = None
 
 
 def count_rows(region_length: int, length: int) -> int:
@@ -111,35 +103,24 @@ def rows_of(
             yield _rows(bases, own, windows[i : i + _ROWS_AT_ONCE], length, strand == "minus")
 
 
-def cut(
-    bases: np.ndarray,
-    labels: "SequenceLabels | None",
-    length: int,
-    region: tuple[int, int] | None = None,
-) -> dict[str, np.ndarray]:
-    """All rows of a sequence at once, as datasets; see `rows_of` and `to_datasets`."""
-    parts = [to_datasets(rows) for rows in rows_of(bases, labels, length, region)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
 def to_datasets(rows: Rows) -> dict[str, np.ndarray]:
     """The datasets of a data file that follow from bases and labels (see docs/formats.md)."""
-    result: dict[str, np.ndarray] = {
-        "X": _X.take(rows.bases).view(np.float16).reshape(*rows.bases.shape, 4)
+    shape, labels = (*rows.bases.shape, 4), rows.labels
+    result = {
+        "X": _X.take(rows.bases).view(np.float16).reshape(shape),
+        "start_ends": rows.start_ends,
     }
-    result["start_ends"] = rows.start_ends
-    if rows.genic is None or rows.phase is None or rows.transitions is None or rows.valid is None:
+    if labels is None:
         return result
-    shape = (*rows.genic.shape, 4)
-    result["y"] = _ONE_HOT.take(rows.genic).view(np.int8).reshape(shape)
-    result["phases"] = _ONE_HOT.take(rows.phase).view(np.int8).reshape(shape)
-    result["transitions"] = _BITS.take(rows.transitions, axis=0)
-    result["sample_weights"] = rows.valid.astype(np.int8)
-    assert rows.gene_lengths is not None
-    result["gene_lengths"] = rows.gene_lengths
-    result["err_samples"] = np.asarray(rows.valid.any(axis=1))
-    result["fully_intergenic_samples"] = np.asarray(~rows.genic.any(axis=1))
-    return result
+    return result | {
+        "y": _ONE_HOT.take(labels.genic).view(np.int8).reshape(shape),
+        "phases": _ONE_HOT.take(labels.phase).view(np.int8).reshape(shape),
+        "transitions": _BITS.take(labels.transitions, axis=0),
+        "sample_weights": labels.valid.astype(np.int8),
+        "gene_lengths": labels.gene_lengths,
+        "err_samples": np.asarray(labels.valid.any(axis=1)),
+        "fully_intergenic_samples": np.asarray(~labels.genic.any(axis=1)),
+    }
 
 
 def pack_rows(rows: Rows) -> PackedRows:
@@ -154,26 +135,19 @@ def _rows(
     length: int,
     backwards: bool,
 ) -> Rows:
-    def gather(array: np.ndarray, padding: int) -> np.ndarray:
+    def gather(array: np.ndarray, padding: int = 0) -> np.ndarray:
         result = np.full((len(windows), length), padding, array.dtype)
         for row, (start, end) in zip(result, windows, strict=True):
             piece = array[start:end]
             row[: end - start] = piece[::-1] if backwards else piece
         return result
 
-    letters = gather(bases, 0)
+    letters = gather(bases)
     start_ends = np.array(windows, np.int64)
     if backwards:
         letters = COMPLEMENTS[letters]
         start_ends = start_ends[:, ::-1]
-    if labels is None:
-        return Rows(letters, start_ends)
-    return Rows(
-        letters,
-        start_ends,
-        genic=gather(labels.genic, PADDING),
-        phase=gather(labels.phase, PADDING),
-        transitions=gather(labels.transitions, 0),
-        valid=gather(labels.valid, False),
-        gene_lengths=gather(labels.gene_lengths, 0),
-    )
+    if labels is not None:
+        arrays = {name: gather(array, _PADDED.get(name, 0)) for name, array in vars(labels).items()}
+        labels = replace(labels, **arrays)
+    return Rows(letters, start_ends, labels)

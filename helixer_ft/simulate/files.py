@@ -11,6 +11,8 @@ from tempfile import TemporaryDirectory
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats.atomic import PARTIAL, check_folder, staged_folder
 from helixer_ft.formats.data_names import check_length
+from helixer_ft.genome.annotation import UNKNOWN_PHASE
+from helixer_ft.genome.codons import running_phases
 from helixer_ft.preparation.prepare import prepare
 from helixer_ft.preparation.report import SetReport
 from helixer_ft.preparation.request import PrepareRequest
@@ -48,7 +50,7 @@ def write_species(
 
     Writes ``genome.fa``, ``genes.gff3``, and the data that `prepare` makes of them:
     ``training_data.h5``, ``validation_data.h5`` and ``test_data.h5``, which share no sequence.
-    Beside them goes ``source_model.h5``, a small model trained on `SOURCE`, to be tuned. The files
+    With them goes ``source_model.h5``, a small model trained on `SOURCE`, to be tuned. The files
     appear together once all are complete.
 
     Parameters
@@ -149,17 +151,6 @@ def to_gff3(genome: SimulatedGenome) -> bytes:
     return ("\n".join(lines) + "\n").encode("ascii")
 
 
-def _cds_phases(gene: SimulatedGene) -> tuple[int, ...]:
-    """Return the phase of the 5'-most base of each CDS piece, in the order of ``gene.cds``."""
-    pieces = gene.cds if gene.strand == "+" else gene.cds[::-1]
-    phases = []
-    before = 0
-    for start, end in pieces:
-        phases.append(-before % 3)
-        before += end - start
-    return tuple(phases if gene.strand == "+" else reversed(phases))
-
-
 def _gff3_lines(gene: SimulatedGene) -> Iterator[str]:
     """Yield the lines of one gene."""
     transcript = f"{gene.gene_id}.t1"
@@ -180,7 +171,8 @@ def _gff3_lines(gene: SimulatedGene) -> Iterator[str]:
             parts.append((start, min(end, cds_start), left_kind, left_kind, "."))
         if end > cds_end:
             parts.append((max(start, cds_end), end, right_kind, right_kind, "."))
-    for (start, end), phase in zip(gene.cds, _cds_phases(gene), strict=True):
+    without_phase = [(start, end, UNKNOWN_PHASE) for start, end in gene.cds]
+    for start, end, phase in running_phases(without_phase, gene.strand, first=0):
         parts.append((start, end, "CDS", "CDS", str(phase)))
     order = {"exon": 0, left_kind: 1, "CDS": 2, right_kind: 3}
     for start, end, kind, suffix, column in sorted(parts, key=lambda p: (p[0], order[p[2]])):

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from helixer_ft.errors import InputError
+from helixer_ft.genome.annotation import Interval
 from helixer_ft.genome.complement import COMPLEMENT
+from helixer_ft.genome.intervals import gaps
 from helixer_ft.simulate.sizes import MINIMUM_SEQUENCE_LENGTH
 from helixer_ft.simulate.species import Species
 from helixer_ft.simulate.transcript import FLANK, draw_length, draw_transcript, random_bases
-
-Interval = tuple[int, int]
-"""Start and end on the plus strand of a sequence, 0-based, half-open, in bp."""
 
 LENGTH_VARIATION = 0.1
 
@@ -46,10 +45,8 @@ class SimulatedGene:
 
     @property
     def introns(self) -> tuple[Interval, ...]:
-        """The transcript's span less its exons, ascending."""
-        edges = [self.start, *(edge for exon in self.exons for edge in exon), self.end]
-        pairs = zip(edges[::2], edges[1::2], strict=True)
-        return tuple((left, right) for left, right in pairs if left < right)
+        """The stretches between its exons, ascending."""
+        return tuple(gaps(self.exons))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ import pysam
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.atomic import check_writable, partial_path
-from helixer_ft.simulate.genome import Interval, SimulatedGene, SimulatedGenome
+from helixer_ft.genome.annotation import Interval
+from helixer_ft.genome.intervals import span
+from helixer_ft.simulate.genome import SimulatedGene, SimulatedGenome
 
 READ_LENGTH = 75
 FRAGMENT_LENGTH = 250
@@ -22,8 +24,8 @@ EXPRESSION_SPREAD = 1.0
 INTERGENIC_SHARE = 0.01
 """Pairs from anywhere in the genome, on either strand, as a share of those from genes."""
 
-_FLAGS = {("+", 1): 163, ("+", 0): 83, ("-", 1): 147, ("-", 0): 99}
-"""Flags of read 2 (1) and read 1 (0) of a dUTP pair from a gene on this strand."""
+_FLAGS = {"+": (163, 83), "-": (99, 147)}
+"""Flags of the left and the right read of a dUTP pair from a gene on this strand."""
 _QUALITY = 37
 
 Blocks = list[Interval]
@@ -40,7 +42,7 @@ def write_reads(
     depth: float = DEFAULT_DEPTH,
     force: bool = False,
 ) -> int:
-    """Write paired reads, without errors, sorted by coordinate, and an index beside them.
+    """Write paired reads, without errors, sorted by coordinate, and their index.
 
     Parameters
     ----------
@@ -121,7 +123,7 @@ def _pairs(
     gene: SimulatedGene, rng: np.random.Generator, depth: float
 ) -> Iterator[tuple[Blocks, Blocks]]:
     """Yield the blocks of the left and the right read of each pair from a gene's mRNA."""
-    length = sum(end - start for start, end in gene.exons)
+    length = span(gene.exons)
     expression = rng.lognormal(-(EXPRESSION_SPREAD**2) / 2, EXPRESSION_SPREAD)
     n_pairs = rng.poisson(depth * expression * length / (2 * READ_LENGTH))
     fragment = min(FRAGMENT_LENGTH, length)
@@ -155,8 +157,7 @@ def _records(
     """Yield the two reads of a pair; the left one aligns forwards, the right one backwards."""
     if not stranded and rng.random() < 0.5:
         strand = {"+": "-", "-": "+"}[strand]
-    flags = (_FLAGS["+", 1], _FLAGS["+", 0]) if strand == "+" else (_FLAGS["-", 0], _FLAGS["-", 1])
-    for flag, own, mate in zip(flags, pair, pair[::-1], strict=True):
+    for flag, own, mate in zip(_FLAGS[strand], pair, pair[::-1], strict=True):
         yield seqid, flag, own, mate[0][0]
 
 

@@ -6,7 +6,7 @@ normalised where they are drawn from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from helixer_ft.errors import InputError
@@ -262,12 +262,11 @@ SOURCE = Species(
 )
 """An AT-rich species with short introns and weak polypyrimidine tracts."""
 
-TARGET = Species(
+TARGET = replace(
+    SOURCE,
     name="simulated_target",
     intergenic=composition(0.4),
     gap_length=LengthRange(120, 420, 2400, 0.6),
-    n_run_probability=0.03,
-    n_run_length=LengthRange(10, 40, 200, 0.6),
     promoter=consensus("TATAWAW", 0.8),
     utr5_length=LengthRange(50, 130, 500, 0.4),
     utr5=(0.29, 0.24, 0.18, 0.29),

@@ -91,7 +91,7 @@ def draw_transcript(species: Species, rng: np.random.Generator) -> Transcript:
         junctions.append(_choose_junction(species, mrna, low, high, rng))
 
     edges = [0, *junctions, len(mrna)]
-    pieces: list[Bases] = [_upstream_flank(species, rng)]
+    pieces: list[Bases] = [_flank(species, rng, upstream=True)]
     exons: list[tuple[int, int]] = []
     coding: list[tuple[int, int]] = []
     shift = 0
@@ -105,7 +105,7 @@ def draw_transcript(species: Species, rng: np.random.Generator) -> Transcript:
         first, last = max(left, cds_start), min(right, cds_end)
         if first < last:
             coding.append((first + shift, last + shift))
-    pieces.append(_downstream_flank(species, rng))
+    pieces.append(_flank(species, rng, upstream=False))
     return Transcript(
         np.concatenate(pieces).tobytes(), len(mrna) + shift, tuple(exons), tuple(coding)
     )
@@ -206,20 +206,11 @@ def _choose_junction(
     return int(rng.choice(places, p=fit / total if total else None))
 
 
-def _upstream_flank(species: Species, rng: np.random.Generator) -> Bases:
-    """Draw the `FLANK` bases before a transcript, with a promoter motif."""
+def _flank(species: Species, rng: np.random.Generator, *, upstream: bool) -> Bases:
+    """Draw the `FLANK` bases before a transcript, with a promoter, or after it, with an element."""
     flank = random_bases(rng, species.intergenic, FLANK)
-    motif = random_motif(rng, species.promoter)
-    first = FLANK - int(rng.integers(25, 36))
-    flank[first : first + len(motif)] = motif
-    return flank
-
-
-def _downstream_flank(species: Species, rng: np.random.Generator) -> Bases:
-    """Draw the `FLANK` bases after a transcript, with a downstream element."""
-    flank = random_bases(rng, species.intergenic, FLANK)
-    motif = random_motif(rng, species.downstream_element)
-    first = int(rng.integers(2, 9))
+    motif = random_motif(rng, species.promoter if upstream else species.downstream_element)
+    first = FLANK - int(rng.integers(25, 36)) if upstream else int(rng.integers(2, 9))
     flank[first : first + len(motif)] = motif
     return flank
 

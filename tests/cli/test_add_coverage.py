@@ -212,7 +212,9 @@ def test_threads_change_nothing(place):
 def test_unlabelled_data_need_the_protocol(place):
     with h5py.File(place.training, "r+") as file, h5py.File(place.validation, "r+") as other:
         del file["data/y"], other["data/y"], file["data/fully_intergenic_samples"]
-    place.refused(parts=["cannot be told, because the data have no labels", "--strandedness rev"])
+    place.refused(
+        parts=["cannot be determined, because the data have no labels", "--strandedness rev"]
+    )
     result = place.run("--strandedness", "reverse")
     assert result.exit_code == 0
     assert "without labels that cannot be checked" in result.stderr
@@ -276,7 +278,7 @@ def test_bad_bigwigs(place):
     good = write_bigwig(place.folder / "g.bw", [("chr1", 0, 500, 1.0)]).read_bytes()
     junk.write_bytes(good[: len(good) // 2])
     place.refused("--bigwig", junk, parts=["junk.bw: cannot be read"])
-    place.refused("--bigwig", place.bam, parts=["its name ends otherwise, expected a bigWig"])
+    place.refused("--bigwig", place.bam, parts=["has the extension '.bam', expected a bigWig"])
 
 
 def test_a_bigwig_that_ends_its_reader(place):
@@ -469,7 +471,7 @@ def test_longer_sequences_are_noted(place):
     path = write_bam(place.folder / "o.bam", dutp_reads(), lengths={**LENGTHS, "chr3": 95})
     result = place.run("--bam", path)
     assert result.exit_code == 0
-    assert "o.bam: 1 of the 3 sequences go on beyond their data (chr3)" in result.stderr
+    assert "o.bam: 1 of the 3 sequences extend beyond their data (chr3)" in result.stderr
 
 
 def test_no_read_in_the_data(place):
@@ -478,7 +480,7 @@ def test_no_read_in_the_data(place):
     assert "Is this the genome that the reads were aligned to?" in text
     result = place.run("--bam", path, "--strandedness", "forward")
     assert result.exit_code == 0
-    assert "Warning: o.bam: no read lies in the data; its track is 0 throughout" in result.stderr
+    assert "Warning: o.bam: no reads overlap the data; its track is 0 throughout" in result.stderr
 
 
 # -- wrong names and data ----------------------------------------------------------------------
@@ -509,7 +511,7 @@ def test_what_is_asked_for(place):
 def test_coverage_that_is_there(place):
     place.added("--data", place.training)
     place.refused(parts=[
-        f"{place.training}: has coverage evaluation/rnaseq_coverage already, 1 other file(s) have "
+        f"{place.training}: has coverage evaluation/rnaseq_coverage already, 1 other file(s) do "
         "not", "--force",
     ])  # fmt: skip
     place.added("--force")

@@ -403,7 +403,7 @@ def test_a_kept_head_cannot_take_coverage_it_never_took(work):
 
 
 def test_data_without_coverage(plain):
-    parts = [f"{plain.files[0]}: has coverage of no kind", "helixer-ft add-coverage"]
+    parts = [f"{plain.files[0]}: has no coverage", "helixer-ft add-coverage"]
     plain.refused("--input-coverage", parts=parts)
 
 
@@ -423,7 +423,7 @@ def test_a_prefix_that_is_none(work, prefix):
 def test_a_coverage_model_on_data_without(plain, command, options):
     work = plain
     work.takes(LEAF)
-    parts = [f"{work.files[0]}: has coverage of no kind", f"{work.model} takes coverage of 1 track"]
+    parts = [f"{work.files[0]}: has no coverage", f"{work.model} takes coverage of 1 track"]
     work.refused(*options, command=command, parts=parts)
 
 

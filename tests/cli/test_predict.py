@@ -380,8 +380,8 @@ def test_options_of_a_genome(work, options, parts):
     [
         (b"", ["is empty"]),
         (b"@r\nACGT\n+\nIIII\n", ["expected a genome in FASTA"]),
-        (b">a\nACGT\n>a\nACGT\n", ["'a' is there twice"]),
-        (b">a\nMKLE\n", ["letters that are no bases"]),
+        (b">a\nACGT\n>a\nACGT\n", ["'a' is not unique"]),
+        (b">a\nMKLE\n", ["characters that are not IUPAC nucleotide codes"]),
         (gzip.compress(b">a\n" + b"ACGT" * 99, mtime=0)[:-9], ["damaged or truncated"]),
     ],
     ids=["empty", "fastq", "twice", "protein", "truncated"],

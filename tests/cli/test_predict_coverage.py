@@ -116,7 +116,7 @@ def test_other_tracks(work, names):
 def test_data_without_coverage(work):
     with h5py.File(work.data, "r+") as file:
         del file["evaluation"]
-    work.refused(parts=[f"{work.data}: has coverage of no kind", "helixer-ft add-coverage"])
+    work.refused(parts=[f"{work.data}: has no coverage", "helixer-ft add-coverage"])
 
 
 def test_a_genome_without_coverage(work, tmp_path):

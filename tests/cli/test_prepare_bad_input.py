@@ -59,7 +59,7 @@ GENOMES = {
     "text": (b"hello\n", ["begins with 'hello'"]),
     "cut gzip": (gzip.compress(b">chr01\n" + b"ACGT\n" * 20000)[:-9], ["damaged or truncated"]),
     "protein": (b">chr01\nMKLVEF*\n", ["no bases", "protein"]),
-    "name twice": (b">chr01 a\nACGT\n>chr01 b\nACGT\n", ["'chr01' is there twice"]),
+    "name twice": (b">chr01 a\nACGT\n>chr01 b\nACGT\n", ["'chr01' is not unique"]),
     "no bases": (b">chr01\n>chr02\nACGT\n", ["'chr01' is empty"]),
     "FASTQ": (b"@chr01\nACGT\n+\nIIII\n", ["begins with '@chr01'"]),
 }
@@ -205,7 +205,7 @@ OPTIONS = {
         ["--no-split", "--test-fraction", "0.1"],
         ["--test-fraction contradicts --no-split"],
     ),
-    "flank and mask": (["--utr-flank", "50"], ["acts with --missing-utr keep only"]),
+    "flank and mask": (["--utr-flank", "50"], ["--utr-flank requires --missing-utr keep"]),
     "negative flank": (["--missing-utr", "keep", "--utr-flank", "-1"], ["--utr-flank is -1"]),
     "no threads": (["--threads", "0"], ["--threads is 0"]),
     "negative seed": (["--seed", "-1"], ["--seed is -1"]),
@@ -235,7 +235,7 @@ def test_options_for_labels_without_genes(work, options):
         main, ["prepare", "--fasta", str(work.fasta), "--out-dir", str(work.out), *options]
     )
     assert result.exit_code == 2
-    assert f"{options[0]} acts on labels, but there is no --gff3" in result.stderr
+    assert f"{options[0]} concerns labels, which need --gff3" in result.stderr
 
 
 def test_lists_of_genes(work):
@@ -245,7 +245,7 @@ def test_lists_of_genes(work):
     path.write_bytes(b"")
     work.refused("--genes", path, parts=[f"{path}: is empty"])
     path.write_bytes(b"\xff\xfe")
-    work.refused("--genes", path, parts=[f"{path}: is no text"])
+    work.refused("--genes", path, parts=[f"{path}: is not a text file"])
     path.write_text("nobody\n")
     work.refused("--genes", path, parts=[f"{work.gff3}: has none of the 1 trusted genes", "nobody"])
 

@@ -89,7 +89,7 @@ def test_errors_that_quote_a_file(tmp_path):
     fasta.write_text(f">{EVIL}\nACGT\n>{EVIL}\nACGT\n")
     result = run("prepare", "--fasta", fasta, "--out-dir", tmp_path / "out")
     assert result.exit_code == 2
-    assert "the sequence name 'chr\\x1b[31m1\\x1b]0;title\\x07' is there twice" in result.stderr
+    assert "the sequence name 'chr\\x1b[31m1\\x1b]0;title\\x07' is not unique" in result.stderr
     config = tmp_path / "config.toml"
     config.write_text('"\\u001b[31mred" = 1\n')
     result = run("whole", "-l", "x.h5", "-d", tmp_path, "--config", config)

@@ -131,7 +131,7 @@ def test_a_contradicting_flag_is_obeyed_with_a_warning(run):
 def test_giving_strands_away_is_warned_of(run):
     report, said = run(library("reverse"), "unstranded")
     assert report.strandedness == "unstranded"
-    assert "gives away what the reads know: they look reverse" in said.warnings[0]
+    assert "discards the strand information of the reads, which look reverse" in said.warnings[0]
 
 
 def test_a_fitting_flag_is_confirmed(run):

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from helixer_ft.genes.structures import joined
 from helixer_ft.genome.annotation import Gene, Transcript
+from helixer_ft.genome.intervals import joined
 
 Sequences = Mapping[str, np.ndarray]
 Genes = Mapping[str, Sequence[Gene]]

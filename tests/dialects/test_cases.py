@@ -190,7 +190,7 @@ def test_strict_ends_at_the_first_odd_line(simulated, tmp_path):
     assert not (tmp_path / "b").exists()
     result = run("--fasta", fasta, "--out-dir", tmp_path / "c", "--strict")
     assert result.exit_code == 2
-    assert "--strict acts on labels, but there is no --gff3" in result.stderr
+    assert "--strict concerns labels, which need --gff3" in result.stderr
 
 
 def test_slippage_is_noticed(tmp_path):

@@ -5,10 +5,10 @@ import pytest
 
 from helixer_ft.genome.annotation import UNKNOWN_PHASE, Annotation, Gene, Transcript
 from helixer_ft.genome.codons import agree, is_complete, running_phases, spliced
+from helixer_ft.genome.complement import COMPLEMENTS
 from helixer_ft.genome.fasta import open_fasta
 from helixer_ft.genome.mending import PHASES_LEFT_OUT, STOP_BEHIND, mended
 from helixer_ft.genome.phases import phases_by_frame
-from helixer_ft.genome.reading import COMPLEMENT
 from helixer_ft.genome.stop_codons import stop_codon_behind, with_stop_codon
 from helixer_ft.preparation.labels import label_sequence
 from helixer_ft.progress import Progress
@@ -19,7 +19,7 @@ CODING = "ATGGCAGCAGGAGCATAA"
 
 def mirrored(bases, transcript):
     n = len(bases)
-    return COMPLEMENT[bases][::-1].copy(), Transcript(
+    return COMPLEMENTS[bases][::-1].copy(), Transcript(
         transcript.id,
         n - transcript.end,
         n - transcript.start,

@@ -98,7 +98,10 @@ BEYOND = SEQUENCE + "\tx\texon\t30000\t30600\t.\t+\t.\tParent=g{i}"
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (REVERSED, r"line 3: has start 110 and end 101, expected .* 50 of 250 features are so"),
+        (
+            REVERSED,
+            r"line 3: has start 110 and end 101, expected .* 50 of 250 features end before",
+        ),
         (BEYOND, r"50 of 250 features lie beyond the end .* same version of the assembly"),
     ],
 )

@@ -106,7 +106,7 @@ def test_a_circle_is_damage(tmp_path):
     [
         ("os.kill(os.getpid(), signal.SIGSEGV)", "HDF5 crashes on it"),
         ("os.abort()", "HDF5 crashes on it"),
-        ("os.kill(os.getpid(), signal.SIGPROF)", "HDF5 does not come to an end with it"),
+        ("os.kill(os.getpid(), signal.SIGPROF)", "HDF5 does not finish reading it"),
         ("os.kill(os.getpid(), signal.SIGKILL)", ""),  # somebody ended it; that says nothing
         ("sys.exit(3)", ""),
     ],

@@ -46,7 +46,7 @@ def test_text(tmp_path):
     path.write_bytes(b"\xef\xbb\xbfan \xc3\xa4\n")
     assert read_text_file(path, "a test") == "an ä\n"
     path.write_bytes(b"an \xe4\n")
-    with pytest.raises(InputError, match=r"it: is no text, expected a test\."):
+    with pytest.raises(InputError, match=r"it: is not a text file, expected a test\."):
         read_text_file(path, "a test")
 
 

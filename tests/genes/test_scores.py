@@ -6,7 +6,7 @@ from dataclasses import astuple
 import pytest
 
 from helixer_ft.genes.scores import CODING_LEVELS, EXON_LEVELS, Level, compare
-from helixer_ft.genes.structures import joined, select
+from helixer_ft.genes.structures import select
 from helixer_ft.genome.annotation import Annotation, Gene, Transcript
 
 from .reference_scores import scores
@@ -200,9 +200,3 @@ def test_scores_of_nothing():
     assert (Level().recall, Level().precision, Level().f1) == (None, None, None)
     missed = Level(3, 0, 0, 0)
     assert (missed.recall, missed.precision, missed.f1) == (0, None, 0)
-
-
-def test_joined():
-    assert joined([(5, 9), (1, 3), (3, 4), (20, 30), (22, 25)]) == ((1, 4), (5, 9), (20, 30))
-    assert joined([(1, 3), (8, 9)], gap=5) == ((1, 3), (8, 9))
-    assert joined([(1, 3), (7, 9)], gap=5) == ((1, 9),)

@@ -74,14 +74,17 @@ BROKEN = {
     "binary": (b">a\nAC\0\1\2\n", ["binary"]),
     "cut gzip": (gzip.compress(b">a\n" + b"ACGT\n" * 99999)[:-20], ["damaged or truncated"]),
     "no gzip": (b"\x1f\x8b" + b"x" * 40, ["damaged or truncated"]),
-    "Latin-1 name": (b">\xe4\nAC\n", ["bytes that are no text (0xe4)"]),
+    "Latin-1 name": (b">\xe4\nAC\n", ["bytes that are not text (0xe4)"]),
     "no name": (b">a\nAC\n>\nAC\n", ["sequence 2 has no name"]),
-    "name twice": (b">a 1\nAC\n>b\nA\n>a 2\nAC\n", ["'a' is there twice", "1 and 3"]),
+    "name twice": (b">a 1\nAC\n>b\nA\n>a 2\nAC\n", ["'a' is not unique", "1 and 3"]),
     "long name": (b">" + b"n" * 51 + b"\nAC\n", ["has 51 bytes", "hold 50"]),
     "no bases": (b">a\nAC\n>b\n>c\nAC\n", ["'b' is empty"]),
-    "protein": (b">p\nMKLEF*\n", ["4 letters that are no bases", "position 3", "protein"]),
-    "gaps": (b">a\nAC--GT\n", ["2 letters", "'-'", "position 3", "replace them by N"]),
-    "blanks": (b">a\nAC GT\n", ["1 letters", "' '"]),
+    "protein": (
+        b">p\nMKLEF*\n",
+        ["4 characters that are not IUPAC", "position 3", "protein"],
+    ),
+    "gaps": (b">a\nAC--GT\n", ["2 characters", "'-'", "position 3", "replace them by N"]),
+    "blanks": (b">a\nAC GT\n", ["1 characters", "' '"]),
 }
 
 

@@ -337,8 +337,8 @@ def test_lines_that_stand_twice(read):
     assert annotation.genes["chr1"] == [MODEL]
     assert kinds(annotation) == {
         **QUIET,
-        "genes or transcripts that stand twice": 2,
-        "exons, CDS or UTR pieces that stand twice": 4,
+        "duplicate gene or transcript lines": 2,
+        "duplicate exon, CDS or UTR lines": 4,
     }
 
 
@@ -361,10 +361,10 @@ def test_phases_that_are_missing(read):
 def test_parts_beyond_their_transcript_widen_it(read):
     annotation = read(GENE, MRNA.replace("900", "700"), *EXONS, *CDS)
     assert annotation.genes["chr1"] == [MODEL]
-    assert kinds(annotation)["transcripts that end before their parts do, widened"] == 1
+    assert kinds(annotation)["transcripts shorter than their parts, extended"] == 1
     annotation = read(GENE.replace("101", "201"), MRNA, *EXONS, *CDS)
     assert annotation.genes["chr1"] == [MODEL]
-    assert kinds(annotation)["genes that end before their transcripts do, widened"] == 1
+    assert kinds(annotation)["genes shorter than their transcripts, extended"] == 1
 
 
 def problems(annotation):
@@ -530,7 +530,7 @@ def test_parents_in_a_circle(read, depth):
         (b">chr1\nACGT\n", "line 1: begins a FASTA sequence, expected GFF3"),
         (bytes(range(256)) * 20, "is a binary file"),
         (bytes(range(128, 256)) * 20, "line 1: has 1 column"),
-        (bz2.compress(b"x"), "is packed with bzip2"),
+        (bz2.compress(b"x"), "is compressed with bzip2"),
         (gzip.compress(b"chr1\t" * 10_000, mtime=0)[:-20], "is damaged or truncated"),
         (gzip.compress(b"chr1\t" * 10, mtime=0)[:12] + b"garbage" * 10, "is damaged or truncated"),
     ],

@@ -9,6 +9,7 @@ import pytest
 from helixer_ft.errors import InputError
 from helixer_ft.genome import packed_text
 from helixer_ft.genome.packed_text import open_text
+from helixer_ft.progress import Progress
 
 WHAT = "a test text"
 TEXT = b"".join(b"line %d of the text\n" % i for i in range(20_000))
@@ -24,6 +25,21 @@ def bgzip(path, text=TEXT):
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "text"
+
+
+class Steps(Progress):
+    """Adds up what it is told."""
+
+    done, finished = 0, False
+
+    def start(self, task, total, unit="", done=0):
+        self.total = total
+
+    def advance(self, steps=1, note=""):
+        self.done += steps
+
+    def finish(self):
+        self.finished = True
 
 
 def read(path):
@@ -45,9 +61,11 @@ def refusal(path):
 def test_lines_across_blocks(path, monkeypatch, form, block):
     monkeypatch.setattr(packed_text, "_BLOCK", block)
     path.write_bytes(form(TEXT)) if form else bgzip(path)
-    with open_text(path, WHAT) as text:
+    steps = Steps()
+    with open_text(path, WHAT, steps) as text:
         assert list(text.lines()) == TEXT.splitlines()
-        assert text.position == text.size == path.stat().st_size
+    assert steps.done == steps.total == path.stat().st_size
+    assert steps.finished
     assert read(path) == TEXT
 
 

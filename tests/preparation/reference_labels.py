@@ -115,6 +115,7 @@ def label_strand(sequence, genes, strand, utr_flank=None):
         set().union(*(gene.labelled.cds for gene in labelled)),
         set().union(*(run for gene in labelled for run in gene.labelled.introns)),
     ]
+    covered_by_kind = [{r if strand == "+" else n - 1 - r for r in bases} for bases in kinds]
     masked = masked_ranks(text, in_order, n, utr_flank)
     result = []
     for base in range(n):
@@ -122,8 +123,7 @@ def label_strand(sequence, genes, strand, utr_flank=None):
         genic = 3 if rank in kinds[2] else 2 if rank in kinds[1] else 1 if rank in kinds[0] else 0
         over = [gene.labelled.bases for gene in labelled if rank in gene.labelled.bases]
         columns = set()
-        for kind, bases in enumerate(kinds):
-            covered = {r if strand == "+" else n - 1 - r for r in bases}
+        for kind, covered in enumerate(covered_by_kind):
             for left, right in ((base - 1, base), (base, base + 1)):
                 if left >= 0 and right < n and (left in covered) != (right in covered):
                     columns.add(kind if right in covered else kind + 3)

@@ -104,8 +104,17 @@ def assert_equals_reference(bases, genes, **options):
         np.testing.assert_array_equal(ours.valid, shown)
 
 
+def lines_that_begin_together(*cds):
+    """A gene on the minus strand whose first two CDS lines begin at the same base."""
+    transcript = Transcript("g1.0", 1, 16, ((1, 12), (11, 16)), cds)
+    genes = [Gene("g0", "+", 0, 1, ()), Gene("g1", "-", 1, 16, (transcript,))]
+    return np.frombuffer(b"GCAATTGTGTTATATA", np.uint8), genes
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(sequences())
+@example(lines_that_begin_together((1, 12, 0), (11, 12, 1)))
+@example(lines_that_begin_together((1, 12, 1), (1, 12, 2)))
 def test_labels_equal_the_base_by_base_implementation(case):
     assert_equals_reference(*case)
 
@@ -315,6 +324,16 @@ def test_errors_at_the_ends_of_the_cds_mask_outwards(strand):
     assert masked([Gene("g", strand, 100, 300, (shifted,))]) == [
         ("g", "mismatched_phase_5p", *before)
     ]
+
+
+@pytest.mark.parametrize("strand", "+-")
+def test_of_cds_lines_that_begin_at_one_base_the_shortest_tells_the_phase(strand):
+    lines = ((0, 11, 0), (0, 1, 1)) if strand == "+" else ((4, 15, 0), (14, 15, 1))
+    exons = ((0, 1), (0, 15)) if strand == "+" else ((0, 15), (14, 15))
+    transcript = Transcript("t", 0, 15, exons, tuple(sorted(lines)))
+    labels = label_sequence(np.full(15, 67, np.uint8), [Gene("g", strand, 0, 15, (transcript,))])
+    phase = labels.plus.phase if strand == "+" else labels.minus.phase[::-1]
+    assert (phase[:11] - 1).tolist() == [1, 0, 2, 1, 0, 2, 1, 0, 2, 1, 0]
 
 
 def test_a_codon_split_by_an_intron_counts_as_missing():

@@ -59,7 +59,7 @@ BAD = {
     "missing column": ("species\tfasta\tgff3\nA\ta.fa\ta.gff3\n", ["lacks the column(s) role"]),
     "column twice": (
         "species\tfasta\tgff3\trole\trole\nA\ta.fa\ta.gff3\ttrain\ttest\n",
-        ["has a column twice"],
+        ["has a duplicate column"],
     ),
     "unknown role": (
         f"{HEADER}A\ta.fa\ta.gff3\ttraining\n",
@@ -71,12 +71,12 @@ BAD = {
     "missing file": (f"{HEADER}A\tno.fa\ta.gff3\ttrain\n", ["fasta: no.fa: no such file"]),
     "species twice": (
         f"{HEADER}A\ta.fa\ta.gff3\ttrain\nA\tb.fa\tb.gff3\ttest\n",
-        ["species A is there more than once"],
+        ["species A is listed more than once"],
     ),
     "blank in a name": (f"{HEADER}A b\ta.fa\ta.gff3\ttrain\n", ["line 2: species is 'A b'"]),
     "path as a name": (f"{HEADER}../A\ta.fa\ta.gff3\ttrain\n", ["species is '../A'"]),
     "long name": (f"{HEADER}{'A' * 26}\ta.fa\ta.gff3\ttrain\n", ["26 characters", "hold 25"]),
-    "binary": (b"\xff\xfe\x00\x01", ["is no text"]),
+    "binary": (b"\xff\xfe\x00\x01", ["is not a text file"]),
 }
 
 

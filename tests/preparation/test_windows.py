@@ -6,7 +6,9 @@ import pytest
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_names import check_length
 from helixer_ft.preparation.labels import SequenceLabels, StrandLabels
-from helixer_ft.preparation.windows import count_rows, cut, rows_of
+from helixer_ft.preparation.windows import count_rows, rows_of
+
+from .cut_rows import cut
 
 LETTERS = "ACGTRYSWKMBDHVN"
 COMPLEMENT = dict(zip(LETTERS, "TGCAYRSWMKVHDBN", strict=True))

@@ -9,8 +9,9 @@ import pytest
 
 from helixer_ft.formats.data_writer import DataWriter
 from helixer_ft.preparation.labels import SequenceLabels
-from helixer_ft.preparation.windows import count_rows, cut, pack_rows, rows_of
+from helixer_ft.preparation.windows import count_rows, pack_rows, rows_of
 
+from .cut_rows import cut
 from .test_windows import random_strand
 
 N, LENGTH = 500, 45

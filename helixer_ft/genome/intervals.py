@@ -1,0 +1,33 @@
+"""Sets of half-open intervals: union, gaps, extent."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from helixer_ft.genome.annotation import Interval
+
+
+def joined(intervals: Iterable[Interval], *, gap: int = 1) -> list[Interval]:
+    """The union of intervals, sorted; those with fewer than `gap` bp between them are one."""
+    result: list[Interval] = []
+    for start, end in sorted(intervals):
+        if result and start < result[-1][1] + gap:
+            result[-1] = result[-1][0], max(result[-1][1], end)
+        else:
+            result.append((start, end))
+    return result
+
+
+def gaps(intervals: Iterable[Interval]) -> list[Interval]:
+    """The stretches between sorted intervals that do not touch."""
+    return [(end, start) for (_, end), (start, _) in pairwise(intervals)]
+
+
+def hull(intervals: Iterable[Interval]) -> Interval:
+    """From the first start to the last end; there is at least one interval."""
+    starts, ends = zip(*intervals, strict=True)
+    return min(starts), max(ends)
+
+
+def span(intervals: Iterable[Interval]) -> int:
+    """Total length in bp of intervals that do not overlap."""
+    return sum(end - start for start, end in intervals)

@@ -10,13 +10,13 @@ from helixer_ft.runtime.interruption import leave
 
 # In the order of a user's work; module -> what `helixer-ft --help` says without importing it.
 COMMANDS = {
-    "prepare": "Make training, validation and test data from FASTA and GFF3.",
+    "prepare": "Make training, validation and test data from a genome and its annotation.",
     "add-coverage": "Add coverage tracks (BAM, CRAM, bigWig) to such data.",
     "whole": "Fine-tune every layer of a trained model.",
     "freeze": "Keep the trained body fixed, train new final layer(s).",
     "evaluate": "Score trained models on labelled data, base by base.",
     "predict": "Predict genes base by base, on a data file or a genome.",
-    "evaluate-genes": "Score predicted GFF3 against a reference, gene by gene.",
+    "evaluate-genes": "Score predicted gene models against a reference, gene by gene.",
     "inspect": "Show what a model, a data file or a predictions file contains.",
     "doctor": "Check that this machine and its GPUs are fit to train and compute correctly.",
     "simulate": "Simulate a small species with known genes, to try things out.",

@@ -12,7 +12,7 @@ from helixer_ft.doctor.disk import FolderSpeed, folder_speed
 from helixer_ft.doctor.exchange import Exchange, exchange
 from helixer_ft.doctor.facts import Facts
 from helixer_ft.doctor.speed import Speed, measure
-from helixer_ft.errors import is_out_of_memory
+from helixer_ft.errors import InputError, is_out_of_memory
 from helixer_ft.progress import Progress, size_text
 from helixer_ft.runtime.backend import Backend
 from helixer_ft.runtime.processes import Processes
@@ -155,10 +155,20 @@ def diagnose(
         Receives progress.
     processes
         The processes that are to train together; all call this.
+
+    Raises
+    ------
+    InputError
+        `cache_folder` is not a folder.
     """
     started = time.monotonic()
     progress, processes = progress or Progress(), processes or Processes()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of many small functions
+    folder = cache_folder or local_folder(Path.cwd())
+    if cache_folder and not cache_folder.is_dir():
+        raise InputError(
+            f"--cache-dir is {cache_folder}, which is not a folder. Create it, or name another."
+        )
     parts = len(PRECISIONS) + 3
     progress.start("examining", parts)
     comparisons: list[Comparison] = []
@@ -169,7 +179,7 @@ def diagnose(
     progress.advance()
     speed = _speed()
     progress.advance()
-    cache = folder_speed(cache_folder or local_folder(Path()))
+    cache = folder_speed(folder)
     progress.advance()
     progress.finish()
     wrong = not all(one.agrees for one in comparisons)

@@ -163,7 +163,9 @@ class _Reader:
                     self._compare_length(text)
             elif text[0] == ">":
                 if not self.types:
-                    self._fail("begins a FASTA sequence, expected GFF3. Give the annotation.")
+                    self._fail(
+                        "begins a FASTA sequence, expected GFF3 or GTF. Give the annotation."
+                    )
                 return
             else:
                 columns = text.split("\t")

@@ -108,10 +108,18 @@ def test_a_broken_recurrence_is_exit_status_1(quick, monkeypatch):
     assert result.stderr.count("Warning: CPU computes wrong") == 3
 
 
-def test_a_cache_folder_that_cannot_be_used_is_a_warning(made_up, tmp_path):
-    result = run("doctor", "--cache-dir", tmp_path / "missing")
+def test_a_cache_folder_that_cannot_be_used_is_a_warning(made_up, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_TMPDIR", "/proc")
+    result = run("doctor")
     assert result.exit_code == 0
     assert "cannot hold caches" in result.stderr
+
+
+def test_a_cache_folder_that_is_not_there_is_refused_at_once(quick, tmp_path):
+    result = run("doctor", "--cache-dir", tmp_path / "missing")
+    assert result.exit_code == 2
+    assert f"--cache-dir is {tmp_path / 'missing'}, which is not a folder" in result.stderr
+    assert result.stdout == ""
 
 
 def test_nothing_is_written_to_the_home(made_up, tmp_path):

@@ -9,7 +9,6 @@ from helixer_ft.runtime.backend import BACKENDS, likely_backend
 from helixer_ft.runtime.hardware import hardware
 
 _DISTRIBUTIONS = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-intel")}
-_OTHERS = ("keras", "numpy", "h5py")
 
 
 def version_text() -> str:
@@ -20,12 +19,11 @@ def version_text() -> str:
     rows = {
         "backend": f"{backend.name} {_version(backend.name) or 'not installed'} ({backend.reason})",
         "others": ", ".join(f"{name} {_version(name)}" for name in others),
-        "keras": ", ".join(f"{name} {_version(name)}" for name in _OTHERS),
+        "keras": f"{_version('keras')}, numpy {_version('numpy')}, h5py {_version('h5py')}",
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "CPU": f"{machine.cpu}, {machine.cores} cores, {size_text(machine.memory)}",
         "GPU": ", ".join(machine.gpus) or "none",
     }
-    rows["keras"] = rows["keras"].removeprefix("keras ")
     lines = [f"{name:<8} {text}" for name, text in rows.items() if text]
     return "\n".join([f"helixer-ft {__version__}", *lines])
 

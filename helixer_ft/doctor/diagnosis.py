@@ -123,19 +123,15 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        found = asdict(self)
+        found = asdict(self) | {
+            "comparisons": [one.to_dict() for one in self.comparisons],
+            "speed": self.speed and self.speed.to_dict(),
+            "seconds": round(self.seconds, 1),
+        }
         del found["others_agree"], found["backend"]["unseen"]
-        summary = {name: getattr(self, name) for name in ("fit", "verdict", "problems", "warnings")}
-        return (
-            summary
-            | found
-            | {
-                "comparisons": [one.to_dict() for one in self.comparisons],
-                "speed": self.speed and self.speed.to_dict(),
-                "cache": found["cache"] | {"folder": str(self.cache.folder)},
-                "seconds": round(self.seconds, 1),
-            }
-        )
+        found["cache"]["folder"] = str(self.cache.folder)
+        summary = ("fit", "verdict", "problems", "warnings")
+        return {name: getattr(self, name) for name in summary} | found
 
 
 def diagnose(

@@ -90,7 +90,7 @@ def test_predict_keeps_what_is_predicted(folder, monkeypatch, lose):
         once(patch, Printer, "advance", 3, lambda: lose(Path("rows.h5")))
         result = run(*arguments)
     check_message(result, "rows.h5")
-    assert "rows are kept in p.h5.journal: the same command with --resume goes on" in result.stderr
+    assert "rows are kept in p.h5.journal: the same command with --resume continues" in result.stderr
     assert not Path("p.h5").exists()
     if Path("rows.h5").is_dir():
         Path("rows.h5").rmdir()

@@ -242,7 +242,7 @@ def test_what_is_not_as_it_was_is_named(folder, request_for, tmp_path, change, s
     changed = replace(request, resume=True, **change(folder, tmp_path))
     with pytest.raises(InputError, match=f"cannot be resumed: {said}") as error:
         predict(changed)
-    assert "--force without --resume" in str(error.value)
+    assert "--force instead of --resume" in str(error.value)
     assert request.journal_path.read_bytes() == before
     assert predict(replace(request, resume=True)).resumed_from == 6
 
@@ -326,8 +326,8 @@ def test_a_failure_keeps_the_rows_and_says_so(request_for, monkeypatch):
         with pytest.raises(HelixerFtError, match="the disk is full"):
             predict(request, told)
     assert told.notices[-1] == (
-        f"5 of 14 rows are kept in {request.journal_path}: the same command with --resume goes on "
-        "from there"
+        f"5 of 14 rows are kept in {request.journal_path}: the same command with --resume "
+        "continues from there"
     )
     assert predict(replace(request, resume=True)).resumed_from == 5
 

@@ -58,7 +58,7 @@ GENOMES = {
     "binary": (bytes(range(256)), ["binary"]),
     "text": (b"hello\n", ["begins with 'hello'"]),
     "cut gzip": (gzip.compress(b">chr01\n" + b"ACGT\n" * 20000)[:-9], ["damaged or truncated"]),
-    "protein": (b">chr01\nMKLVEF*\n", ["no bases", "protein"]),
+    "protein": (b">chr01\nMKLVEF*\n", ["not IUPAC nucleotide codes", "protein"]),
     "name twice": (b">chr01 a\nACGT\n>chr01 b\nACGT\n", ["'chr01' is not unique"]),
     "no bases": (b">chr01\n>chr02\nACGT\n", ["'chr01' is empty"]),
     "FASTQ": (b"@chr01\nACGT\n+\nIIII\n", ["begins with '@chr01'"]),

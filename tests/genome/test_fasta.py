@@ -142,7 +142,7 @@ def test_letters_that_are_no_bases_are_counted_over_blocks(tmp_path, monkeypatch
     monkeypatch.setattr(packed_text, "_BLOCK", 10)
     path = tmp_path / "genome.fa"
     path.write_bytes(b">a\n" + b"ACGT\n" * 10 + b"-ACG\n" * 3)
-    with pytest.raises(InputError, match=r"has 3 letters .*'-'; the first at position 41"):
+    with pytest.raises(InputError, match=r"has 3 characters .*'-'; the first at position 41"):
         open_fasta(path)
 
 

@@ -250,7 +250,7 @@ def test_cds_of_the_gene_beside_that_of_its_transcripts(read):
     both = [line.replace("Parent=t", "Parent=g,t") for line in CDS]
     annotation = read(GENE, MRNA, *EXONS, *both)
     assert annotation.genes["chr1"] == [MODEL]
-    assert any("the former left out" in kind for kind in kinds(annotation))
+    assert any("the genes' left out" in kind for kind in kinds(annotation))
     # CDS under the gene, exons under its only transcript
     annotation = read(GENE, MRNA, *EXONS, *(line.replace("=t", "=g") for line in CDS))
     assert annotation.genes["chr1"] == [MODEL]
@@ -289,7 +289,7 @@ def test_excluded_sequences_are_passed_over(read):
 
 def test_lengths_that_differ_are_noticed(read):
     annotation = read("##sequence-region chr1 1 9999", "##sequence-region chr2 1 500", *PLAIN)
-    (found,) = (notice for notice in annotation.notices if "another length" in notice.kind)
+    (found,) = (notice for notice in annotation.notices if "(##sequence-region)" in notice.kind)
     assert (found.count, found.example) == (1, "chr1: 9,999 bp, in the genome 10,000 bp")
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pybigtools
 import pysam
 from conftest import random_rows, tiny_architecture
-from network.builders import random_model
 
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.simulate.files import to_fasta, to_gff3
@@ -22,6 +21,7 @@ from tests.bad_files.kinds import Mutation
 from tests.bad_files.text import FASTA, GFF3, TOML, no_end_of_bgzip
 from tests.coverage.coverage_files import LENGTHS, random_reads, write_bam, write_data
 from tests.data_files import write_data_file
+from tests.network.builders import random_model
 
 _FINE_TUNE = ("-l", "model.h5", "-d", "data", "-t", "test_data.h5", "-s", "out/tuned.h5")
 _PREPARE = ("prepare", "--out-dir", "out/data", "--subsequence-length", "900", "--threads", "1")

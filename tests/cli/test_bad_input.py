@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from conftest import random_rows, tiny_architecture
-from network.builders import layer_of, random_model
 
 from helixer_ft.cli import main
 from helixer_ft.formats.model_h5 import ModelFile, write_model_file
 from tests.cli.workplace import CommandFolder
 from tests.data_files import write_data_file
+from tests.network.builders import layer_of, random_model
 
 
 class Workplace(CommandFolder):

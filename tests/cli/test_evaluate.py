@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from conftest import add_coverage, random_rows, tiny_architecture, tiny_model
-from network.builders import nested_coverage, random_model
 
 from helixer_ft.cli import main, progress_display
 from helixer_ft.errors import HelixerFtError
@@ -26,6 +25,7 @@ from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
 from tests.cli.workplace import CommandFolder
 from tests.data_files import write_data_file
+from tests.network.builders import nested_coverage, random_model
 from tests.plans import plan_freeze
 
 pytestmark = pytest.mark.usefixtures("compiled_once")

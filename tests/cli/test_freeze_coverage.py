@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from conftest import add_coverage, random_rows, tiny_architecture, tiny_model
-from network.builders import nested_coverage, random_model
 
 from helixer_ft.cli import main
 from helixer_ft.cli.run_output import coverage_line
@@ -29,6 +28,7 @@ from helixer_ft.training.prepared import PreparedRun, prepare_run
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 from tests.data_files import write_data_file
+from tests.network.builders import nested_coverage, random_model
 from tests.plans import plan_freeze
 
 LEAF = CoverageInput("rnaseq", "log", (Track("leaf"),))

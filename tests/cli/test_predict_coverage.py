@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from conftest import add_coverage, random_rows, tiny_architecture, tiny_model
-from network.builders import nested_coverage, random_model
 
 from helixer_ft.cli import main
 from helixer_ft.formats.coverage_h5 import Track
@@ -23,6 +22,7 @@ from helixer_ft.simulate.genome import simulate
 from helixer_ft.simulate.reads import write_reads
 from helixer_ft.simulate.species import TARGET
 from tests.data_files import write_data_file
+from tests.network.builders import nested_coverage, random_model
 from tests.plans import plan_freeze
 
 PAGE = Path(__file__).parents[2] / "docs/coverage.md"

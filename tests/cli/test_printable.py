@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import random_rows, tiny_architecture
-from network.builders import random_model, rename
 
 from helixer_ft.cli import main
 from helixer_ft.cli.printable import PlainConsole, one_line, printable
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.config_reader import parse_config
 from tests.data_files import write_data_file
+from tests.network.builders import random_model, rename
 
 RED, TITLE, UP = "\x1b[31m", "\x1b]0;title\x07", "\x1b[2A\r"
 EVIL = f"chr{RED}1{TITLE}"

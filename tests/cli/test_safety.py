@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import tiny_architecture
-from network.builders import random_model
 
 from helixer_ft.cli import main
 from helixer_ft.engine import engine_class
@@ -20,6 +19,7 @@ from helixer_ft.formats.atomic import partial_path
 from helixer_ft.formats.model_h5 import ModelFile, read_model_file, write_model_file
 from helixer_ft.network.model import load_model
 from tests.cli.workplace import no_file_above
+from tests.network.builders import random_model
 
 # -- killed while saving -----------------------------------------------------------------------
 

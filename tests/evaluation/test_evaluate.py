@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from conftest import add_coverage, random_rows, tiny_model
 
-from evaluation.slow_evaluation import SlowEvaluation
 from helixer_ft import metrics
 from helixer_ft.dataset.batch import scored_bases
 from helixer_ft.dataset.dataset import open_dataset
@@ -30,6 +29,7 @@ from helixer_ft.network.model import load_model
 from helixer_ft.progress import Progress
 from helixer_ft.training.scoring import score_dataset
 from tests.data_files import write_data_file
+from tests.evaluation.slow_evaluation import SlowEvaluation
 from tests.plans import plan_freeze
 
 pytestmark = pytest.mark.usefixtures("compiled_once")

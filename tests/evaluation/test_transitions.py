@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from evaluation.slow_evaluation import KINDS as COLUMNS
-from evaluation.slow_evaluation import distance_class, nearest
 from helixer_ft.evaluation.transitions import DISTANCES, KINDS, distance_classes
+from tests.evaluation.slow_evaluation import KINDS as COLUMNS
+from tests.evaluation.slow_evaluation import distance_class, nearest
 
 
 @pytest.mark.parametrize("minus", [False, True])

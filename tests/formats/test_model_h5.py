@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 import pytest
 from conftest import tiny_architecture
-from network.builders import random_model
 
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats import model_h5
@@ -19,6 +18,7 @@ from helixer_ft.formats.model_h5 import (
     read_model_file,
     write_model_file,
 )
+from tests.network.builders import random_model
 
 KERNEL = "model_weights/conv1d/conv1d/kernel:0"
 

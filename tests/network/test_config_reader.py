@@ -21,7 +21,7 @@ from helixer_ft.network.architecture import (
 )
 from helixer_ft.network.config_reader import parse_config
 from helixer_ft.network.config_writer import render_config
-from network.builders import layer_of, nested_coverage, old_dialect, rename, split_coverage
+from tests.network.builders import layer_of, nested_coverage, old_dialect, rename, split_coverage
 
 
 def read(config) -> Architecture:

@@ -10,8 +10,8 @@ from conftest import tiny_architecture
 from helixer_ft.network.architecture import Dense
 from helixer_ft.network.config_reader import parse_config
 from helixer_ft.network.config_writer import render_config, replace_head
-from network.builders import layer_of, nested_coverage, old_dialect, rename, split_coverage
 from tests.data_files import helixer_config
+from tests.network.builders import layer_of, nested_coverage, old_dialect, rename, split_coverage
 
 ONE = tiny_architecture(dropout=0.1)
 TWO = replace(ONE, head=(Dense("dense", 7, "tanh"), Dense("dense_1", 72)))

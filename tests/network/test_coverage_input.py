@@ -8,7 +8,7 @@ from helixer_ft.formats.coverage_h5 import Track
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
-from network.test_strategies import TINY
+from tests.network.test_strategies import TINY
 from tests.plans import plan_freeze
 
 LEAF, ROOT = Track("leaf"), Track("root", "signal")

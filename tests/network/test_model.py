@@ -24,7 +24,7 @@ from helixer_ft.network.model import (
     new_model,
     set_weights,
 )
-from network.builders import nested_coverage, random_model, random_weights
+from tests.network.builders import nested_coverage, random_model, random_weights
 
 # -- a slow network in numpy, after the equations ----------------------------------------------
 

@@ -15,7 +15,7 @@ from helixer_ft.network.config_writer import render_config
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import initial_head_weights
-from network.builders import layer_of, nested_coverage, random_model, split_coverage
+from tests.network.builders import layer_of, nested_coverage, random_model, split_coverage
 from tests.plans import plan_freeze, plan_whole
 
 BODY = ["conv1d", "batch_normalization", "conv1d_1", "reshape", "bidirectional"]

@@ -11,7 +11,7 @@ from helixer_ft.network.architecture import Dense
 from helixer_ft.network.config_reader import parse_config
 from helixer_ft.network.config_writer import render_config
 from helixer_ft.network.weights import weight_names, weights_by_layer, weights_for_file
-from network.builders import nested_coverage, random_model, random_weights
+from tests.network.builders import nested_coverage, random_model, random_weights
 
 TWO = (Dense("dense", 7, "relu"), Dense("dense_1", 72))
 

@@ -63,14 +63,19 @@ class Progress:
         items: Iterable[Item],
         unit: str = "",
         size: Callable[[Item], int] = lambda item: 1,
+        *,
+        stops: bool = True,
     ) -> Iterator[Item]:
-        """Go through `items` as a separate task, `size` steps each."""
+        """Go through `items` as a separate task, `size` steps each, which `stops` between two of
+        them where the work is asked to.
+        """
         self.start(task, total, unit)
         try:
             for item in items:
                 yield item
                 self.advance(size(item))
-                self.stop_if_interrupted()
+                if stops:
+                    self.stop_if_interrupted()
         finally:
             self.finish()
 

@@ -1,6 +1,5 @@
 """Gradient steps and scoring on a backend: one module per backend behind one interface."""
 
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -46,4 +45,9 @@ def _backend() -> ModuleType:
     """The module of the Keras backend in use, imported only when it is needed."""
     import keras
 
-    return import_module(f"helixer_ft.engine.{keras.backend.backend()}")
+    backend: ModuleType
+    if keras.backend.backend() == "jax":
+        from helixer_ft.engine import jax as backend
+    else:
+        from helixer_ft.engine import tensorflow as backend
+    return backend

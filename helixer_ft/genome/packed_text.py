@@ -63,7 +63,9 @@ class PackedText:
             before, reported = reported, self._file.tell()
             return reported - before
 
-        for block in self._progress.track(task, self._size, blocks, "bytes", newly_read):
+        for block in self._progress.track(
+            task, self._size, blocks, "bytes", newly_read, stops=False
+        ):
             zero = block.find(0)
             if zero >= 0:
                 raise InputError(

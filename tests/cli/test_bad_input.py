@@ -728,9 +728,9 @@ def test_freezing_batchnorm_where_there_is_none(work):
 def test_predict_phase_where_there_is_none(work):
     model = random_model(tiny_architecture(phase=False)).to_file({})
     write_model_file(work.model, model, force=True)
-    text = work.refused("--predict-phase", parts=[f"{work.model}: predicts no phase"])
+    text = work.refused("--predict-phase", parts=[f"{work.model}: does not predict phase"])
     assert "Leave it out" in text
-    work.refused("--predict-phase", "--cache-dir", work.folder / "cache", parts=["no phase"])
+    work.refused("--predict-phase", "--cache-dir", work.folder / "cache", parts=["does not predict phase"])
 
 
 def test_an_unknown_backend_in_the_environment(work, monkeypatch):

@@ -268,7 +268,7 @@ def test_hybridmodels_words(work, monkeypatch):
     assert "--workers is ignored" in result.stderr
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
     write_model_file(work.tuned, tiny_model(phase=False).to_file({}), force=True)
-    work.refused("--predict-phase", parts=[f"{work.tuned}: predicts no phase"])
+    work.refused("--predict-phase", parts=[f"{work.tuned}: does not predict phase"])
 
 
 def test_backend(work):

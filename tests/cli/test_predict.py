@@ -315,7 +315,7 @@ def test_hybridmodels_words(work):
     result = work.run("--workers", 4, "--force")
     assert "--workers is ignored" in result.stderr
     write_model_file(work.model, tiny_model(phase=False).to_file({}), force=True)
-    work.refused("--predict-phase", "--force", parts=[f"{work.model}: predicts no phase"])
+    work.refused("--predict-phase", "--force", parts=[f"{work.model}: does not predict phase"])
 
 
 def test_gpu_id(work, monkeypatch):

@@ -730,7 +730,8 @@ def test_predict_phase_where_there_is_none(work):
     write_model_file(work.model, model, force=True)
     text = work.refused("--predict-phase", parts=[f"{work.model}: does not predict phase"])
     assert "Leave it out" in text
-    work.refused("--predict-phase", "--cache-dir", work.folder / "cache", parts=["does not predict phase"])
+    cache = work.folder / "cache"
+    work.refused("--predict-phase", "--cache-dir", cache, parts=["does not predict phase"])
 
 
 def test_an_unknown_backend_in_the_environment(work, monkeypatch):

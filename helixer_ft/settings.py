@@ -31,7 +31,7 @@ class TrainingSettings:
         Upper bound; patience ends a run earlier.
     batch_size, val_test_batch_size
         Subsequences per step in training and in scoring; the second never changes a result. "auto":
-        as many as fit, on processors at most 8, which is as fast as more.
+        as many as fit, on processors at most 8 (32 for a head alone), which is as fast as more.
     accumulate
         Gradients of this many batches make one update.
     learning_rate

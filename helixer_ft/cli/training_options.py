@@ -35,7 +35,7 @@ training_options = kinds.in_order(
         _setting(
             "val_test_batch_size",
             "Subsequences per scoring step; never changes a result. auto: as many as fit into the "
-            "memory of the device, on processors at most 8.",
+            "memory of the device, on processors at most 8 (32 for a head alone).",
             type=BatchSize(),
         ),
         _setting("accumulate", "Gradients of N batches per update, for small GPUs."),

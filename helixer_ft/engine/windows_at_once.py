@@ -8,6 +8,8 @@ from helixer_ft.runtime.resources import ProcessMemory
 
 MAX_ON_HOST = 8
 """Most windows at once on processors: more gain nothing."""
+MAX_OF_HEAD_ON_HOST = 32
+"""The same where the network is a head alone, whose steps are short."""
 UNTOLD = 32
 """Most where the memory of the device cannot be asked for."""
 
@@ -18,6 +20,7 @@ def windows_at_once(
     bytes_of: Callable[[int], float],
     *,
     devices: int = 1,
+    most_on_host: int = MAX_ON_HOST,
     agree: Callable[[int], int] = lambda n: n,
 ) -> int:
     """The most windows that fit, in batches that leave little to be filled up.
@@ -32,6 +35,8 @@ def windows_at_once(
         What a number of windows take there; see `largest_batch`.
     devices
         How many share a batch.
+    most_on_host
+        Most at once on processors.
     agree
         This process's number of bytes -> the least of all processes of the run.
 
@@ -42,6 +47,6 @@ def windows_at_once(
     """
     if memory is None:
         return even_batch_size(sets, UNTOLD)
-    most = even_batch_size(sets, MAX_ON_HOST if memory.is_host else MAX_SUGGESTION * devices)
+    most = even_batch_size(sets, most_on_host if memory.is_host else MAX_SUGGESTION * devices)
     fits = largest_batch(bytes_of, agree(room_for_batch(memory)), most, most)
     return most if fits >= most else fits and even_batch_size(sets, fits)

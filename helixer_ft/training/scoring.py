@@ -13,7 +13,11 @@ from helixer_ft.dataset.batch import Batch
 from helixer_ft.dataset.dataset import Dataset, batches
 from helixer_ft.engine import Engine, ScoredBatch
 from helixer_ft.engine.loss import GENIC_SHARE
-from helixer_ft.engine.windows_at_once import windows_at_once
+from helixer_ft.engine.windows_at_once import (
+    MAX_OF_HEAD_ON_HOST,
+    MAX_ON_HOST,
+    windows_at_once,
+)
 from helixer_ft.metrics import OUTPUTS, Confusion
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import scoring_in_memory
@@ -136,6 +140,7 @@ def choose_windows_at_once(
         engine.memory,
         lambda n: engine.step_bytes(batch, n, training=False),
         devices=engine.devices,
+        most_on_host=MAX_OF_HEAD_ON_HOST if engine.from_features else MAX_ON_HOST,
         agree=agree,
     )
     return max(1, size)

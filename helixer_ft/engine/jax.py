@@ -120,8 +120,10 @@ class JaxEngine(Engine):
         return self._trainable, self._fixed, placed.given, placed.labels
 
     def reading(self, read: Read, batch_size: int) -> Read:
-        """In the thread that reads ahead, what is read is placed on the devices at once."""
+        """On accelerators, what is read is placed there at once, in the thread that reads ahead."""
         read_part = self._shards.reading(read, batch_size)
+        if not self.runs_ahead:  # there, it would take time from the step that is computed
+            return read_part
 
         def read_and_place(indices: np.ndarray) -> Batch:
             batch = self._fill(read_part(indices), batch_size)

@@ -12,7 +12,10 @@ OPTIMIZERS = get_args(Optimizer)
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 CachePrecision = Literal["float32", "float16"]
 PRECISIONS, CACHE_PRECISIONS = get_args(Precision), get_args(CachePrecision)
-AUTO: Literal["auto"] = "auto"
+Recipe = Literal["default", "helixer"]
+RECIPES = get_args(Recipe)
+Auto = Literal["auto"]
+AUTO: Auto = "auto"
 RECOMMENDED_CLASS_WEIGHTS = (0.7, 1.6, 1.2, 1.2)
 RECOMMENDED_TRANSITION_WEIGHTS = (1.0, 12.0, 3.0, 1.0, 12.0, 3.0)
 
@@ -22,13 +25,17 @@ LARGEST = 1e30
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
-    """Settings of the shared training loop.
+class TrainingOptions:
+    """What is asked of the shared training loop; what is "auto" is chosen from the data, by
+    `recipes.choose`, which makes `TrainingSettings` of it.
 
     Attributes
     ----------
+    recipe
+        How training proceeds, and what "auto" becomes: see `recipes.RECIPES`.
     epochs
-        Upper bound; patience ends a run earlier.
+        Upper bound; patience ends a run earlier. Where the recipe lowers the learning rate, it
+        does so over these epochs.
     batch_size, val_test_batch_size
         Subsequences per step in training and in scoring; the second never changes a result. "auto":
         as many as fit, on processors at most 8 (32 for a head alone), which is as fast as more.
@@ -59,13 +66,14 @@ class TrainingSettings:
         0: after every batch.
     """
 
-    epochs: int = 100
-    batch_size: int = 8
-    val_test_batch_size: int | Literal["auto"] = AUTO
+    recipe: Recipe = "default"
+    epochs: int | Auto = AUTO
+    batch_size: int | Auto = AUTO
+    val_test_batch_size: int | Auto = AUTO
     accumulate: int = 1
-    learning_rate: float = 3e-4
-    check_every_nth_batch: int | None = None
-    patience: int = 3
+    learning_rate: float | Auto = AUTO
+    check_every_nth_batch: int | Auto | None = AUTO
+    patience: int | Auto = AUTO
     optimizer: Optimizer = "adamw"
     weight_decay: float = 3.5e-5
     clip_norm: float = 3.0
@@ -77,15 +85,15 @@ class TrainingSettings:
     checkpoint_minutes: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate", "patience"):
+        for name in ("epochs", "batch_size", "val_test_batch_size", "accumulate", "patience"):
             require(name, getattr(self, name), 1)
-        if self.val_test_batch_size != AUTO:
-            require("val_test_batch_size", self.val_test_batch_size, 1)
         require("check_every_nth_batch", self.check_every_nth_batch, 1)
         require("seed", self.seed, 0)
+        if self.recipe not in RECIPES:
+            raise InputError(f"--recipe is {self.recipe}, expected one of {', '.join(RECIPES)}.")
         for name in ("learning_rate", "clip_norm"):
             value = getattr(self, name)
-            if not 1 / LARGEST <= value <= LARGEST:
+            if value != AUTO and not 1 / LARGEST <= value <= LARGEST:
                 raise InputError(
                     f"{option(name)} is {value}, expected a number above 0 ({1 / LARGEST:.0e} to "
                     f"{LARGEST:.0e}, which the computation can hold)."
@@ -103,6 +111,33 @@ class TrainingSettings:
             raise InputError("--weight-decay requires --optimizer adamw. Leave one of the two out.")
         check_weights("--class-weights", self.class_weights, 4)
         check_weights("--transition-weights", self.transition_weights, 6)
+
+    @property
+    def chosen_from_data(self) -> tuple[str, ...]:
+        """Names of the settings that are left to the recipe."""
+        return tuple(name for name in CHOSEN_FROM_DATA if getattr(self, name) == AUTO)
+
+
+CHOSEN_FROM_DATA = ("epochs", "batch_size", "learning_rate", "check_every_nth_batch", "patience")
+"""Settings that a recipe chooses where they are "auto"."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings(TrainingOptions):
+    """Settings of the shared training loop, every one a number; by default the original's.
+
+    Attributes
+    ----------
+    epochs, batch_size, learning_rate, check_every_nth_batch, patience
+        See `TrainingOptions`.
+    """
+
+    recipe: Recipe = "helixer"
+    epochs: int = 100
+    batch_size: int = 8
+    learning_rate: float = 3e-4
+    check_every_nth_batch: int | None = None
+    patience: int = 3
 
 
 @dataclass(frozen=True)
@@ -171,7 +206,7 @@ def check_precision(precision: str) -> None:
         raise InputError(f"--precision is {precision}, expected one of {', '.join(PRECISIONS)}.")
 
 
-def require(name: str, value: int | None, least: int) -> None:
-    """Refuse a setting below `least`; None is unset."""
-    if value is not None and value < least:
+def require(name: str, value: int | Auto | None, least: int) -> None:
+    """Refuse a setting below `least`; None is unset, "auto" chosen later."""
+    if value is not None and value != AUTO and value < least:
         raise InputError(f"{option(name)} is {value}, expected a whole number of at least {least}.")

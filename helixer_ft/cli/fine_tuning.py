@@ -19,7 +19,7 @@ from helixer_ft.runtime.backend import Backend
 from helixer_ft.runtime.interruption import Stop, stop_on_signals
 from helixer_ft.runtime.launch import Launch
 from helixer_ft.runtime.processes import Processes, started
-from helixer_ft.settings import CacheSettings, TrainingSettings
+from helixer_ft.settings import CacheSettings, TrainingOptions
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
@@ -37,7 +37,7 @@ def fine_tune_request(strategy: type[Strategy], options: dict[str, Any]) -> Fine
         FineTuneRequest,
         options,
         strategy=from_options(strategy, options),
-        settings=from_options(TrainingSettings, options),
+        settings=from_options(TrainingOptions, options),
         cache=CacheSettings(features, options["cache_dir"], precision, options["keep_cache"]),
         command_line=command_line(),
     )

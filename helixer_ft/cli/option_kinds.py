@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, g
 
 import click
 
-from helixer_ft.cli.types import FILE, name_list
+from helixer_ft.cli.types import FILE, OrAuto, name_list
+from helixer_ft.settings import Auto
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -21,6 +22,9 @@ _VALUES: dict[Any, dict[str, Any]] = {
     int | None: _INTEGER,
     float: _NUMBER,
     bool: {"is_flag": True},
+    int | Auto: {"type": OrAuto(int)},
+    int | Auto | None: {"type": OrAuto(int)},
+    float | Auto: {"type": OrAuto(float)},
 }
 """What the annotation of a setting says of its option."""
 

@@ -121,7 +121,7 @@ def coverage_line(outcome: "Outcome") -> str:
 
 
 def _estimate_lines(prepared: "PreparedRun", estimate: "Estimate") -> Iterator[str]:
-    settings = prepared.request.settings
+    settings = prepared.settings
     whole = estimate.once_seconds + estimate.epoch_seconds * settings.epochs
     yield (
         f"Time: about {duration_text(estimate.epoch_seconds)} per epoch with its check, and "

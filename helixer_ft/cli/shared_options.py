@@ -5,9 +5,9 @@ from typing import Any
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.config_file import load_config
 from helixer_ft.cli.option_kinds import Decorator, in_order
-from helixer_ft.cli.types import LINEAGE_HELP, BatchSize, ModelPath
+from helixer_ft.cli.types import LINEAGE_HELP, ModelPath, OrAuto
 from helixer_ft.formats.coverage_names import NORMALIZATIONS
-from helixer_ft.settings import PRECISIONS, TrainingSettings
+from helixer_ft.settings import PRECISIONS, TrainingOptions
 
 
 def load_model_option(remark: str = "", rest: str = "", **kwargs: Any) -> Decorator:
@@ -23,7 +23,7 @@ resume_option = kinds.flag(
 )
 
 checkpoint_option = kinds.setting(
-    TrainingSettings,
+    TrainingOptions,
     "checkpoint_minutes",
     "Write a checkpoint for --resume at least this often.",
 )
@@ -58,7 +58,7 @@ windows_at_once = kinds.option(
     "--val-test-batch-size",
     "Windows at once; never changes a result. auto: as many as fit into the memory that "
     "this job may use.",
-    type=BatchSize(),
+    type=OrAuto(int),
     default="auto",
     callback=lambda _context, _option, size: None if size == "auto" else size,
 )

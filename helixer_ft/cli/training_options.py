@@ -5,10 +5,10 @@ from functools import partial
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli import shared_options as shared
 from helixer_ft.cli.hybridmodel import training_words
-from helixer_ft.cli.types import BatchSize, WeightList
-from helixer_ft.settings import TrainingSettings
+from helixer_ft.cli.types import WeightList
+from helixer_ft.settings import TrainingOptions
 
-_setting = partial(kinds.setting, TrainingSettings)
+_setting = partial(kinds.setting, TrainingOptions)
 
 training_options = kinds.in_order(
     [
@@ -30,20 +30,25 @@ training_options = kinds.in_order(
             "(best_model.run) has report.html, history.csv and config.toml.",
             default="best_model.h5",
         ),
+        _setting(
+            "recipe",
+            "How training proceeds. default: a warm-up, a falling learning rate, averaged weights, "
+            "and what is auto chosen from the number of training windows. helixer: as the original "
+            "does, with its numbers where auto.",
+        ),
         _setting("epochs", "Upper bound; --patience ends a run earlier.", "-e"),
         _setting("batch_size", "Subsequences per training step, on all devices together.", "-b"),
         _setting(
             "val_test_batch_size",
             "Subsequences per scoring step; never changes a result. auto: as many as fit into the "
             "memory of the device, on processors at most 8 (32 for a head alone).",
-            type=BatchSize(),
         ),
         _setting("accumulate", "Gradients of N batches per update, for small GPUs."),
-        _setting("learning_rate", "Learning rate of the optimiser."),
+        _setting("learning_rate", "Learning rate of the optimiser, at its highest."),
         _setting(
             "check_every_nth_batch",
-            "Validate and checkpoint also after every N training batches of an epoch.  [default: "
-            "each epoch's end only]",
+            "Validate and checkpoint also after every N training batches of an epoch, besides its "
+            "end.",
         ),
         _setting(
             "patience",

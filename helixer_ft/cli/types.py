@@ -81,19 +81,22 @@ class WeightList(click.ParamType):
         return weights
 
 
-class BatchSize(click.ParamType):
-    """A whole number, or `auto`."""
+class OrAuto(click.ParamType):
+    """A number, or `auto`."""
 
-    name = "auto|N"
+    def __init__(self, kind: type[int] | type[float]) -> None:
+        self.kind = kind
+        self.name = "auto|N" if kind is int else "auto|X"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | str:
+    ) -> int | float | str:
         """The number, or "auto"; click reports what is neither."""
         try:
-            return "auto" if value == "auto" else int(value)
+            return "auto" if value == "auto" else self.kind(value)
         except ValueError:
-            self.fail(f"{value!r} is neither a whole number nor auto.", param, ctx)
+            expected = "a whole number" if self.kind is int else "a number"
+            self.fail(f"{value!r} is neither {expected} nor auto.", param, ctx)
 
 
 def name_list(

@@ -2,7 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, SupportsFloat
@@ -17,6 +18,7 @@ from helixer_ft.network.architecture import Architecture, BatchNorm
 from helixer_ft.network.model import build_head, build_keras, get_weights, set_weights
 from helixer_ft.network.strategies import Plan
 from helixer_ft.network.weights import LayerWeights
+from helixer_ft.recipes import recipe_of
 from helixer_ft.runtime.memory import (
     MAX_SUGGESTION,
     largest_batch,
@@ -78,7 +80,8 @@ class EngineState:
     ----------
     variables
         Arrays in the order of the Keras variables: `trainable`, `fixed` (batch-norm statistics,
-        random state of dropout, weights that do not train) and `optimizer`.
+        random state of dropout, weights that do not train), `optimizer`, and `average` of the first
+        two where the recipe asks for one.
     accumulated
         For each batch since the last update: its subsequences, its gradients (in the order of
         `trainable`).
@@ -161,7 +164,10 @@ class Engine(ABC):
             self.optimizer = make_optimizer(self.settings)
             self.optimizer.build(self.model.trainable_variables)
         self._accumulated: list[tuple[int, Any]] = []
+        self._average: list[Any] | None = None
         self._prepare()
+        if plan is not None and recipe_of(self.settings).average is not None:
+            self._average = self._averaged_with(None, 0.0)
 
     @property
     def runs_ahead(self) -> bool:
@@ -207,6 +213,26 @@ class Engine(ABC):
             ]
         self._accumulated.clear()
         self._apply(gradients)
+
+    @abstractmethod
+    def set_learning_rate(self, value: float) -> None:
+        """Of the updates from here on."""
+
+    def average(self, share: float) -> None:
+        """Take the present weights into their moving average, which keeps `share` of what it was;
+        the recipe asks for one.
+        """
+        self._average = self._averaged_with(self._average, share)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within, scores and `get_weights` are of the average."""
+        assert self._average is not None, "the recipe asks for one"
+        present = self._exchange(self._average)
+        try:
+            yield
+        finally:
+            self._exchange(present)
 
     def score(self, batch: Batch, batch_size: int) -> ScoredBatch:
         """Confusion counts and cross-entropy per window, in inference mode."""
@@ -367,6 +393,16 @@ class Engine(ABC):
     @abstractmethod
     def _apply(self, gradients: list[Any]) -> None:
         """One optimiser step."""
+
+    @abstractmethod
+    def _averaged_with(self, average: list[Any] | None, share: float) -> list[Any]:
+        """`share` of an average and the rest of the present `trainable` and `fixed` values; what is
+        not a fraction, or without an average, the present ones alone. Copies.
+        """
+
+    @abstractmethod
+    def _exchange(self, values: list[Any]) -> list[Any]:
+        """Replace the `trainable` and `fixed` values; returns those before."""
 
     @abstractmethod
     def _score(self, batch: Batch) -> tuple[Any, Any, Any]:

@@ -90,9 +90,18 @@ class JaxEngine(Engine):
             logits, _ = model.stateless_call(trainable, fixed, inputs, training=False)
             return *count_and_entropy(logits, labels), genic_classes(logits)
 
+        def average(average: Any, present: Any, share: Any) -> Any:
+            return [
+                share * before + (1 - share) * now
+                if jnp.issubdtype(now.dtype, jnp.inexact)
+                else now
+                for before, now in zip(average, present, strict=True)
+            ]
+
         self._compiled_gradients = self._shards.compile(gradients)
         self._compiled_apply = self._shards.compile(apply, donate_argnums=(0, 1))
         self._compiled_score = self._shards.compile(score)
+        self._compiled_average = self._shards.compile(average, donate_argnums=(0,))
 
     @property
     def runs_ahead(self) -> bool:
@@ -108,6 +117,23 @@ class JaxEngine(Engine):
 
     def _apply(self, gradients: list[Any]) -> None:
         self._trainable, self._state = self._compiled_apply(self._trainable, self._state, gradients)
+
+    def set_learning_rate(self, value: float) -> None:
+        (place,) = (
+            i for i, v in enumerate(self.optimizer.variables) if v.path.endswith("learning_rate")
+        )
+        self._state[place] = self._shards.copy(np.float32(value))
+
+    def _averaged_with(self, average: list[Any] | None, share: float) -> list[Any]:
+        present = self._trainable + self._fixed
+        if average is None:
+            return [self._shards.copy(value) for value in present]
+        return self._compiled_average(average, present, self._shards.copy(np.float32(share)))
+
+    def _exchange(self, values: list[Any]) -> list[Any]:
+        before, n = self._trainable + self._fixed, len(self._trainable)
+        self._trainable, self._fixed = values[:n], values[n:]
+        return before
 
     def _score(self, batch: Batch) -> tuple[Any, Any, Any]:
         return self._compiled_score(*self._score_arguments(batch.placed or self._place(batch)))
@@ -190,13 +216,13 @@ class JaxEngine(Engine):
         self._take_state(optimizer=False)
 
     def _values(self) -> dict[str, list[Any]]:
-        return {"trainable": self._trainable, "fixed": self._fixed, "optimizer": self._state}
+        values = {"trainable": self._trainable, "fixed": self._fixed, "optimizer": self._state}
+        return values | ({} if self._average is None else {"average": self._average})
 
     def _set_values(self, values: dict[str, list[np.ndarray]]) -> None:
-        self._trainable, self._fixed, self._state = (
-            [self._to_device(array) for array in values[name]]
-            for name in ("trainable", "fixed", "optimizer")
-        )
+        on_device = {name: list(map(self._to_device, arrays)) for name, arrays in values.items()}
+        self._trainable, self._fixed = on_device["trainable"], on_device["fixed"]
+        self._state, self._average = on_device["optimizer"], on_device.get("average")
 
     def _to_device(self, array: np.ndarray) -> Any:
         return self._shards.copy(array)

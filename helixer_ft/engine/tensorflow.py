@@ -67,20 +67,46 @@ class TensorFlowEngine(Engine):
     def _apply(self, gradients: list[Any]) -> None:
         self._compiled_apply(gradients)
 
+    def set_learning_rate(self, value: float) -> None:
+        self.optimizer.learning_rate = value
+
+    def _averaged_with(self, average: list[Any] | None, share: float) -> list[Any]:
+        present = [tf.identity(variable.value) for variable in self._weights]
+        if average is None:
+            return present
+        return [
+            share * before + (1 - share) * now if now.dtype.is_floating else now
+            for before, now in zip(average, present, strict=True)
+        ]
+
+    def _exchange(self, values: list[Any]) -> list[Any]:
+        before = [tf.identity(variable.value) for variable in self._weights]
+        for variable, value in zip(self._weights, values, strict=True):
+            variable.assign(value)
+        return before
+
+    @property
+    def _weights(self) -> list[Any]:
+        return self.model.trainable_variables + self.model.non_trainable_variables
+
     def _score(self, batch: Batch) -> tuple[Any, Any, Any]:
         return self._compiled_score(batch.input, batch.labels)
 
     def _values(self) -> dict[str, list[Any]]:
-        return {
+        values = {
             "trainable": self.model.trainable_variables,
             "fixed": self.model.non_trainable_variables,
             "optimizer": self.optimizer.variables,
         }
+        return values | ({} if self._average is None else {"average": self._average})
 
     def _set_values(self, values: dict[str, list[np.ndarray]]) -> None:
+        average = values.get("average")
+        self._average = None if average is None else [tf.constant(array) for array in average]
         for name, variables in self._values().items():
-            for variable, value in zip(variables, values[name], strict=True):
-                variable.assign(value)
+            if name != "average":
+                for variable, value in zip(variables, values[name], strict=True):
+                    variable.assign(value)
 
     def _to_device(self, array: np.ndarray) -> Any:
         return tf.constant(array)

@@ -62,7 +62,7 @@ def estimate(prepared: PreparedRun) -> Estimate:
     A batch for which there is no memory is not run; its time is that of one subsequence, times
     their number.
     """
-    data, plan, settings = prepared.data, prepared.plan, prepared.request.settings
+    data, plan, settings = prepared.data, prepared.plan, prepared.settings
     n = min(settings.batch_size, len(data.training))
     training = data.training
     if plan.model.coverage is None:
@@ -106,7 +106,7 @@ def estimate(prepared: PreparedRun) -> Estimate:
 def _evaluate_body(prepared: PreparedRun, batch: Batch) -> tuple[float, int, Batch]:
     """Seconds of the frozen body for all data, bytes of its output, and the batch with its own."""
     request, data, plan = prepared.request, prepared.data, prepared.plan
-    body = Body(plan.model, request.settings.precision, len(batch))
+    body = Body(plan.model, prepared.settings.precision, len(batch))
     features = body.features(batch)
     n_all = len(data.training) + len(data.validation) + (len(prepared.test) if prepared.test else 0)
     seconds = _seconds(lambda: body.features(batch)) / len(batch) * n_all
@@ -138,7 +138,7 @@ class _Memory:
 
 def _scored_at_once(engine: Engine, batch: Batch, prepared: PreparedRun) -> int:
     """Subsequences that the run will score at once."""
-    asked = prepared.request.settings.val_test_batch_size
+    asked = prepared.settings.val_test_batch_size
     sets = [len(prepared.data.subset), *map(len, prepared.scored.values())]
     if asked != AUTO:
         return min(asked, max(sets))

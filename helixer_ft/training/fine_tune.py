@@ -175,7 +175,7 @@ def _run(prepared: PreparedRun, state: RunState, progress: TrainingProgress) -> 
     record = Record(tuning, name, state)
     tuned = _tune(tuning, record, progress, "", engine)
     compared = {
-        name: compare(tuning.scored[name], baseline[name], score, request.settings.seed)
+        name: compare(tuning.scored[name], baseline[name], score, prepared.settings.seed)
         for name, score in tuned.scores.items()
     }
     validation, test = compared["validation"], compared.get("test")
@@ -237,7 +237,7 @@ def _tune(
     engine
         The network to train, where it is at hand.
     """
-    settings, plan, training = prepared.request.settings, prepared.plan, record.training
+    settings, plan, training = prepared.settings, prepared.plan, record.training
     for check in training.checks:
         progress.check(check)
     if training.ended:  # before the run was interrupted
@@ -272,14 +272,14 @@ def _compare_coverage(
     dataset = prepared.scored[on]
     silenced = None
     if request.strategy.ablate_coverage:
-        size, task = request.settings.val_test_batch_size, f"scoring without its tracks: {on} data"
+        size, task = prepared.settings.val_test_batch_size, f"scoring without its tracks: {on} data"
         silenced = score_dataset(tuned.engine, dataset.silenced(), size, progress, task)
     return CoverageComparison(
         input=coverage,
         tuned=tuned.scores[on],
         without=None
         if without is None
-        else compare(dataset, without.scores[on], tuned.scores[on], request.settings.seed),
+        else compare(dataset, without.scores[on], tuned.scores[on], prepared.settings.seed),
         silenced=silenced,
         checks=(without.checks if without else 0, tuned.checks),
     )
@@ -293,7 +293,7 @@ def _views(
     if not chosen:
         return ()
     base, on = prepared.base, "test" if prepared.test else "validation"
-    size = prepared.request.settings.val_test_batch_size
+    size = prepared.settings.val_test_batch_size
     numbers = np.array(list(chosen.values()))
     dataset, untouched = (_for(model, prepared).scored[on] for model in (prepared.plan.model, base))
     try:
@@ -311,7 +311,7 @@ def _views(
 
 def _engine(model: TrainedModel, plan: Plan | None, prepared: PreparedRun) -> Engine:
     """A network to train by a plan, or (None) to score."""
-    settings = prepared.request.settings
+    settings = prepared.settings
     engine = engine_class()(
         model.architecture,
         model.weights,
@@ -347,7 +347,7 @@ def _with_features(prepared: PreparedRun, progress: TrainingProgress) -> Prepare
     features = FeatureCaches(
         prepared.plan.model,
         {name: (dataset, fingerprints[name]) for name, dataset in sets.items()},
-        request.settings,
+        prepared.settings,
         request.cache,
         prepared.cache_folder,
         progress,
@@ -369,7 +369,7 @@ def _score_untouched(
         The network to train, where it had to be made for that.
     """
     plan, base = prepared.plan, prepared.base
-    size = prepared.request.settings.val_test_batch_size
+    size = prepared.settings.val_test_batch_size
     engine = untouched = None
     data = _for(base, prepared)
     for name, dataset in {"training": data.data.subset, **data.scored}.items():

@@ -4,7 +4,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import SupportsFloat
 
@@ -15,6 +15,7 @@ from helixer_ft.dataset.dataset import Dataset, batches
 from helixer_ft.engine import Engine, EngineState
 from helixer_ft.errors import HelixerFtError, Interrupted
 from helixer_ft.network.weights import LayerWeights
+from helixer_ft.recipes import recipe_of
 from helixer_ft.runtime.memory import batch_in_memory
 from helixer_ft.runtime.parallel import read_ahead
 from helixer_ft.settings import TrainingSettings
@@ -58,6 +59,8 @@ class Place:
         Checks without improvement up to now.
     losses
         (subsequences, loss) of the batches since the last check.
+    updates
+        Updates so far.
     seconds
         Since training began; counted where the place is kept.
     """
@@ -69,6 +72,7 @@ class Place:
     best: tuple[float, float] | None = None
     failed_in_a_row: int = 0
     losses: list[tuple[int, float]] = field(default_factory=list)
+    updates: int = 0
     seconds: float = 0.0
 
 
@@ -141,6 +145,10 @@ class _Loop:
 
     def __post_init__(self) -> None:
         self.batch_size = min(self.settings.batch_size, len(self.data.training))
+        self.recipe = recipe_of(self.settings)
+        self.n_batches = math.ceil(len(self.data.training) / self.settings.batch_size)
+        updates_per_epoch = math.ceil(self.n_batches / self.settings.accumulate)
+        self.all_updates = self.settings.epochs * updates_per_epoch
         self.started = self.saved = time.monotonic()
         self.at = Place()
         self.waiting: deque[tuple[int, Batch, SupportsFloat]] = deque()
@@ -172,7 +180,7 @@ class _Loop:
         """Train the present epoch from the present batch on; true when patience is exhausted."""
         settings = self.settings
         order = epoch_order(len(self.data.training), settings.seed, self.at.epoch)
-        n_batches = math.ceil(len(order) / settings.batch_size)
+        n_batches = self.n_batches
         left = order[self.at.batch * settings.batch_size :]
         read = self.engine.reading(self.data.training.read, self.batch_size)
         loaded = read_ahead(read, batches(len(left), settings.batch_size, left))
@@ -183,7 +191,7 @@ class _Loop:
             for batch in loaded:
                 self._train_batch(batch)
                 if self.at.batch % settings.accumulate == 0 or self.at.batch == n_batches:
-                    self.engine.update()
+                    self._update()
                 every = settings.check_every_nth_batch
                 self.at.check_is_due = bool(
                     self.at.batch == n_batches or (every and self.at.batch % every == 0)
@@ -217,6 +225,15 @@ class _Loop:
         self.waiting.append((self.at.batch, batch, loss))
         self._read_losses(0 if isinstance(loss, float) else LOSSES_WAITING)
 
+    def _update(self) -> None:
+        recipe, full = self.recipe, self.settings.learning_rate
+        if not recipe.is_constant:
+            self.engine.set_learning_rate(recipe.rate(full, self.at.updates, self.all_updates))
+        self.engine.update()
+        self.at.updates += 1
+        if recipe.average is not None:
+            self.engine.average(recipe.share(self.at.updates))
+
     def _read_losses(self, left: int = 0) -> None:
         """Read the losses of the steps that were handed over, but for the last few."""
         while len(self.waiting) > left:
@@ -245,9 +262,12 @@ class _Loop:
     def _check(self) -> bool:
         """Score, tell, count; true when patience is exhausted."""
         self._read_losses()
-        validation = self._score(self.data.validation, "scoring: validation data")
-        self._require_finite(validation.loss, "validation")
-        subset = self._score(self.data.subset, "scoring: training subset")
+        averages = self.recipe.average is not None
+        with self.engine.averaged() if averages else nullcontext():
+            validation = self._score(self.data.validation, "scoring: validation data")
+            self._require_finite(validation.loss, "validation")
+            subset = self._score(self.data.subset, "scoring: training subset")
+            weights = self.engine.get_weights()
         score = (validation.genic_f1, -validation.loss)
         improved = self.at.best is None or score > self.at.best
         if improved:
@@ -268,7 +288,7 @@ class _Loop:
             failed_in_a_row=self.at.failed_in_a_row,
             seconds=time.monotonic() - self.started,
         )
-        self.on_check(check, self.engine.get_weights())
+        self.on_check(check, weights)
         self.at.check_is_due = False
         self._save()
         self.progress.check(check)

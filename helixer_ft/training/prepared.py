@@ -17,7 +17,9 @@ from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
+from helixer_ft.recipes import choice_notices, choose
 from helixer_ft.runtime.processes import Processes
+from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.coverage import wanted_coverage
 from helixer_ft.training.data_checks import (
     DATA_PREFIXES,
@@ -77,6 +79,13 @@ class PreparedRun:
     cache_folder: CacheFolder | None
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """Those of the training, in which nothing is left to be chosen."""
+        settings = self.request.settings
+        assert isinstance(settings, TrainingSettings), "chosen when the data were opened"
+        return settings
 
     @property
     def caches_features(self) -> bool:
@@ -154,7 +163,6 @@ def prepare_run(
     _check_output(request, run_folder)
     data_files = [find_files(request.data_dir, prefix) for prefix in DATA_PREFIXES]
     base = load_model(request.load_model_path)
-    resumed = _interrupted_run(request, base, run_folder, progress)
     architecture = base.architecture
     wanted = wanted_coverage(request, base)
     if request.predict_phase:
@@ -171,6 +179,10 @@ def prepare_run(
         base = base.with_coverage(coverage, str(request.load_model_path))
     plan = request.plan(base, coverage if request.strategy.input_coverage else None)
     comparison = request.plan(base) if plan.new and plan.model.coverage else None
+    windows, asked = len(sets["training"]), request.settings
+    settings = choose(asked, windows, head_alone=plan.body_is_frozen)
+    request = replace(request, settings=settings)
+    resumed = _interrupted_run(request, base, run_folder, progress)
     folder = None if dry else CacheFolder(request.cache, run_folder.path, progress, processes)
     summaries = _read_sets(sets, architecture, folder, progress)
     if resumed is not None:
@@ -192,14 +204,18 @@ def prepare_run(
         request=request,
         base=base,
         plan=plan,
-        data=_training_data(sets["training"], sets["validation"], request.settings.seed),
+        data=_training_data(sets["training"], sets["validation"], settings.seed),
         test=sets.get("test"),
         summaries=summaries,
         comparison=comparison,
         resumed=resumed,
         processes=processes,
         cache_folder=folder,
-        notices=(*plan.notices, *sets["training"].overhang_notices(architecture.pool_size)),
+        notices=(
+            *plan.notices,
+            *choice_notices(asked, settings, windows),
+            *sets["training"].overhang_notices(architecture.pool_size),
+        ),
         warnings=(*_annotation_warnings(sets.values()), *warnings(summaries)),
     )
 

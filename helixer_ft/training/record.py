@@ -79,7 +79,7 @@ class Record:
             write_model_file(
                 self.path, model, force=request.force or not (first and self.is_result)
             )
-        if request.settings.save_every_check and self.is_result:
+        if self.prepared.settings.save_every_check and self.is_result:
             write_model_file(self.folder.check_model_path(check), model, force=True)
         self._write_history()
 
@@ -124,7 +124,7 @@ def baseline_check(baseline: dict[str, DatasetScore]) -> Check:
 def provenance_of_run(prepared: PreparedRun) -> dict[str, str]:
     """What every written model says about itself (HDF5 attributes)."""
     request, base = prepared.request, prepared.base
-    settings = asdict(request.settings)
+    settings = asdict(prepared.settings)
     if prepared.caches_features:
         settings["cache_precision"] = request.cache.precision
     record = {

@@ -8,7 +8,7 @@ from helixer_ft.formats.input_file import real_path
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan, Strategy
-from helixer_ft.settings import CacheSettings, TrainingSettings
+from helixer_ft.settings import CacheSettings, TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class FineTuneRequest:
     load_model_path, data_dir, test_data, save_model_path
         Files read and written; see `docs/formats.md`.
     settings
-        Settings of the training loop.
+        Settings of the training loop; those that are "auto" are chosen when the data are known.
     cache
         What is kept of what would be computed again and again, and where.
     predict_phase
@@ -42,7 +42,7 @@ class FineTuneRequest:
     data_dir: Path
     save_model_path: Path
     test_data: tuple[Path, ...] = ()
-    settings: TrainingSettings = field(default_factory=TrainingSettings)
+    settings: TrainingOptions = field(default_factory=TrainingOptions)
     cache: CacheSettings = field(default_factory=CacheSettings)
     predict_phase: bool = False
     force: bool = False

@@ -67,10 +67,10 @@ RECIPES = {
 }
 
 
-SMALL_BATCH, SMALL_DATA = 2, 400
-"""Batch size up to so many training windows; four times the windows have batches twice as large,
-up to the original's 8."""
-WHOLE_RATE, HEAD_RATE = 1e-3, 3e-3
+SMALL_BATCH, SMALL_DATA, LARGEST_DOUBLINGS = 2, 400, 2
+"""Batch size of all layers up to so many training windows; four times the windows have batches twice
+as large, up to the original's 8."""
+WHOLE_RATE, HEAD_RATE = 1e-3, 7e-3
 """Learning rates of all layers and of a head alone, in batches of `SMALL_BATCH`; they grow with the
 square root of the batch, the usual rule for Adam (Malladi et al. 2022, arXiv:2205.10287)."""
 EPOCHS_OF_ONE, FEWEST_EPOCHS, MOST_EPOCHS, HEAD_EPOCHS = 110, 5, 40, 30
@@ -124,7 +124,7 @@ def _text(value: float | None) -> str:
 
 def _by_amount(windows: int, head_alone: bool, options: TrainingOptions) -> TrainingSettings:
     """The default recipe's numbers; those that the user gave come first where others follow."""
-    batch_size = _given(options.batch_size, _batch_size(windows))
+    batch_size = _given(options.batch_size, _batch_size(windows, head_alone))
     epochs = _given(options.epochs, _epochs(windows, head_alone))
     n_batches = math.ceil(windows / batch_size)
     parts = max(1, round(CHECKS / epochs))
@@ -140,9 +140,10 @@ def _by_amount(windows: int, head_alone: bool, options: TrainingOptions) -> Trai
     )
 
 
-def _batch_size(windows: int) -> int:
-    """Few windows make many updates, many make smooth ones."""
-    return SMALL_BATCH * 2 ** min(2, max(0, math.ceil(math.log(windows / SMALL_DATA, 4))))
+def _batch_size(windows: int, head_alone: bool) -> int:
+    """Few windows make many updates, many make smooth ones; a head alone needs fewer updates."""
+    doublings = max(1 if head_alone else 0, math.ceil(math.log(windows / SMALL_DATA, 4)))
+    return SMALL_BATCH * 2 ** min(LARGEST_DOUBLINGS, doublings)
 
 
 def _epochs(windows: int, head_alone: bool) -> int:

@@ -119,10 +119,9 @@ class JaxEngine(Engine):
         self._trainable, self._state = self._compiled_apply(self._trainable, self._state, gradients)
 
     def set_learning_rate(self, value: float) -> None:
-        (place,) = (
-            i for i, v in enumerate(self.optimizer.variables) if v.path.endswith("learning_rate")
-        )
-        self._state[place] = self._shards.copy(np.float32(value))
+        for i, variable in enumerate(self.optimizer.variables):
+            if variable.path.endswith("learning_rate"):  # a loss-scaling optimiser has two
+                self._state[i] = self._shards.copy(np.float32(value))
 
     def _averaged_with(self, average: list[Any] | None, share: float) -> list[Any]:
         present = self._trainable + self._fixed

@@ -11,6 +11,7 @@ from conftest import batch_of, random_rows, tiny_model
 from helixer_ft.dataset.batch import Batch
 from helixer_ft.dataset.dataset import open_dataset
 from helixer_ft.engine import engine_class, forward_function
+from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile, Windows
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.architecture import BatchNorm
@@ -415,3 +416,75 @@ def test_half_precision_scales_the_loss_and_survives_an_infinite_gradient(batch)
     assert all(
         np.isfinite(array).all() for arrays in half.get_weights().values() for array in arrays
     )
+
+
+AVERAGING = replace(SETTINGS, recipe="default")
+
+
+def test_the_average_is_that_of_the_weights_after_each_update(batch):
+    plan = plan_whole(tiny_model(dropout=0.3))
+    engine = make(plan, AVERAGING)
+    expected = plan.model.weights
+    for share in (0.25, 0.5, 0.75):
+        step(engine, batch)
+        engine.update()
+        engine.average(share)
+        now = engine.get_weights()
+        expected = {
+            name: [share * old + (1 - share) * new for old, new in zip(arrays, now[name])]
+            for name, arrays in expected.items()
+        }
+    with engine.averaged():
+        average = engine.get_weights()
+    for name, arrays in expected.items():
+        for ours, theirs in zip(average[name], arrays, strict=True):
+            assert ours == pytest.approx(theirs, abs=1e-6)
+    assert moved(now, average)
+    assert not moved(now, engine.get_weights())
+
+
+def test_scores_of_the_average_are_those_of_its_weights(batch):
+    plan = plan_whole(tiny_model())
+    engine = make(plan, AVERAGING)
+    for _ in range(3):
+        step(engine, batch)
+        engine.update()
+        engine.average(0.5)
+    before = engine.score(batch, len(batch)).entropy
+    with engine.averaged():
+        averaged = engine.score(batch, len(batch)).entropy
+        weights = engine.get_weights()
+    assert not np.allclose(averaged, before, rtol=1e-4)
+    assert engine.score(batch, len(batch)).entropy == pytest.approx(before)
+    other = make(plan)
+    other.set_weights(weights)
+    assert other.score(batch, len(batch)).entropy == pytest.approx(averaged)
+
+
+def test_the_average_is_part_of_the_state(batch):
+    plan = plan_whole(tiny_model())
+    engine, resumed = make(plan, AVERAGING), make(plan, AVERAGING)
+    step(engine, batch)
+    engine.update()
+    engine.average(0.5)
+    resumed.restore(engine.state())
+    for one in (engine, resumed):
+        step(one, batch)
+        one.update()
+        one.average(0.5)
+    with engine.averaged(), resumed.averaged():
+        assert not moved(engine.get_weights(), resumed.get_weights())
+    with pytest.raises(InputError, match="'average' of another network or optimiser"):
+        make(plan).restore(engine.state())
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_the_learning_rate_of_an_update(batch, precision):
+    """Adam's first step is as long as the learning rate, in every weight."""
+    plan = plan_freeze(tiny_model(), keep_head=True)
+    engine = make(plan, replace(SETTINGS, optimizer="adam", precision=precision))
+    engine.set_learning_rate(0.125)
+    step(engine, batch)
+    engine.update()
+    before, after = (weights["dense"][1] for weights in (plan.model.weights, engine.get_weights()))
+    assert np.abs(after - before).max() == pytest.approx(0.125, rel=1e-3)

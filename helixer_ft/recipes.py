@@ -68,8 +68,8 @@ RECIPES = {
 
 
 SMALL_BATCH, SMALL_DATA, LARGEST_DOUBLINGS = 2, 400, 2
-"""Batch size of all layers up to so many training windows; four times the windows have batches twice
-as large, up to the original's 8."""
+"""Batch size of all layers up to so many training windows; four times the windows have batches
+twice as large, up to the original's 8."""
 WHOLE_RATE, HEAD_RATE = 1e-3, 7e-3
 """Learning rates of all layers and of a head alone, in batches of `SMALL_BATCH`; they grow with the
 square root of the batch, the usual rule for Adam (Malladi et al. 2022, arXiv:2205.10287)."""

@@ -31,11 +31,16 @@ class Recipe:
     average
         Checks score and save a moving average of the weights, in which those of an update have a
         share of 1 - `average`; None: the weights of the last update.
+    shifts
+        In every epoch, each window begins at another base of its first pooled step, so that the
+        steps hold other bases. Not where a head is trained on the body's output, which is of the
+        windows as they are.
     """
 
     warmup: int = 0
     last_rate: float = 1.0
     average: float | None = None
+    shifts: bool = False
 
     @property
     def is_constant(self) -> bool:
@@ -63,7 +68,7 @@ class Recipe:
 
 RECIPES = {
     "helixer": Recipe(),
-    "default": Recipe(warmup=20, last_rate=0.01, average=0.98),
+    "default": Recipe(warmup=20, last_rate=0.01, average=0.98, shifts=True),
 }
 
 

@@ -119,6 +119,21 @@ class Batch:
         """Some of the subsequences that follow one another."""
         return self._with(lambda array: array[start:stop])
 
+    def shifted(self, offsets: np.ndarray) -> "Batch":
+        """Each subsequence without its first bases, `(n,)` of them, and with as much padding behind
+        its end; where there are features, which were computed of it as it is, unchanged.
+        """
+        if self.features is not None:
+            return self
+        rows, coverage = self.rows.copy(), None if self.coverage is None else self.coverage.copy()
+        for i, offset in enumerate(offsets.tolist()):
+            if offset:
+                rows[i, :, :-offset] = rows[i, :, offset:].copy()
+                rows[i, :, -offset:] = PADDING
+                if coverage is not None:  # its last bases stay: they are not scored
+                    coverage[i, :-offset] = coverage[i, offset:].copy()
+        return replace(self, rows=rows, coverage=coverage)
+
     def filled(self, size: int) -> "Batch":
         """The batch with subsequences without bases and labels added, up to `size`."""
         missing = size - len(self)

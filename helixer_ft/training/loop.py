@@ -12,7 +12,7 @@ import numpy as np
 
 from helixer_ft.dataset.batch import Batch
 from helixer_ft.dataset.dataset import Dataset, batches
-from helixer_ft.engine import Engine, EngineState
+from helixer_ft.engine import Engine, EngineState, Read
 from helixer_ft.errors import HelixerFtError, Interrupted
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.recipes import recipe_of
@@ -182,7 +182,7 @@ class _Loop:
         order = epoch_order(len(self.data.training), settings.seed, self.at.epoch)
         n_batches = self.n_batches
         left = order[self.at.batch * settings.batch_size :]
-        read = self.engine.reading(self.data.training.read, self.batch_size)
+        read = self.engine.reading(self._reading_shifted(), self.batch_size)
         loaded = read_ahead(read, batches(len(left), settings.batch_size, left))
         try:
             if self.at.check_is_due and self._check():
@@ -212,6 +212,14 @@ class _Loop:
             self.progress.finish()
             loaded.close()
         return False
+
+    def _reading_shifted(self) -> Read:
+        """Reads training data as the recipe has them in the present epoch."""
+        training, pool_size = self.data.training, self.engine.architecture.pool_size
+        if not self.recipe.shifts or pool_size == 1:
+            return training.read
+        offsets = epoch_offsets(len(training), pool_size, self.settings.seed, self.at.epoch)
+        return lambda indices: training.read(indices).shifted(offsets[indices])
 
     def _show(self, n_batches: int) -> None:
         if self.at.batch < n_batches:
@@ -325,6 +333,11 @@ class _Loop:
 def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
     """(n,) order of the training data in an epoch: a function of the seed and the epoch alone."""
     return np.random.default_rng([seed, epoch]).permutation(n)
+
+
+def epoch_offsets(n: int, pool_size: int, seed: int, epoch: int) -> np.ndarray:
+    """(n,) bases that are left out at the start of each window in an epoch, likewise."""
+    return np.random.default_rng([seed, epoch, 1]).integers(0, pool_size, n)
 
 
 def fixed_subset(n: int, size: int, seed: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The shared loop: when it checks, what it saves, when it stops. A scripted engine stands in."""
 
+import contextlib
 import threading
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +16,7 @@ from helixer_ft.training.history import TrainingProgress, history_csv, overfitti
 from helixer_ft.training.loop import (
     LossNotFiniteError,
     TrainingData,
+    epoch_offsets,
     epoch_order,
     fixed_subset,
     train,
@@ -227,3 +229,27 @@ def test_a_failed_epoch_ends_its_progress_and_its_reading_ahead(data):
     assert caught.value is not None  # its traceback keeps the loop's frame alive
     assert progress.running == 0
     assert not [t for t in threading.enumerate() if t.name == "read-ahead"]
+
+
+def test_under_the_default_recipe_windows_begin_at_another_base_in_each_epoch(data):
+    engine = ScriptedEngine([10] * 9)
+    engine.set_learning_rate = engine.average = lambda value: None
+    engine.averaged = contextlib.nullcontext
+    run(data, engine, epochs=9, recipe="default")
+    originals = data.training.read(np.arange(10)).rows
+    seen = {}
+    for number, row in enumerate(engine.seen):
+        row = np.frombuffer(row, np.uint8).reshape(originals.shape[1:])
+        (found,) = [
+            (i, k)
+            for i, original in enumerate(originals)
+            for k in range(9)
+            if np.array_equal(row[:, : row.shape[1] - k], original[:, k:])
+            and not row[:, row.shape[1] - k :].any()
+        ][:1]
+        seen.setdefault(number // 10, {})[found[0]] = found[1]
+    assert all(sorted(epoch) == list(range(10)) for epoch in seen.values())
+    offsets = np.array([[epoch[i] for i in range(10)] for epoch in seen.values()])
+    assert len(set(offsets.ravel().tolist())) == 9
+    assert offsets[0].tolist() == epoch_offsets(10, 9, 0, 1).tolist()
+    assert offsets[1].tolist() != offsets[0].tolist()

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from typing import Literal
@@ -148,9 +149,7 @@ def make_data(species: Species, genome: Path, out: Path) -> Path:
     return out
 
 
-def cut_genome(
-    species: Species, genome: Path, fasta: Path, gff3: Path
-) -> dict[str, list[Contig]]:
+def cut_genome(species: Species, genome: Path, fasta: Path, gff3: Path) -> dict[str, list[Contig]]:
     """Write the contigs that go to a set, and their genes; set -> its contigs."""
     lines = annotation_lines(genome / ANNOTATION)
     with open_fasta(genome / GENOME) as source, open(fasta, "wb") as target:
@@ -205,13 +204,13 @@ def cut(
     if contig_kb is None:
         return [Contig(seqid, seqid, 0, length)]
     parts = max(1, round(length / (1000 * contig_kb)))
-    middles = [(a[1] + b[0]) // 2 for a, b in zip(spans, spans[1:], strict=False) if a[1] < b[0]]
+    middles = [(a[1] + b[0]) // 2 for a, b in pairwise(spans) if a[1] < b[0]]
     wanted = [length * i // parts for i in range(1, parts)]
     cuts = sorted({min(middles, key=lambda m: abs(m - at)) for at in wanted}) if middles else []
     bounds = [0, *cuts, length]
     return [
         Contig(f"{seqid}_{i}", seqid, start, end)
-        for i, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False), start=1)
+        for i, (start, end) in enumerate(pairwise(bounds), start=1)
     ]
 
 
@@ -280,8 +279,11 @@ def count_genes(data: Path) -> int:
     with h5py.File(data / "training_data.h5") as file:
         rows = zip(file["data/seqids"][:], file["data/start_ends"][:].tolist(), strict=True)
         windows = [(seqid.decode(), start, end) for seqid, (start, end) in rows]
-    lengths = {seqid: 10**9 for seqid in {line.split("\t")[0] for line in gene_lines(data)}}
-    genes = read_annotation(data / GENES, lengths).genes
+    rows = [line.split("\t") for line in (data / GENES).read_text().splitlines()[1:]]
+    ends = {
+        seqid: max(int(row[4]) for row in rows if row[0] == seqid) for seqid in {r[0] for r in rows}
+    }
+    genes = read_annotation(data / GENES, ends).genes
     middles: dict[tuple[str, str], list[int]] = {}
     for seqid, found in genes.items():
         for gene in found:
@@ -292,11 +294,6 @@ def count_genes(data: Path) -> int:
         for seqid, start, end in windows
         for middle in middles.get((seqid, "+" if start < end else "-"), ())
     )
-
-
-def gene_lines(data: Path) -> list[str]:
-    """Lines of the contigs' annotation."""
-    return (data / GENES).read_text(encoding="utf-8").splitlines()[1:]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import hashlib
 import os
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
 from statistics import mean
@@ -23,7 +23,7 @@ from statistics import mean
 from evidence_data import SPECIES
 from evidence_page import render
 from evidence_plan import Run, plan
-from evidence_runs import Failed, Processes, Runner, Store
+from evidence_runs import STOPPED, Failed, Processes, Record, Runner, Store
 from page import write_section
 
 
@@ -51,6 +51,8 @@ def main() -> None:
             work, args.genomes, models, args.peer, 1 if args.quick else args.peer_epochs,
             processes, args.quick,
         )  # fmt: skip
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: processes.stop())
         ok = run_all(missing, runner, store, args.jobs)
     if args.out:
         figure = args.out.parent / "_static/evidence_learning_curves.svg"
@@ -73,34 +75,40 @@ def run_all(runs: list[Run], runner: Runner, store: Store, jobs: int) -> bool:
         # of this thread alone, and so of the processes it starts
         os.sched_setaffinity(0, slots.get())
 
-    def stop(*_: object) -> None:
-        runner.processes.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    ok, done = True, 0
+    ok = True
     with ThreadPoolExecutor(jobs, initializer=pin) as executor:
         futures = {executor.submit(runner.run, run): run for run in runs}
-        for future in as_completed(futures):
-            run, done = futures[future], done + 1
-            try:
-                record = future.result()
-            except Failed as error:
-                if not runner.processes.stopped:
-                    print(f"{run.name}: {error}", file=sys.stderr, flush=True)
-                ok = False
-                continue
-            store.keep(run, record | {"jobs": jobs, "cores": each})
-            measured = record["measured"]
-            f1 = measured["tuned"]["test"]["genic_f1"] if measured["tuned"] else None
-            text = "no scores" if f1 is None else f"test genic F1 {f1:.4f}"
-            print(
-                f"{done}/{len(runs)} {run.name}: {text}, {measured['seconds']:.0f} s",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
+        try:
+            for i, future in enumerate(as_completed(futures), start=1):
+                said = finish(futures[future], future, store, {"jobs": jobs, "cores": each})
+                ok &= said is not None
+                if said:
+                    print(f"{i}/{len(runs)} {said}", file=sys.stderr, flush=True)
+        except BaseException:
+            runner.processes.stop()  # the executor waits for what is running
+            raise
     if runner.processes.stopped:
         sys.exit("Interrupted. The same command goes on.")
     return ok
+
+
+def finish(run: Run, future: Future[Record], store: Store, how: Record) -> str | None:
+    """Keep the record of a run that has ended, with `how` it was run; what to say of it.
+
+    None, after a message, where it failed.
+    """
+    try:
+        record = future.result()
+    except Failed as error:
+        if str(error) != STOPPED:
+            print(f"{run.name}: {error}", file=sys.stderr, flush=True)
+        return None
+    store.keep(run, record | how)
+    measured = record["measured"]
+    score = "not scored"
+    if measured["tuned"]:
+        score = f"test genic F1 {measured['tuned']['test']['genic_f1']:.4f}"
+    return f"{run.name}: {score}, {measured['seconds']:.0f} s"
 
 
 def describe(runs: list[Run], missing: list[Run], store: Store, jobs: int) -> None:

@@ -105,8 +105,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--species", default=",".join(SPECIES), help="default: %(default)s")
     parser.add_argument(
-        "--training-share", type=float, default=1.0,
-        help="share of the training windows to keep, 0 to 1 (default 1)",
+        "--share", type=int, default=100,
+        help="per cent of the training windows; under 100 in DATA/SPECIES.SHARE.SEED (default 100)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="which windows these are (default 0)")
     args = parser.parse_args()
@@ -114,15 +114,18 @@ def main() -> None:
         if folder not in SPECIES:
             parser.error(f"--species: {folder}: expected some of {', '.join(SPECIES)}")
         data = make_data(SPECIES[folder], args.genomes / folder, args.out / folder)
-        if args.training_share < 1:
-            reduce(data, args.training_share, args.seed)
-        windows = ", ".join(f"{name} {n}" for name, n in windows_of(data).items())
-        print(f"{folder}: windows: {windows}; {count_genes(data)} training genes", file=sys.stderr)
+        if args.share < 100:
+            data = reduced(data, args.share, args.seed)
+        windows = ", ".join(f"{n} {name}" for name, n in windows_of(data).items())
+        print(f"{data}: {windows} windows; {count_genes(data)} training genes")
 
 
 def make_data(species: Species, genome: Path, out: Path) -> Path:
     """The data of a species, from `genome`'s FASTA and GFF3; made once."""
-    if (out / CONTIGS).exists():
+    table, made_with = out / CONTIGS, f"# {species}\n"
+    if table.exists():
+        if not table.read_text().startswith(made_with):
+            sys.exit(f"Error: {out}: was made with other sets. Remove it, or take another folder.")
         return out
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -145,7 +148,7 @@ def make_data(species: Species, genome: Path, out: Path) -> Path:
         for c in chosen
     ]
     # last, as it says that all of it is there
-    (out / CONTIGS).write_text("contig\tseqid\tstart\tend\tset\n" + "".join(lines))
+    table.write_text(f"{made_with}contig\tseqid\tstart\tend\tset\n" + "".join(lines))
     return out
 
 
@@ -240,37 +243,33 @@ def windows_of(data: Path) -> dict[str, int]:
     return {name: len(usable_rows(data / f"{name}_data.h5")) for name in SETS}
 
 
-def reduced(data: Path, target: Path, share: float, seed: int) -> Path:
-    """A data folder with a share of another's training windows, and its validation data.
+def reduced(data: Path, share: int, seed: int) -> Path:
+    """A data folder beside another, with a share of its training windows and all else; made once.
 
     Both strands of a region stay together. With the same seed, less is part of more.
     """
-    if not target.exists():
-        target.mkdir(parents=True)
-        source = data / "training_data.h5"
-        copy_rows(source, target / source.name, chosen_rows(source, share, seed))
-        for name in ("validation_data.h5", GENES):
+    target = data.with_name(f"{data.name}.{share}.{seed}")
+    target.mkdir(exist_ok=True)
+    training = target / "training_data.h5"
+    if not training.exists():
+        for name in ("validation_data.h5", "test_data.h5", GENES):
+            (target / name).unlink(missing_ok=True)
             (target / name).symlink_to((data / name).resolve())
+        part = training.with_suffix(".part")
+        copy_rows(data / training.name, part, chosen_rows(data / training.name, share, seed))
+        part.replace(training)
     return target
 
 
-def reduce(data: Path, share: float, seed: int) -> None:
-    """Leave a share of the training windows in a data folder."""
-    path = data / "training_data.h5"
-    part = path.with_suffix(".part")
-    copy_rows(path, part, chosen_rows(path, share, seed))
-    part.replace(path)
-
-
-def chosen_rows(path: Path, share: float, seed: int) -> list[int]:
-    """Rows of a share of the regions, at random; at least one region."""
+def chosen_rows(path: Path, share: int, seed: int) -> list[int]:
+    """Rows of `share` per cent of the regions, at random; at least one region."""
     usable = usable_rows(path)
     with h5py.File(path) as file:
         starts = file["data/start_ends"][:].min(axis=1)
         places = list(zip(file["data/seqids"][:].tolist(), starts.tolist(), strict=True))
     regions = sorted({places[row] for row in usable})
     order = np.random.default_rng(seed).permutation(len(regions))
-    chosen = {regions[i] for i in order[: ceil(round(share * len(regions), 6))]}
+    chosen = {regions[i] for i in order[: ceil(share * len(regions) / 100)]}
     return [row for row in usable if places[row] in chosen]
 
 

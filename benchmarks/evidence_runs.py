@@ -19,11 +19,13 @@ import numpy as np
 from evidence_data import SPECIES, count_genes, make_data, reduced, windows_of
 from evidence_plan import PEER, Run
 from page import machine
-from speed_data import usable_rows
 from speed_processes import epoch_starts, helixer_command
+
+from helixer_ft.errors import HelixerFtError
 
 Record = dict[str, Any]
 RECORD = "record.json"
+STOPPED = "stopped"
 PEER_PATIENCE = 3
 """As Helixer has it by default."""
 
@@ -33,7 +35,7 @@ class Failed(Exception):  # noqa: N818
 
 
 class Store:
-    """Records of runs, a file each; those of other models or other words count as missing.
+    """Records of runs, a file each; of other models, words or sets they count as missing.
 
     Parameters
     ----------
@@ -51,19 +53,23 @@ class Store:
         return self.work / "runs" / run.folder / RECORD
 
     def find(self, run: Run) -> Record | None:
-        """A run's record, if it was made with the same words and model."""
+        """A run's record, if it is valid."""
         path = self.path(run)
         record = json.loads(path.read_text()) if path.exists() else None
         return record if record and self.valid(record) else None
 
     def valid(self, record: Record) -> bool:
-        """Whether the plan would still make it with the same words and model."""
+        """Whether it has the words, model and sets that it would have now."""
         run = Run(**record["run"])
         try:
             words = [list(command) for command in run.words]
         except KeyError:  # of a strategy or a recipe that is gone
             return False
-        return record["words"] == words and record["model"] == self.models.get(run.model)
+        return (
+            record["words"] == words
+            and record["model"] == self.models.get(run.model)
+            and record["data"] == str(SPECIES.get(run.species))
+        )
 
     def keep(self, run: Run, record: Record) -> None:
         """Write a record, complete or not at all."""
@@ -71,6 +77,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         record = {
             "run": run.to_dict(), "words": run.words, "model": self.models[run.model],
+            "data": str(SPECIES[run.species]),
             "date": date.today().isoformat(), **record,
         }  # fmt: skip
         part = path.with_suffix(".part")
@@ -122,10 +129,11 @@ class Processes:
         with open(log, "ab") as file, open(output, "wb") as out:
             with self._lock:
                 if self.stopped:
-                    raise Failed("stopped")
+                    raise Failed(STOPPED)
                 process = subprocess.Popen(
                     [str(word) for word in command],
                     stdout=out, stderr=subprocess.PIPE, env=variables, cwd=log.parent,
+                    start_new_session=True,  # Ctrl-C reaches it through `stop` alone
                 )  # fmt: skip
                 self._running.add(process)
             assert process.stderr is not None
@@ -135,6 +143,8 @@ class Processes:
             process.wait()
             with self._lock:
                 self._running.discard(process)
+        if self.stopped and process.returncode:
+            raise Failed(STOPPED)
         if process.returncode:
             tail = "\n".join(text for _, text in lines[-5:])
             raise Failed(f"exit status {process.returncode} ({log})\n{tail}")
@@ -178,30 +188,31 @@ class Runner:
         Raises
         ------
         Failed
-            A command failed, or was stopped.
+            The data could not be made, a command failed, or was stopped.
         """
+        if self.processes.stopped:
+            raise Failed(STOPPED)
         folder = self.work / "runs" / run.folder
         folder.mkdir(parents=True, exist_ok=True)
         with self._lock:  # data are made once
-            full, data = self.data(run)
-            windows = windows_of(full) | {"training": len(usable_rows(data / "training_data.h5"))}
-            genes = count_genes(data)
+            try:
+                data = self.data(run)
+            except (HelixerFtError, SystemExit) as error:
+                raise Failed(str(error)) from error
+            windows, genes = windows_of(data), count_genes(data)
         train = self.train_helixer if run.strategy in PEER else self.train
-        measured = train(run, data, full / "test_data.h5", folder)
+        measured = train(run, data, data / "test_data.h5", folder)
         return {
             "windows": windows, "genes": genes, "machine": machine(),
             "versions": {name: version(name) for name in ("helixer-ft", "keras", "jax")},
             "commit": commit(), "measured": measured,
         }  # fmt: skip
 
-    def data(self, run: Run) -> tuple[Path, Path]:
-        """Data folders: with all training windows, and with the run's share of them."""
+    def data(self, run: Run) -> Path:
+        """The folder with the run's share of the training windows."""
         name = run.species
         full = make_data(SPECIES[name], self.genomes / name, self.work / "data" / name)
-        if run.share == 100:
-            return full, full
-        part = self.work / "data" / f"{name}.{run.share}.{run.seed}"
-        return full, reduced(full, part, run.share / 100, run.seed)
+        return full if run.share == 100 else reduced(full, run.share, run.seed)
 
     def train(self, run: Run, data: Path, test: Path, folder: Path) -> Record:
         """The commands of helixer-ft, one after the other, and what they say."""

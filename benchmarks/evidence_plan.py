@@ -21,19 +21,13 @@ PEER: Mapping[str, str] = {"Helixer, whole network": "whole", "Helixer, --fine-t
 """Name -> the strategy that Helixer's own training is compared with."""
 RECIPES: Mapping[str, Words] = {
     "default": (),
-    # the original's settings
-    "helixer": (
-        "--batch-size", "8", "--learning-rate", "3e-4", "--patience", "3",
-        "--optimizer", "adamw", "--weight-decay", "3.5e-5", "--clip-norm", "3",
-    ),
-    "patience 10": (
-        "--batch-size", "8", "--learning-rate", "3e-4", "--patience", "10",
-    ),
-}  # fmt: skip
+    "helixer": ("--recipe", "helixer"),
+    "patience 10": ("--recipe", "helixer", "--patience", "10"),
+}
 """Name -> further words of each command."""
 ROWS: Sequence[tuple[str, str]] = (
     *((strategy, recipe) for strategy in ("whole", "head") for recipe in RECIPES),
-    *((strategy, "patience 10") for strategy in STRATEGIES if strategy not in ("whole", "head")),
+    *((strategy, "default") for strategy in STRATEGIES if strategy not in ("whole", "head")),
 )
 """Strategies and recipes of the tables, in this order."""
 CURVES: Sequence[tuple[str, str]] = (("whole", "default"), ("head", "default"))

@@ -68,8 +68,8 @@ RECIPES = {
 
 
 SMALL_BATCH, SMALL_DATA, LARGEST_DOUBLINGS = 2, 400, 2
-"""Batch size of all layers up to so many training windows; four times the windows have batches twice
-as large, up to the original's 8."""
+"""Batch size of all layers up to so many training windows; four times the windows have batches
+twice as large, up to the original's 8."""
 WHOLE_RATE, HEAD_RATE = 1e-3, 7e-3
 """Learning rates of all layers and of a head alone, in batches of `SMALL_BATCH`; they grow with the
 square root of the batch, the usual rule for Adam (Malladi et al. 2022, arXiv:2205.10287)."""
@@ -128,7 +128,9 @@ def _by_amount(windows: int, head_alone: bool, options: TrainingOptions) -> Trai
     epochs = _given(options.epochs, _epochs(windows, head_alone))
     n_batches = math.ceil(windows / batch_size)
     parts = max(1, round(CHECKS / epochs))
-    every = None if parts == 1 or n_batches < 2 * parts else math.ceil(n_batches / parts)
+    every = options.check_every_nth_batch
+    if every == AUTO:
+        every = None if parts == 1 or n_batches < 2 * parts else math.ceil(n_batches / parts)
     checks = epochs * (1 if every is None else math.ceil(n_batches / every))
     rate = HEAD_RATE if head_alone else WHOLE_RATE
     return TrainingSettings(

@@ -94,6 +94,14 @@ def test_the_rate_follows_a_given_batch_size():
     assert large.learning_rate == pytest.approx(4 * small.learning_rate, rel=0.02)
 
 
+@pytest.mark.parametrize(("every", "checks_of_an_epoch"), [(None, 1), (10, 10)])
+def test_patience_follows_given_checks(every, checks_of_an_epoch):
+    asked = TrainingOptions(epochs=20, batch_size=4, check_every_nth_batch=every)
+    chosen = choose(asked, 400, head_alone=False)
+    assert chosen.check_every_nth_batch == every
+    assert 0.2 < chosen.patience / (20 * checks_of_an_epoch) < 0.8
+
+
 def test_what_was_chosen_is_said():
     options = TrainingOptions(batch_size=4)
     chosen = choose(options, 1234, head_alone=False)

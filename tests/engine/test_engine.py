@@ -431,7 +431,9 @@ def test_the_average_is_that_of_the_weights_after_each_update(batch):
         engine.average(share)
         now = engine.get_weights()
         expected = {
-            name: [share * old + (1 - share) * new for old, new in zip(arrays, now[name], strict=True)]
+            name: [
+                share * old + (1 - share) * new for old, new in zip(arrays, now[name], strict=True)
+            ]
             for name, arrays in expected.items()
         }
     with engine.averaged():

@@ -71,7 +71,7 @@ def our_command(backend: str, strategy: str) -> list[Any]:
     subcommand = "whole" if strategy == "whole" else "freeze"
     hidden = ["--post-coverage-hidden-layer"] if strategy == "hidden" else []
     command = [sys.executable, "-m", "helixer_ft", subcommand, *hidden]
-    return [*command, "--backend", backend, "--json", "--patience", 100_000]
+    return [*command, "--backend", backend, "--json", "--recipe", "helixer", "--patience", 100_000]
 
 
 def epoch_starts(lines: list[tuple[float, str]]) -> list[float]:

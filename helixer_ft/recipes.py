@@ -133,13 +133,17 @@ def _by_amount(windows: int, head_alone: bool, options: TrainingOptions) -> Trai
     epochs = _given(options.epochs, _epochs(windows, head_alone))
     n_batches = math.ceil(windows / batch_size)
     parts = max(1, round(CHECKS / epochs))
-    every = None if parts == 1 or n_batches < 2 * parts else math.ceil(n_batches / parts)
+    updates = math.ceil(n_batches / options.accumulate)
+    every = options.check_every_nth_batch
+    if every == AUTO:
+        few = parts == 1 or updates < 2 * parts
+        every = None if few else math.ceil(updates / parts) * options.accumulate
     checks = epochs * (1 if every is None else math.ceil(n_batches / every))
-    rate = HEAD_RATE if head_alone else WHOLE_RATE
+    rate, of_an_update = HEAD_RATE if head_alone else WHOLE_RATE, batch_size * options.accumulate
     return TrainingSettings(
         epochs=epochs,
         batch_size=batch_size,
-        learning_rate=float(f"{rate * math.sqrt(batch_size / SMALL_BATCH):.2g}"),
+        learning_rate=float(f"{rate * math.sqrt(of_an_update / SMALL_BATCH):.2g}"),
         check_every_nth_batch=every,
         patience=max(PATIENCE, math.ceil(PATIENT_SHARE * checks)),
     )

@@ -50,7 +50,8 @@ class TrainingOptions:
         genic F1 > 0.
     optimizer, weight_decay, clip_norm
         AdamW subtracts `weight_decay` times the weight per update, whatever the learning rate, as
-        TensorFlow Addons did; gradients are clipped per variable to `clip_norm`.
+        TensorFlow Addons did; where the recipe lowers the learning rate, this falls with it.
+        Gradients are clipped per variable to `clip_norm`.
     class_weights
         Loss weights of intergenic, UTR, CDS, intron; None: 1.
     transition_weights

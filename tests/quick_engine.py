@@ -1,5 +1,7 @@
 """An engine for tests of what is written when: nothing is compiled."""
 
+from contextlib import contextmanager
+
 import numpy as np
 
 from helixer_ft.engine import EngineState, ScoredBatch
@@ -16,6 +18,8 @@ class QuickEngine:
         self.weights = weights
         self.memory = np.zeros(1)
         self.accumulated: list[tuple[int, list[np.ndarray]]] = []
+        self.rate = 1.0
+        self.mean = weights["dense"]
 
     def reading(self, read, batch_size):
         return read
@@ -29,7 +33,21 @@ class QuickEngine:
         for n, (value,) in self.accumulated:
             self.memory = np.cos(self.memory + n * value)
         self.accumulated.clear()
-        self.weights = self.weights | {"dense": [w + self.memory for w in self.weights["dense"]]}
+        step = self.rate * self.memory
+        self.weights = self.weights | {"dense": [w + step for w in self.weights["dense"]]}
+
+    def set_learning_rate(self, value):
+        self.rate = value
+
+    def average(self, share):
+        pairs = zip(self.mean, self.weights["dense"], strict=True)
+        self.mean = [share * mean + (1 - share) * w for mean, w in pairs]
+
+    @contextmanager
+    def averaged(self):
+        present, self.weights = self.weights, self.weights | {"dense": self.mean}
+        yield
+        self.weights = present
 
     def score(self, batch, batch_size):
         shift = abs(float(self.weights["dense"][1].sum()))
@@ -50,10 +68,15 @@ class QuickEngine:
         self.weights = weights
 
     def state(self):
-        values = {"trainable": list(self.weights["dense"]), "fixed": [self.memory]}
+        values = {
+            "trainable": list(self.weights["dense"]),
+            "fixed": [self.memory],
+            "average": list(self.mean),
+        }
         return EngineState(values, [(n, list(values)) for n, values in self.accumulated])
 
     def restore(self, state):
         self.weights = self.weights | {"dense": state.variables["trainable"]}
         (self.memory,) = state.variables["fixed"]
+        self.mean = state.variables["average"]
         self.accumulated = list(state.accumulated)

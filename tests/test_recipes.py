@@ -94,6 +94,25 @@ def test_the_rate_follows_a_given_batch_size():
     assert large.learning_rate == pytest.approx(4 * small.learning_rate, rel=0.02)
 
 
+def test_accumulated_batches_make_one():
+    parts, whole = (
+        choose(TrainingOptions(batch_size=size, accumulate=n), 100_000, head_alone=False)
+        for size, n in ((2, 4), (8, 1))
+    )
+    assert (parts.batch_size, parts.accumulate) == (2, 4)
+    for name in ("learning_rate", "epochs", "patience"):
+        assert getattr(parts, name) == getattr(whole, name)
+    assert parts.check_every_nth_batch == 4 * whole.check_every_nth_batch
+
+
+@pytest.mark.parametrize(("every", "checks_of_an_epoch"), [(None, 1), (10, 10)])
+def test_patience_follows_given_checks(every, checks_of_an_epoch):
+    asked = TrainingOptions(epochs=20, batch_size=4, check_every_nth_batch=every)
+    chosen = choose(asked, 400, head_alone=False)
+    assert chosen.check_every_nth_batch == every
+    assert 0.2 < chosen.patience / (20 * checks_of_an_epoch) < 0.8
+
+
 def test_what_was_chosen_is_said():
     options = TrainingOptions(batch_size=4)
     chosen = choose(options, 1234, head_alone=False)

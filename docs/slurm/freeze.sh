@@ -37,6 +37,4 @@ srun helixer-ft freeze \
     --data-dir "$DATA" \
     --test-data "$TEST" \
     --save-model-path "$OUT" \
-    --learning-rate 1e-3 \
-    --patience 5 \
     --resume

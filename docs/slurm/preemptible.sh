@@ -41,8 +41,6 @@ srun helixer-ft whole \
     --data-dir "$DATA" \
     --test-data "$TEST" \
     --save-model-path "$OUT" \
-    --learning-rate 1e-4 \
-    --patience 6 \
     --checkpoint-minutes 5 \
     --resume || status=$?
 

@@ -26,7 +26,8 @@ set -euo pipefail
 # srun does not take this over from sbatch by itself
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
-# --batch-size counts the subsequences of a step on all GPUs together: here 8 on each.
+# --batch-size counts the subsequences of a step on all GPUs together: here 8 on each. The
+# learning rate follows it.
 # --require-gpu ends the job where no GPU is seen, and says why, rather than train on the CPU.
 srun helixer-ft whole \
     --backend jax \
@@ -36,6 +37,4 @@ srun helixer-ft whole \
     --test-data "$TEST" \
     --save-model-path "$OUT" \
     --batch-size 32 \
-    --learning-rate 1e-4 \
-    --patience 6 \
     --resume

@@ -30,9 +30,9 @@ export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 # JAX connects the tasks directly, which a web proxy would prevent
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY
 
-# --batch-size counts the subsequences of a step on all GPUs of all nodes: here 8 on each. The job
-# ends with status 75 once its state is written: submit it again to resume, with as many nodes as
-# you like.
+# --batch-size counts the subsequences of a step on all GPUs of all nodes: here 8 on each. The
+# learning rate follows it. The job ends with status 75 once its state is written: submit it again to
+# resume, with as many nodes as you like.
 # --require-gpu ends the job where no GPU is seen, and says why, rather than train on the CPU.
 srun helixer-ft whole \
     --backend jax \
@@ -42,6 +42,4 @@ srun helixer-ft whole \
     --test-data "$TEST" \
     --save-model-path "$OUT" \
     --batch-size 64 \
-    --learning-rate 1e-4 \
-    --patience 6 \
     --resume

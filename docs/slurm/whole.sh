@@ -37,7 +37,4 @@ srun helixer-ft whole \
     --data-dir "$DATA" \
     --test-data "$TEST" \
     --save-model-path "$OUT" \
-    --learning-rate 1e-4 \
-    --check-every-nth-batch 500 \
-    --patience 6 \
     --resume

@@ -95,8 +95,8 @@ def _memory(speed: Speed) -> list[str]:
         )
     if speed.advice is not None:
         lines.append(
-            f"To keep the GPU busy: --batch-size {speed.advice.batch_size} with --learning-rate "
-            f"{speed.advice.learning_rate:g} (rules of thumb: see docs/devices.md)"
+            f"To keep the GPU busy: --batch-size {speed.advice.batch_size} (a rule of thumb: see "
+            "docs/devices.md)"
         )
     if speed.to_device is not None:
         lines.append(f"Host to device: {size_text(speed.to_device)}/s")

@@ -92,7 +92,7 @@ class JaxEngine(Engine):
 
         def average(average: Any, present: Any, share: Any) -> Any:
             return [
-                share * before + (1 - share) * now
+                now + share * (before - now)  # what never changes stays as it is, to the bit
                 if jnp.issubdtype(now.dtype, jnp.inexact)
                 else now
                 for before, now in zip(average, present, strict=True)

@@ -75,7 +75,7 @@ class TensorFlowEngine(Engine):
         if average is None:
             return present
         return [
-            share * before + (1 - share) * now if now.dtype.is_floating else now
+            now + share * (before - now) if now.dtype.is_floating else now
             for before, now in zip(average, present, strict=True)
         ]
 

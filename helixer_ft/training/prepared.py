@@ -19,7 +19,7 @@ from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
 from helixer_ft.recipes import choice_notices, choose
 from helixer_ft.runtime.processes import Processes
-from helixer_ft.settings import TrainingSettings
+from helixer_ft.settings import TrainingSettings, option
 from helixer_ft.training.coverage import wanted_coverage
 from helixer_ft.training.data_checks import (
     DATA_PREFIXES,
@@ -163,6 +163,7 @@ def prepare_run(
     _check_output(request, run_folder)
     data_files = [find_files(request.data_dir, prefix) for prefix in DATA_PREFIXES]
     base = load_model(request.load_model_path)
+    resumed = _interrupted_run(request, base, run_folder, progress)
     architecture = base.architecture
     wanted = wanted_coverage(request, base)
     if request.predict_phase:
@@ -182,12 +183,13 @@ def prepare_run(
     windows, asked = len(sets["training"]), request.settings
     settings = choose(asked, windows, head_alone=plan.body_is_frozen)
     request = replace(request, settings=settings)
-    resumed = _interrupted_run(request, base, run_folder, progress)
     folder = None if dry else CacheFolder(request.cache, run_folder.path, progress, processes)
     summaries = _read_sets(sets, architecture, folder, progress)
     if resumed is not None:
         data = data_origin(summaries)
         require_same(resumed, {name for name in resumed.origin if name.endswith(" data")}, data)
+        chosen = {option(name): getattr(settings, name) for name in asked.chosen_from_data}
+        require_same(resumed, set(), chosen)
     processes.require_same(
         settings_origin(request, base.file.sha256)
         | data_origin(summaries)
@@ -298,8 +300,11 @@ def _interrupted_run(
         progress.notice(f"{folder.path}: there is no interrupted run, so a new one starts")
         return None
     state = read_run_state(folder.state_path)
+    later = set(map(option, request.settings.chosen_from_data))  # when the data are the same
     names = {name for name in state.origin if not name.endswith(" data")}
-    require_same(state, names, settings_origin(request, base.file.sha256))
+    present = settings_origin(request, base.file.sha256)
+    known = {name: value for name, value in present.items() if name not in later}
+    require_same(state, names - later, known)
     return state
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from helixer_ft.recipes import choose
+from helixer_ft.settings import CHOSEN_FROM_DATA, TrainingOptions
 from tests.docs.pages import ROOT, code_blocks, command_lines
 from tests.docs.test_cli_reference import COMMANDS, parse
 
@@ -52,9 +54,12 @@ def test_defaults_named_are_those_of_the_options():
         "--seed": "0",
     }  # fmt: skip
     options = {p.opts[-1]: p.default for p in COMMANDS["whole"].command.params}
+    originals = choose(TrainingOptions(recipe="helixer"), 1000, head_alone=False)
     for name, value in named.items():
         assert f"`{name}`" in TEXT
-        assert float(options[name]) == float(value)
+        setting = name.removeprefix("--").replace("-", "_")
+        assert options[name] == ("auto" if setting in CHOSEN_FROM_DATA else float(value))
+        assert getattr(originals, setting) == float(value)
         assert re.search(rf"(?<![\d.]){re.escape(value)}(?!\d)", TEXT)
 
 

@@ -445,6 +445,24 @@ def test_the_average_is_that_of_the_weights_after_each_update(batch):
     assert not moved(now, engine.get_weights())
 
 
+@pytest.mark.parametrize("frozen", ["body", "statistics"])
+def test_what_is_frozen_is_bit_identical_in_the_average(batch, frozen):
+    model = tiny_model()
+    plan = plan_freeze(model) if frozen == "body" else plan_whole(model, freeze_batchnorm=True)
+    engine = make(plan, AVERAGING)
+    for share in (2 / 11, 3 / 12, 0.98):
+        step(engine, batch)
+        engine.update()
+        engine.average(share)
+    with engine.averaged():
+        changed = moved(plan.model.weights, engine.get_weights())
+    if frozen == "body":
+        assert changed == {"dense:0", "dense:1"}
+    else:
+        assert "batch_normalization:0" in changed
+        assert not changed & {"batch_normalization:2", "batch_normalization:3"}
+
+
 def test_scores_of_the_average_are_those_of_its_weights(batch):
     plan = plan_whole(tiny_model())
     engine = make(plan, AVERAGING)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import add_coverage, tiny_model
+from conftest import add_coverage, random_rows, tiny_model
 
 from helixer_ft.engine import engine_class
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.strategies import Freeze, Whole
-from helixer_ft.settings import CacheSettings, TrainingSettings
+from helixer_ft.settings import CacheSettings, TrainingOptions, TrainingSettings
 from helixer_ft.training import fine_tune
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.outcome import Outcome
@@ -21,6 +21,7 @@ from helixer_ft.training.prepared import prepare_run
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_state import RunState, read_run_state
+from tests.data_files import write_data_file
 from tests.plans import plan_whole
 from tests.quick_engine import QuickEngine
 
@@ -172,6 +173,26 @@ def test_whole_wherever_it_is_interrupted(request_):
     assert len(names) == 3 + 4  # a model of every check, and no state any more
 
 
+def test_the_default_recipe_wherever_it_is_interrupted(request_):
+    """The learning rate goes on from update to update, and so does the average."""
+    request_ = replace(request_, settings=replace(SETTINGS, recipe="default"))
+    once = uninterrupted(request_)
+    states: list[RunState] = []
+    pieces = (
+        (2 + 7 + 2, "after epoch 1, batch 2"),
+        (4, "after epoch 1, batch 3"),
+        (3, "after epoch 2, batch 1"),
+    )
+    outcome = run_in_pieces(request_, pieces, states.append)
+    positions = [state.trainings["tuned"].position for state in states]
+    assert [position.updates for position in positions] == [1, 2, 2]
+    arrays = positions[1].engine.variables
+    present = arrays["trainable"] + arrays["fixed"]
+    assert len(arrays["average"]) == len(present)
+    assert not all(map(np.array_equal, arrays["average"], present))
+    assert_same(once, (outcome, files(request_)))
+
+
 def test_interrupted_when_all_is_trained(request_, quick):
     """What is still to be done with the outcome is done when the run goes on."""
     progress, outcomes = TrainingProgress(), []
@@ -317,6 +338,25 @@ def test_killed_between_a_model_and_the_state(request_, monkeypatch):
     outcome = start(replace(request_, resume=True), Stopping())
     assert outcome.resumed_from == (1, 3)
     assert files(request_) == once[1]
+
+
+@pytest.mark.usefixtures("quick")
+def test_numbers_chosen_from_the_data(request_, data_dir):
+    """They are compared like those that are given; where the data changed, that is what is said."""
+    auto = replace(request_, settings=TrainingOptions(val_test_batch_size=8))
+    seven = replace(auto, settings=replace(auto.settings, epochs=7))
+    with pytest.raises(Interrupted, match="after epoch 1"):
+        start(seven, Stopping(12))
+    with pytest.raises(InputError, match="--epochs was 7, now "):
+        start(replace(auto, resume=True), Stopping())
+    chosen = prepare_run(replace(seven, resume=True), TrainingProgress()).settings
+    given = replace(seven, settings=chosen, resume=True)
+    assert prepare_run(given, TrainingProgress()).resumed is not None
+    write_data_file(data_dir / "training_data.h5", random_rows(60, seed=1, seqid="chr1"))
+    with pytest.raises(InputError, match="training data have changed") as caught:
+        start(replace(seven, resume=True), Stopping())
+    assert "--patience" not in str(caught.value)
+    assert start(replace(seven, force=True), Stopping()).resumed_from is None
 
 
 # -- what a resumed run says -------------------------------------------------------------------

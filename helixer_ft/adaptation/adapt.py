@@ -1,20 +1,51 @@
 """From a model and a genome to the adapted model."""
 
-from helixer_ft.adaptation.adapted import AUTO_MIX, Adaptation, Mix
-from helixer_ft.adaptation.record import original_of
+import json
+
+from helixer_ft.adaptation.adapted import AUTO_MIX, Adaptation, Mix, check_mix
+from helixer_ft.adaptation.record import original_of, to_attributes
+from helixer_ft.adaptation.request import AdaptRequest
 from helixer_ft.adaptation.statistics import (
     batch_norms,
     count_bases,
     measure,
     with_statistics,
 )
-from helixer_ft.adaptation.windows import WindowSource
+from helixer_ft.adaptation.windows import WindowSource, open_windows
 from helixer_ft.errors import InputError
-from helixer_ft.network.model import TrainedModel
+from helixer_ft.formats import atomic
+from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.backend import versions
 
 MIN_BASES = 100_000
 """Fewest bases, both strands counted, that statistics are taken of; see docs/evidence.md."""
+
+
+def adapt(request: AdaptRequest, progress: Progress | None = None) -> Adaptation:
+    """Read a model, measure a genome, write the adapted model (but for a dry run).
+
+    Raises
+    ------
+    InputError
+        Files or options that cannot be used; see `adapt_model`.
+    HelixerFtError
+        Writing failed; an existing output file is unchanged.
+    Interrupted
+        `progress` said so; nothing is written.
+    """
+    if not request.dry_run:
+        atomic.check_writable(request.save_model_path, force=request.force)
+    model = load_model(request.load_model_path)
+    require_batch_norm(model)
+    scratch = None if request.dry_run else request.save_model_path.parent
+    with open_windows(request.source, scratch=scratch, progress=progress) as source:
+        adaptation = adapt_model(model, source, request.batchnorm_mix, progress)
+    if not request.dry_run:
+        file = adaptation.model.to_file(_provenance(request, adaptation))
+        write_model_file(request.save_model_path, file, force=request.force)
+    return adaptation
 
 
 def adapt_model(
@@ -85,22 +116,22 @@ def require_batch_norm(model: TrainedModel) -> None:
         )
 
 
-def check_mix(mix: Mix) -> None:
-    """Refuse a mix that is neither "auto" nor a share.
-
-    Raises
-    ------
-    InputError
-        It is neither.
-    """
-    if mix != AUTO_MIX and not 0 <= float(mix) <= 1:
-        raise InputError(
-            f"--batchnorm-mix is {mix}, expected auto or a number from 0 (the model's statistics) "
-            "to 1 (the genome's)."
-        )
-
-
 def _amount(bases: int) -> str:
     if not bases:
         return "has no base but N"
     return f"has {bases:,} bases that are not N, both strands counted"
+
+
+def _provenance(request: AdaptRequest, adaptation: Adaptation) -> dict[str, str]:
+    """What the adapted file says: all that its base said of its weights, and what was done here."""
+    base = adaptation.base.file
+    record = {
+        "version": versions()["helixer_ft"],
+        "adapted_model": str(request.load_model_path),
+        "adapted_model_sha256": base.sha256,
+        "adapt_versions": json.dumps(versions()),
+        "adapt_command_line": request.command_line,
+    }
+    if request.skip_device_check:
+        record["device_check"] = "skipped"
+    return {**base.provenance, **record, **to_attributes(adaptation)}

@@ -3,21 +3,18 @@
 import base64
 import binascii
 import json
-from typing import Any
 
 import numpy as np
 
+from helixer_ft.adaptation.adapted import Adaptation
 from helixer_ft.adaptation.statistics import LayerStatistics, Statistics, batch_norms, statistics_of
 from helixer_ft.errors import InputError
-from helixer_ft.formats.model_h5 import PROVENANCE_PREFIX
+from helixer_ft.formats.model_h5 import BATCHNORM, BATCHNORM_ORIGINAL, PROVENANCE_PREFIX
 from helixer_ft.network.model import TrainedModel
 
-BATCHNORM, ORIGINAL = "batchnorm", "batchnorm_original"
-"""Names, without prefix, of the attributes: the outcome of the adaptation, and what was before."""
 
-
-def to_attributes(outcome: dict[str, Any], original: Statistics) -> dict[str, str]:
-    """Attributes of a model whose statistics are mixed from `original` and a genome's.
+def to_attributes(adaptation: Adaptation) -> dict[str, str]:
+    """Attributes of the adapted model.
 
     The original statistics are little-endian float32 in base64: they must come back bit for bit.
     """
@@ -26,15 +23,17 @@ def to_attributes(outcome: dict[str, Any], original: Statistics) -> dict[str, st
             key: base64.b64encode(array.astype("<f4").tobytes()).decode()
             for key, array in vars(one).items()
         }
-        for name, one in original.items()
+        for name, one in adaptation.original.items()
     }
-    return {BATCHNORM: json.dumps(outcome), ORIGINAL: json.dumps(encoded)}
+    return {BATCHNORM: json.dumps(adaptation.to_dict()), BATCHNORM_ORIGINAL: json.dumps(encoded)}
 
 
 def kept_attributes(model: TrainedModel) -> dict[str, str]:
     """Those that the file of a model has, for a file of another one with the same body."""
     provenance = model.file.provenance
-    return {name: provenance[name] for name in (BATCHNORM, ORIGINAL) if name in provenance}
+    return {
+        name: provenance[name] for name in (BATCHNORM, BATCHNORM_ORIGINAL) if name in provenance
+    }
 
 
 def original_of(model: TrainedModel) -> Statistics:
@@ -45,7 +44,7 @@ def original_of(model: TrainedModel) -> Statistics:
     InputError
         Its file has them, but damaged.
     """
-    text = model.file.provenance.get(ORIGINAL)
+    text = model.file.provenance.get(BATCHNORM_ORIGINAL)
     if text is None:
         return statistics_of(model)
     present = statistics_of(model)
@@ -64,8 +63,8 @@ def original_of(model: TrainedModel) -> Statistics:
                 raise ValueError(f"values of '{name}'")
     except (ValueError, TypeError, LookupError, RecursionError, binascii.Error) as error:
         raise InputError(
-            f"{model.file.path}: its attribute {PROVENANCE_PREFIX}{ORIGINAL} cannot be read "
-            f"({error}); expected the statistics of its batch norms before it was adapted. The "
+            f"{model.file.path}: its attribute {PROVENANCE_PREFIX}{BATCHNORM_ORIGINAL} cannot be "
+            f"read ({error}); expected the statistics of its batch norms before it was adapted. The "
             "file is damaged: copy it again, or adapt the model that it was made from."
         ) from error
     return found

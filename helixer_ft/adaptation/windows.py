@@ -1,5 +1,6 @@
 """The windows that statistics are taken of: a genome cut as prediction cuts it, or data files."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,13 +12,14 @@ from helixer_ft.dataset.batch import BaseTable, Batch, rows_named
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile, row_shifts
 from helixer_ft.formats.data_names import DEFAULT_LENGTH
-from helixer_ft.formats.input_file import file_sha256
+from helixer_ft.formats.input_file import check_input_file, file_sha256
 from helixer_ft.genome.fasta import Fasta, open_fasta
 from helixer_ft.preparation.windows import Rows, count_rows, rows_of, to_datasets
 from helixer_ft.progress import Progress
 
 BASES_AT_ONCE = 8 * DEFAULT_LENGTH
 """Bases of a batch; fixed, so that sums come out the same whatever memory there is."""
+WHAT = "a genome (FASTA), a data file (.h5) or a folder of data"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -165,6 +167,20 @@ def open_windows(
     else:
         with open_fasta(path, scratch=scratch, progress=progress) as fasta:
             yield GenomeWindows(fasta)
+
+
+def source_digest(path: Path) -> str:
+    """A short text that differs where the content of what `open_windows` opens does.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or no data in a folder.
+    """
+    paths = data_files(path) if path.is_dir() else [path]
+    for one in paths:
+        check_input_file(one, WHAT)
+    return hashlib.sha256("".join(map(file_sha256, paths)).encode()).hexdigest()[:16]
 
 
 def data_files(folder: Path) -> list[Path]:

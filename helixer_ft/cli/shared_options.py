@@ -5,7 +5,7 @@ from typing import Any
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli.config_file import load_config
 from helixer_ft.cli.option_kinds import Decorator, in_order
-from helixer_ft.cli.types import LINEAGE_HELP, BatchSize, ModelPath
+from helixer_ft.cli.types import LINEAGE_HELP, BatchSize, Mix, ModelPath
 from helixer_ft.formats.coverage_names import NORMALIZATIONS
 from helixer_ft.settings import PRECISIONS, TrainingSettings
 
@@ -74,6 +74,13 @@ def coverage_prefix_option(rest: str) -> Decorator:
 def coverage_norm_option(text: str) -> Decorator:
     """`--coverage-norm`."""
     return kinds.choice("--coverage-norm", text, NORMALIZATIONS)
+
+
+def batchnorm_mix_option(auto: str, condition: str = "") -> Decorator:
+    """`--batchnorm-mix`; `auto` says how that chooses, `condition` opens the text."""
+    share = "hare of the genome's batch-norm statistics: 0 keeps the model's, 1 takes the genome's"
+    text = f"{condition}{'s' if condition else 'S'}{share}. {auto}"
+    return kinds.option("--batchnorm-mix", text, type=Mix(), default="auto")
 
 
 def precision_option(default: str) -> Decorator:

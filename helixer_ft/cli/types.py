@@ -96,6 +96,21 @@ class BatchSize(click.ParamType):
             self.fail(f"{value!r} is neither a whole number nor auto.", param, ctx)
 
 
+class Mix(click.ParamType):
+    """A share, 0 to 1, or `auto`; the library refuses others."""
+
+    name = "auto|X"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | str:
+        """The number, or "auto"; click reports what is neither."""
+        try:
+            return "auto" if value == "auto" else float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor auto.", param, ctx)
+
+
 def name_list(
     _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
 ) -> tuple[str, ...]:

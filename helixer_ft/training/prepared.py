@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from helixer_ft.adaptation.adapted import Adaptation
 from helixer_ft.dataset.cache_folder import CacheFolder
 from helixer_ft.dataset.coverage import CoverageWanted
 from helixer_ft.dataset.dataset import Dataset, check_lengths, keep_rows, open_dataset
@@ -18,6 +19,7 @@ from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.processes import Processes
+from helixer_ft.training.adapted_base import adapted_base
 from helixer_ft.training.coverage import wanted_coverage
 from helixer_ft.training.data_checks import (
     DATA_PREFIXES,
@@ -53,6 +55,8 @@ class PreparedRun:
         The sets; test is None without test data.
     summaries
         Content of training, validation and test data.
+    adaptation
+        The batch-norm statistics of a genome that the plan starts from; None: those of the base.
     comparison
         The plan of the same head without coverage, trained for comparison; else None.
     resumed
@@ -71,6 +75,7 @@ class PreparedRun:
     data: TrainingData
     test: Dataset | None
     summaries: tuple[SetSummary, ...]
+    adaptation: Adaptation | None
     comparison: Plan | None
     resumed: RunState | None
     processes: Processes
@@ -102,6 +107,7 @@ class PreparedRun:
             "trainable_parameters": self.plan.trainable_parameters,
             "total_parameters": self.plan.total_parameters,
             "new_layers": list(self.plan.new),
+            "batchnorm": self.adaptation and self.adaptation.to_dict(),
             "notices": list(self.notices),
             "warnings": list(self.warnings),
             "data": {
@@ -113,6 +119,14 @@ class PreparedRun:
     def without_coverage(self) -> "PreparedRun":
         """The same data for a network that takes no coverage."""
         return self.on(lambda _, dataset: dataset.without_coverage())
+
+    def for_untouched_body(self) -> "PreparedRun":
+        """The run without the kept output of its body, where that is not the base's."""
+        if self.adaptation is None:
+            return self
+        cache = replace(self.request.cache, features=False)
+        plain = replace(self, request=replace(self.request, cache=cache))
+        return plain.on(lambda _, dataset: replace(dataset, features=None))
 
     def on(self, change: Callable[[str, Dataset], Dataset]) -> "PreparedRun":
         """The run with every set changed: its name (of the data it is from), and the set."""
@@ -169,13 +183,13 @@ def prepare_run(
     sets, coverage = _open_sets(request, architecture, wanted, *data_files)
     if coverage is not None and takes_coverage:
         base = base.with_coverage(coverage, str(request.load_model_path))
-    plan = request.plan(base, coverage if request.strategy.input_coverage else None)
-    comparison = request.plan(base) if plan.new and plan.model.coverage else None
     folder = None if dry else CacheFolder(request.cache, run_folder.path, progress, processes)
     summaries = _read_sets(sets, architecture, folder, progress)
     if resumed is not None:
         data = data_origin(summaries)
         require_same(resumed, {name for name in resumed.origin if name.endswith(" data")}, data)
+    adaptation = adapted_base(request, base, sets["validation"], resumed, progress)
+    plan, comparison = _plans(request, adaptation.model if adaptation else base, coverage)
     processes.require_same(
         settings_origin(request, base.file.sha256)
         | data_origin(summaries)
@@ -195,6 +209,7 @@ def prepare_run(
         data=_training_data(sets["training"], sets["validation"], request.settings.seed),
         test=sets.get("test"),
         summaries=summaries,
+        adaptation=adaptation,
         comparison=comparison,
         resumed=resumed,
         processes=processes,
@@ -202,6 +217,14 @@ def prepare_run(
         notices=(*plan.notices, *sets["training"].overhang_notices(architecture.pool_size)),
         warnings=(*_annotation_warnings(sets.values()), *warnings(summaries)),
     )
+
+
+def _plans(
+    request: FineTuneRequest, start: TrainedModel, coverage: CoverageInput | None
+) -> tuple[Plan, Plan | None]:
+    """The strategy applied to the model that training starts from, and without coverage."""
+    plan = request.plan(start, coverage if request.strategy.input_coverage else None)
+    return plan, request.plan(start) if plan.new and plan.model.coverage else None
 
 
 def _annotation_warnings(sets: Iterable[Dataset]) -> list[str]:

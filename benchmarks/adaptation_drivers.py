@@ -1,5 +1,7 @@
 """What adaptation.py measures of a model on a species: scores by mix, and label-free numbers."""
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +10,18 @@ import numpy as np
 from helixer_ft.adaptation.adapt import adapt_model
 from helixer_ft.adaptation.adapted import Adaptation
 from helixer_ft.adaptation.statistics import batch_norms
-from helixer_ft.adaptation.windows import DataWindows
+from helixer_ft.adaptation.windows import DataWindows, open_windows
 from helixer_ft.dataset.batch import scored_bases, unpack
 from helixer_ft.dataset.dataset import Dataset, batches, open_dataset
+from helixer_ft.genome.fasta import open_fasta
 from helixer_ft.inference.network import prediction_function
 from helixer_ft.metrics import Confusion
 from helixer_ft.network.model import TrainedModel, load_model
 
 MIXES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 AT_ONCE = 8
+FEWEST = 10_000
+"""Bases of the shortest stretch."""
 CDS, STOPS = 2, ("TAA", "TAG", "TGA")
 
 Record = dict[str, Any]
@@ -43,17 +48,6 @@ def score_pair(model_path: Path, statistics: Path, scored: Path) -> Record:
         "bases": adaptation.bases,
         "label_free": distances(adaptation) | compare_views(views[0.0], views[1.0]),
     }
-
-
-def score_mix(model_path: Path, statistics: Path, scored: Path, mix: float) -> Record:
-    """Genic F1 for one mix."""
-    model = load_model(model_path)
-    adaptation = adapt_model(model, DataWindows([statistics]), mix)
-    dataset = open_dataset(
-        [scored], pool_size=model.architecture.pool_size, phase=True, transitions=False
-    )
-    counts, _ = predict(adaptation.model, dataset)
-    return {"f1": Confusion(counts[None]).genic_f1}
 
 
 def predict(
@@ -141,6 +135,47 @@ def compare_views(before: Record, after: Record) -> Record:
     return record
 
 
-def shift_of_part(model_path: Path, statistics: Path, regions: int, seed: int) -> Record:
-    """Shift by few bases, and how far these statistics are from those of the whole part."""
-    raise NotImplementedError
+def score_amount(
+    model_path: Path, genome: Path, scored: Path, size: int, seed: int
+) -> Record | None:
+    """Statistics of a stretch of a genome's first half: how far from those of the whole half, and
+    genic F1 with them in full and by `auto`; None where the half is no longer than that.
+    """
+    model = load_model(model_path)
+    half = first_half(genome)
+    if size > len(half):
+        return None
+    start = int(np.random.default_rng(seed).integers(len(half) - size + 1))
+    whole, part = (adaptation_to(model, text) for text in (half, half[start : start + size]))
+    apart = replace(part, original=whole.measured)
+    dataset = open_dataset(
+        [scored], pool_size=model.architecture.pool_size, phase=True, transitions=False
+    )
+    dataset = dataset.subset(np.arange(0, len(dataset), 2))
+    tried = {
+        "auto": part.with_mix(part.recommended_mix, "shift"),
+        "full": part.with_mix(1, "user"),
+    }
+    if size == FEWEST and seed == 0:  # the same for all sizes
+        tried |= {"whole": whole.with_mix(1, "user"), "untouched": whole.with_mix(0, "user")}
+    f1 = {
+        name: Confusion(predict(one.model, dataset)[0][None]).genic_f1
+        for name, one in tried.items()
+    }
+    return {"apart": apart.shift, "shift": part.shift, "auto": part.recommended_mix, "f1": f1}
+
+
+def first_half(genome: Path) -> str:
+    """Bases of the first half of a genome, sequence after sequence."""
+    with open_fasta(genome) as fasta:
+        bases = b"".join(fasta.read(name).tobytes() for name in fasta.lengths).decode()
+    return bases[: len(bases) // 2]
+
+
+def adaptation_to(model: TrainedModel, bases: str) -> Adaptation:
+    """The statistics of a sequence, however short."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "part.fa"
+        path.write_text(f">part\n{bases}\n")
+        with open_windows(path) as source:
+            return adapt_model(model, source, least=1)

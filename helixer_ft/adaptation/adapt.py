@@ -53,6 +53,8 @@ def adapt_model(
     source: WindowSource,
     mix: Mix = AUTO_MIX,
     progress: Progress | None = None,
+    *,
+    least: int = MIN_BASES,
 ) -> Adaptation:
     """Measure the batch-norm statistics of a genome, and mix them with those of a model.
 
@@ -66,6 +68,8 @@ def adapt_model(
         Share of the genome's statistics, 0 to 1; "auto": by their shift (see `mix_for`).
     progress
         Reports the passes.
+    least
+        Fewest bases that are enough.
 
     Raises
     ------
@@ -78,10 +82,10 @@ def adapt_model(
     check_mix(mix)
     require_batch_norm(model)
     bases = count_bases(source)
-    if bases < MIN_BASES:
+    if bases < least:
         raise InputError(
             f"{', '.join(map(str, source.paths))}: {_amount(bases)}, expected at least "
-            f"{MIN_BASES:,} of both strands: statistics of less sequence say little about a "
+            f"{least:,} of both strands: statistics of less sequence say little about a "
             "genome. Give the whole genome."
         )
     original = original_of(model)

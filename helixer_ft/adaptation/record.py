@@ -36,6 +36,16 @@ def kept_attributes(model: TrainedModel) -> dict[str, str]:
     }
 
 
+def adapted_to(model: TrainedModel) -> str:
+    """Names of the files whose statistics a model has, as its own file says; empty: none."""
+    try:
+        return ", ".join(
+            map(str, json.loads(model.file.provenance.get(BATCHNORM, "{}"))["sources"])
+        )
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return ""
+
+
 def original_of(model: TrainedModel) -> Statistics:
     """The statistics that a model came with, also where it was adapted since.
 
@@ -64,8 +74,8 @@ def original_of(model: TrainedModel) -> Statistics:
     except (ValueError, TypeError, LookupError, RecursionError, binascii.Error) as error:
         raise InputError(
             f"{model.file.path}: its attribute {PROVENANCE_PREFIX}{BATCHNORM_ORIGINAL} cannot be "
-            f"read ({error}); expected the statistics of its batch norms before it was adapted. The "
-            "file is damaged: copy it again, or adapt the model that it was made from."
+            f"read ({error}); expected the statistics of its batch norms before it was adapted. "
+            "The file is damaged: copy it again, or adapt the model that it was made from."
         ) from error
     return found
 

@@ -91,7 +91,7 @@ class GenomeWindows(WindowSource):
         self._fasta = fasta
         self._lengths = fasta.lengths if lengths is None else lengths
         self.paths = (fasta.path,)
-        self.length = min(length, max(self._lengths.values()))
+        self.length = min(length, max(self._lengths.values(), default=length))
         self.n_windows = sum(count_rows(n, self.length) for n in self._lengths.values())
 
     def _encoded(self, table: BaseTable) -> Iterator[np.ndarray]:

@@ -6,10 +6,10 @@ import click
 
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli import shared_options as shared
-from helixer_ft.cli.base import Command, tell_of_signal
+from helixer_ft.cli.base import Command
 from helixer_ft.cli.command_line import command_line
 from helixer_ft.cli.computing import scoring_printer
-from helixer_ft.runtime.interruption import stop_on_signals
+from helixer_ft.runtime.interruption import Stop
 
 
 @click.command("adapt", cls=Command)
@@ -44,10 +44,9 @@ def command(**options: Any) -> None:
     from helixer_ft.adaptation.request import AdaptRequest
 
     request = kinds.from_options(AdaptRequest, options, command_line=command_line())
-    with stop_on_signals(tell_of_signal) as stop:
-        computing = options | {"gpu_id": None, "workers": None, "precision": "float32"}
-        with scoring_printer(computing, [request.load_model_path], stop) as printer:
-            from helixer_ft.adaptation.adapt import adapt
-            from helixer_ft.cli.adaptation_output import show
+    computing = options | {"gpu_id": None, "workers": None, "precision": "float32"}
+    with scoring_printer(computing, [request.load_model_path], Stop()) as printer:
+        from helixer_ft.adaptation.adapt import adapt
+        from helixer_ft.cli.adaptation_output import show
 
-            show(adapt(request, printer), request, printer)
+        show(adapt(request, printer), request, printer)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from helixer_ft.adaptation.windows import GenomeWindows
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile, Windows, row_shifts
 from helixer_ft.formats.data_writer import DataWriter
@@ -200,6 +201,10 @@ class FastaSource(Source):
                         x[row] = np.roll(x[row], shift, axis=0)
                 yield Windows(x[skip:])
                 skip = 0
+
+    def windows(self) -> GenomeWindows:
+        """What is computed, as batch-norm statistics are taken of it."""
+        return GenomeWindows(self._fasta, self._computed, self.length)
 
     def check_whole(self) -> None:
         """Sequences of a FASTA file are whole."""

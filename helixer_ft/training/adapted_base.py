@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from helixer_ft.adaptation.adapt import adapt_model, require_batch_norm
 from helixer_ft.adaptation.adapted import AUTO_MIX, Adaptation
-from helixer_ft.adaptation.record import kept_attributes, to_attributes
+from helixer_ft.adaptation.record import adapted_to, kept_attributes, to_attributes
 from helixer_ft.adaptation.windows import open_windows, source_digest
 from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.engine import Engine, engine_class
@@ -17,9 +17,6 @@ from helixer_ft.settings import AUTO
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.scoring import choose_windows_at_once, score_dataset
 
-if TYPE_CHECKING:
-    from helixer_ft.training.run_state import RunState
-
 MIXES = (0.0, 0.25, 0.5, 1.0)
 """Mixes that are tried on the validation data."""
 
@@ -28,7 +25,7 @@ def adapted_base(
     request: FineTuneRequest,
     base: TrainedModel,
     validation: Dataset,
-    resumed: "RunState | None",
+    before: Mapping[str, str] | None,
     progress: Progress,
 ) -> Adaptation | None:
     """The model with the statistics that the request asks for; None: with its own.
@@ -41,8 +38,8 @@ def adapted_base(
         The untouched model.
     validation
         What chooses the mix, where that is "auto".
-    resumed
-        The interrupted run, whose mix counts; None: there is none.
+    before
+        Provenance of the interrupted run that is resumed, whose mix counts; None: there is none.
     progress
         Reports the work.
 
@@ -58,16 +55,26 @@ def adapted_base(
     with open_windows(request.batchnorm_from, scratch=scratch, progress=progress) as source:
         adaptation = adapt_model(base, source, request.batchnorm_mix, progress)
     if request.batchnorm_mix == AUTO_MIX:
-        if resumed is not None:
-            adaptation = _as_before(adaptation, json.loads(resumed.provenance[BATCHNORM]))
+        if before is not None:
+            adaptation = _as_before(adaptation, json.loads(before[BATCHNORM]))
         else:
             adaptation = _best_mix(adaptation, request, validation, progress)
-    shifts = ", ".join(f"{shift:.3f}" for shift in adaptation.shifts.values())
-    progress.notice(
-        f"batch-norm statistics of {request.batchnorm_from}: means shift by {shifts} standard "
-        f"deviations; mix {adaptation.mix:g}{_choice(adaptation)}"
-    )
     return adaptation
+
+
+def batchnorm_notices(
+    request: FineTuneRequest, base: TrainedModel, adaptation: Adaptation | None
+) -> list[str]:
+    """What the user should know of the statistics that training starts from."""
+    if adaptation is None:
+        sources = adapted_to(base)
+        return [f"batch norm has the statistics of {sources} (adapted before)"] if sources else []
+    shifts = ", ".join(f"{shift:.3f}" for shift in adaptation.shifts.values())
+    return [
+        f"batch norm starts from the statistics of {request.batchnorm_from}, mix "
+        f"{adaptation.mix:g}{_choice(adaptation)}; their means shift by {shifts} standard "
+        "deviations. What is called the untouched model has its own"
+    ]
 
 
 def batchnorm_origin(request: FineTuneRequest) -> dict[str, Any]:
@@ -121,4 +128,4 @@ def _choice(adaptation: Adaptation) -> str:
     if adaptation.validation_f1 is None:
         return ""
     scores = ", ".join(f"{mix:g}: {f1:.4f}" for mix, f1 in adaptation.validation_f1.items())
-    return f", the best genic F1 on the validation data ({scores})"
+    return f" (genic F1 on the validation data: {scores})"

@@ -19,7 +19,7 @@ from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.processes import Processes
-from helixer_ft.training.adapted_base import adapted_base
+from helixer_ft.training.adapted_base import adapted_base, batchnorm_notices
 from helixer_ft.training.coverage import wanted_coverage
 from helixer_ft.training.data_checks import (
     DATA_PREFIXES,
@@ -175,11 +175,7 @@ def prepare_run(
         base.require_phase(request.load_model_path)
     takes_coverage = wanted is not None and architecture.coverage_channels > 0
     if wanted is not None and takes_coverage:
-        progress.notice(
-            f"{request.load_model_path} takes coverage of {architecture.coverage_channels // 2} "
-            f"track(s), prefix {wanted.prefix}, normalisation {wanted.normalization}: all data "
-            "must have it"
-        )
+        progress.notice(_coverage_notice(request.load_model_path, architecture, wanted))
     sets, coverage = _open_sets(request, architecture, wanted, *data_files)
     if coverage is not None and takes_coverage:
         base = base.with_coverage(coverage, str(request.load_model_path))
@@ -188,7 +184,8 @@ def prepare_run(
     if resumed is not None:
         data = data_origin(summaries)
         require_same(resumed, {name for name in resumed.origin if name.endswith(" data")}, data)
-    adaptation = adapted_base(request, base, sets["validation"], resumed, progress)
+    before = None if resumed is None else resumed.provenance
+    adaptation = adapted_base(request, base, sets["validation"], before, progress)
     plan, comparison = _plans(request, adaptation.model if adaptation else base, coverage)
     processes.require_same(
         settings_origin(request, base.file.sha256)
@@ -214,7 +211,11 @@ def prepare_run(
         resumed=resumed,
         processes=processes,
         cache_folder=folder,
-        notices=(*plan.notices, *sets["training"].overhang_notices(architecture.pool_size)),
+        notices=(
+            *plan.notices,
+            *batchnorm_notices(request, base, adaptation),
+            *sets["training"].overhang_notices(architecture.pool_size),
+        ),
         warnings=(*_annotation_warnings(sets.values()), *warnings(summaries)),
     )
 
@@ -225,6 +226,13 @@ def _plans(
     """The strategy applied to the model that training starts from, and without coverage."""
     plan = request.plan(start, coverage if request.strategy.input_coverage else None)
     return plan, request.plan(start) if plan.new and plan.model.coverage else None
+
+
+def _coverage_notice(path: Path, architecture: Architecture, wanted: CoverageWanted) -> str:
+    return (
+        f"{path} takes coverage of {architecture.coverage_channels // 2} track(s), prefix "
+        f"{wanted.prefix}, normalisation {wanted.normalization}: all data must have it"
+    )
 
 
 def _annotation_warnings(sets: Iterable[Dataset]) -> list[str]:

@@ -30,9 +30,9 @@ from speed_data import copy_rows
 Record = dict[str, Any]
 SIZES = (FEWEST, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
 DRAWS = 3
-MAX_TRAINING = 28
+MAX_TRAINING = 20
 """Regions of each species, training and validation, that a pair's model is tuned on."""
-TUNING = ["-e", "8", "--patience", "8", "--learning-rate", "1e-3"]
+TUNING = ["-e", "8", "--patience", "8", "-b", "4", "--learning-rate", "1e-3"]
 
 
 def main() -> None:
@@ -90,15 +90,22 @@ def header(args: argparse.Namespace) -> Record:
 
 def measure(args: argparse.Namespace, results: Results) -> None:
     """Models against species, then amounts of sequence."""
-    from adaptation_drivers import score_amount, score_pair
+    from adaptation_drivers import score_amount
 
     parts = args.work / "parts"
     for species in args.species:
         if not (parts / species / SCORED).exists():
             (parts / species).mkdir(parents=True, exist_ok=True)
             cut_species(args.data / species, parts / species)
-    models = {args.model.stem: args.model}
-    score_models(models, args, results, score_pair)
+    score_models(args.model.stem, args.model, args.species, args, results)
+    # first what tells most: a model's own species, and those of the other pairs
+    tuned_on = sorted({species for pair in args.pairs for species in pair.split("+")})
+    for chosen in (tuned_on, args.species):
+        for pair in args.pairs:
+            path = train(args, args.model, training_folder(args, parts, pair), pair, TUNING)
+            score_models(pair, path, chosen, args, results)
+        if args.deep:
+            score_models("deep", deep_model(args, parts), chosen, args, results)
     for species in args.amounts:
         for size in SIZES:
             for seed in range(DRAWS):
@@ -106,32 +113,27 @@ def measure(args: argparse.Namespace, results: Results) -> None:
                 genome = args.data / species / "genome.fa.gz"
                 scored = parts / species / SCORED
                 results.measure(name, score_amount, args.model, genome, scored, size, seed)
-    for pair in args.pairs:
-        models = {pair: tuned_model(args, parts, pair.split("+"))}
-        score_models(models, args, results, score_pair)
-    if args.deep:
-        models = {"deep": deep_model(args, parts, args.deep.split("+"))}
-        score_models(models, args, results, score_pair)
 
 
 def score_models(
-    models: dict[str, Path], args: argparse.Namespace, results: Results, score: Any
+    name: str, path: Path, chosen: list[str], args: argparse.Namespace, results: Results
 ) -> None:
-    """Every model on every species."""
-    for name, path in models.items():
-        for species in args.species:
-            folder = args.work / "parts" / species
-            two = folder / STATISTICS, folder / SCORED
-            results.measure(f"pair/{name}/{species}", score, path, *two)
+    """A model on species."""
+    from adaptation_drivers import score_pair
+
+    for species in chosen:
+        folder = args.work / "parts" / species
+        two = folder / STATISTICS, folder / SCORED
+        results.measure(f"pair/{name}/{species}", score_pair, path, *two)
 
 
-def training_folder(args: argparse.Namespace, parts: Path, pair: list[str]) -> Path:
+def training_folder(args: argparse.Namespace, parts: Path, pair: str) -> Path:
     """Training and validation data of both species, out of the parts that nothing is scored on."""
-    folder = args.work / "training" / "+".join(pair)
+    folder = args.work / "training" / pair
     if folder.exists():
         return folder
     folder.mkdir(parents=True)
-    for species in pair:
+    for species in pair.split("+"):
         path = parts / species / STATISTICS
         regions = regions_of(path)
         count = min(MAX_TRAINING, len(regions))
@@ -144,12 +146,7 @@ def training_folder(args: argparse.Namespace, parts: Path, pair: list[str]) -> P
     return folder
 
 
-def tuned_model(args: argparse.Namespace, parts: Path, pair: list[str]) -> Path:
-    """The model, tuned on a pair of species."""
-    return train(args, args.model, training_folder(args, parts, pair), "+".join(pair), TUNING)
-
-
-def deep_model(args: argparse.Namespace, parts: Path, pair: list[str]) -> Path:
+def deep_model(args: argparse.Namespace, parts: Path) -> Path:
     """A narrow network of four convolutions, with three batch norms, trained from the start."""
     from helixer_ft.formats.model_h5 import write_model_file
     from helixer_ft.network.architecture import (
@@ -172,7 +169,7 @@ def deep_model(args: argparse.Namespace, parts: Path, pair: list[str]) -> Path:
     start = args.work / "deep_start.h5"
     write_model_file(start, new_model(architecture, 0).to_file({}), force=True)
     options = ["-e", "20", "--patience", "20", "--learning-rate", "3e-3", "-b", "4"]
-    return train(args, start, training_folder(args, parts, pair), "deep", options)
+    return train(args, start, training_folder(args, parts, args.deep), "deep", options)
 
 
 def train(args: argparse.Namespace, base: Path, data: Path, name: str, options: list[str]) -> Path:

@@ -18,7 +18,7 @@ from helixer_ft.inference.network import prediction_function
 from helixer_ft.metrics import Confusion
 from helixer_ft.network.model import TrainedModel, load_model
 
-MIXES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
+MIXES = (0.0, 0.25, 0.5, 1.0)
 AT_ONCE = 8
 FEWEST = 10_000
 """Bases of the shortest stretch."""

@@ -312,7 +312,8 @@ def _prepare(
     if request.adapt:
         assert isinstance(source, FastaSource), "the request says so"
         try:
-            adaptation = adapt_model(model, source.windows(), request.batchnorm_mix, progress)
+            genome = source.whole_genome(request.exclude)
+            adaptation = adapt_model(model, genome, request.batchnorm_mix, progress)
         except Interrupted as error:
             text = "nothing was predicted yet, so the run will start from the beginning."
             raise Interrupted(text) from error

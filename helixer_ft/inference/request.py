@@ -86,7 +86,8 @@ class PredictRequest(Windowed):
         Of the coverage that a model takes which does not say so itself (Helixer's own); None: the
         model's.
     adapt
-        Predict with the batch-norm statistics of the genome, FASTA input alone.
+        Predict with the batch-norm statistics of the genome, of all its sequences but those
+        excluded; FASTA input alone.
     batchnorm_mix
         Their share, 0 to 1; "auto": by how far they shift.
     gff3_out

@@ -1,7 +1,7 @@
 """What is predicted on: the rows of a data file, or of a genome in FASTA that is cut on the way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -202,9 +202,10 @@ class FastaSource(Source):
                 yield Windows(x[skip:])
                 skip = 0
 
-    def windows(self) -> GenomeWindows:
-        """What is computed, as batch-norm statistics are taken of it."""
-        return GenomeWindows(self._fasta, self._computed, self.length)
+    def whole_genome(self, exclude: Collection[str]) -> GenomeWindows:
+        """What batch-norm statistics are taken of: all sequences of the genome but some."""
+        lengths = {name: n for name, n in self._fasta.lengths.items() if name not in exclude}
+        return GenomeWindows(self._fasta, lengths, self.length)
 
     def check_whole(self) -> None:
         """Sequences of a FASTA file are whole."""

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from helixer_ft.adaptation.adapt import adapt_model, require_batch_norm
 from helixer_ft.adaptation.adapted import AUTO_MIX, Adaptation
 from helixer_ft.adaptation.record import adapted_to, kept_attributes, to_attributes
@@ -13,6 +15,7 @@ from helixer_ft.engine import Engine, engine_class
 from helixer_ft.formats.model_h5 import BATCHNORM
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import AUTO
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.scoring import choose_windows_at_once, score_dataset
@@ -26,6 +29,7 @@ def adapted_base(
     base: TrainedModel,
     validation: Dataset,
     before: Mapping[str, str] | None,
+    processes: Processes,
     progress: Progress,
 ) -> Adaptation | None:
     """The model with the statistics that the request asks for; None: with its own.
@@ -40,6 +44,8 @@ def adapted_base(
         What chooses the mix, where that is "auto".
     before
         Provenance of the interrupted run that is resumed, whose mix counts; None: there is none.
+    processes
+        Those that work on the run; all of them come to the same.
     progress
         Reports the work.
 
@@ -58,7 +64,7 @@ def adapted_base(
         if before is not None:
             adaptation = _as_before(adaptation, json.loads(before[BATCHNORM]))
         else:
-            adaptation = _best_mix(adaptation, request, validation, progress)
+            adaptation = _best_mix(adaptation, request, validation, processes, progress)
     return adaptation
 
 
@@ -99,7 +105,11 @@ def batchnorm_provenance(
 
 
 def _best_mix(
-    adaptation: Adaptation, request: FineTuneRequest, validation: Dataset, progress: Progress
+    adaptation: Adaptation,
+    request: FineTuneRequest,
+    validation: Dataset,
+    processes: Processes,
+    progress: Progress,
 ) -> Adaptation:
     """The mix with the best genic F1 on the validation data, the smaller one of equals."""
     base = adaptation.base
@@ -107,8 +117,8 @@ def _best_mix(
     engine: Engine = engine_class()(base.architecture, base.weights, None, request.settings)
     size = request.settings.val_test_batch_size
     if size == AUTO:
-        first = dataset.read(dataset.indices[:0])
-        size = choose_windows_at_once(engine, first, [len(dataset)])
+        first = dataset.read(np.arange(1))
+        size = choose_windows_at_once(engine, first, [len(dataset)], processes.least)
     scores = {}
     for mix in MIXES:
         engine.set_weights(adaptation.with_mix(mix, "validation").model.weights)

@@ -185,7 +185,7 @@ def prepare_run(
         data = data_origin(summaries)
         require_same(resumed, {name for name in resumed.origin if name.endswith(" data")}, data)
     before = None if resumed is None else resumed.provenance
-    adaptation = adapted_base(request, base, sets["validation"], before, progress)
+    adaptation = adapted_base(request, base, sets["validation"], before, processes, progress)
     plan, comparison = _plans(request, adaptation.model if adaptation else base, coverage)
     processes.require_same(
         settings_origin(request, base.file.sha256)

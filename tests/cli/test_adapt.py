@@ -159,6 +159,11 @@ def test_predict_adapt_json_and_what_it_refuses(work):
     *_, text = predicted(work, work.model, "--adapt", "--json")
     found = json.loads(text)["batchnorm"]
     assert found["mix"] == found["recommended_mix"]
+    # of the whole genome, whatever is predicted, but for what does not belong to it
+    words = ["--adapt", "--json", "--seqids", "chr1"]
+    write_fasta(work.fasta, work.fasta.read_text().split()[1], random_sequence(900), "AC" * 200)
+    *_, text = predicted(work, work.model, *words, "--exclude", "chr3")
+    assert json.loads(text)["batchnorm"]["bases"] == 2 * (BASES + 900)
     *_, text = predicted(work, work.model, "--json")
     assert json.loads(text)["batchnorm"] is None
     data = work.folder / "data.h5"

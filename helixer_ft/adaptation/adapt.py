@@ -2,7 +2,8 @@
 
 import json
 
-from helixer_ft.adaptation.adapted import AUTO_MIX, Adaptation, Mix, check_mix
+from helixer_ft.adaptation.adapted import Adaptation
+from helixer_ft.adaptation.mix import AUTO_MIX, Mix, check_mix
 from helixer_ft.adaptation.record import original_of, to_attributes
 from helixer_ft.adaptation.request import AdaptRequest
 from helixer_ft.adaptation.statistics import (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +13,8 @@ from helixer_ft.adaptation.statistics import (
     batch_norms,
     with_statistics,
 )
-from helixer_ft.errors import InputError
 from helixer_ft.network.model import TrainedModel
 
-Mix = float | Literal["auto"]
-AUTO_MIX: Literal["auto"] = "auto"
 HALF_MIX_SHIFT = 0.06
 """Shift at which `mix_for` is one half; see docs/evidence.md."""
 STEEPNESS = 4
@@ -32,21 +29,6 @@ def mix_for(shift: float) -> float:
     """
     power = shift**STEEPNESS
     return round(power / (power + HALF_MIX_SHIFT**STEEPNESS), 2)
-
-
-def check_mix(mix: Mix) -> None:
-    """Refuse a mix that is neither "auto" nor a share.
-
-    Raises
-    ------
-    InputError
-        It is neither.
-    """
-    if mix != AUTO_MIX and not 0 <= float(mix) <= 1:
-        raise InputError(
-            f"--batchnorm-mix is {mix}, expected auto or a number from 0 (the model's statistics) "
-            "to 1 (the genome's)."
-        )
 
 
 @dataclass(frozen=True)

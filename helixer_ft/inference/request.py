@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from helixer_ft.adaptation.adapted import AUTO_MIX, Mix, check_mix
+from helixer_ft.adaptation.mix import AUTO_MIX, Mix, check_mix
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_names import DEFAULT_LENGTH, check_longest, check_species, species_of
 from helixer_ft.formats.input_file import real_path, refuse_overwriting

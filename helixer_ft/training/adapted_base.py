@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from helixer_ft.adaptation.adapt import adapt_model, require_batch_norm
-from helixer_ft.adaptation.adapted import AUTO_MIX, Adaptation
+from helixer_ft.adaptation.adapted import Adaptation
+from helixer_ft.adaptation.mix import AUTO_MIX
 from helixer_ft.adaptation.record import adapted_to, kept_attributes, to_attributes
 from helixer_ft.adaptation.windows import open_windows, source_digest
 from helixer_ft.dataset.dataset import Dataset

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from helixer_ft.adaptation.adapted import AUTO_MIX, Mix, check_mix
+from helixer_ft.adaptation.mix import AUTO_MIX, Mix, check_mix
 from helixer_ft.errors import InputError
 from helixer_ft.formats.input_file import real_path
 from helixer_ft.network.coverage import CoverageInput

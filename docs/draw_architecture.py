@@ -19,7 +19,16 @@ PICTURE = Path(__file__).with_name("_static") / "architecture.svg"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("evaluation", "demo", "simulate", "doctor"),
-    ("report", "training", "inference", "inspection", "preparation", "genes", "coverage"),
+    (
+        "report",
+        "training",
+        "inference",
+        "adaptation",
+        "inspection",
+        "preparation",
+        "genes",
+        "coverage",
+    ),
     ("engine", "dataset"),
     ("network", "genome", "runtime"),
     ("formats",),

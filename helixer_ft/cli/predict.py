@@ -75,6 +75,11 @@ def _helixerpost_option(name: str, text: str) -> kinds.Decorator:
 @shared.coverage_norm_option(
     "Normalisation that such a model was trained with: ln(x + 1.1), x / 100 or x."
 )
+@kinds.flag(
+    "--adapt",
+    "With --fasta: predict with the genome's batch-norm statistics (see helixer-ft adapt).",
+)
+@shared.batchnorm_mix_option("auto: by how far the statistics shift.", "With --adapt: ")
 @_helixerpost_option("window_size", "bp of the window in which HelixerPost looks for genic bases.")
 @_helixerpost_option("edge_threshold", "genic score at which a candidate region begins and ends.")
 @_helixerpost_option(

@@ -1,5 +1,6 @@
 """Prints what was predicted."""
 
+from helixer_ft.cli.adaptation_output import mix_line, recommendation, shift_table
 from helixer_ft.cli.output import Printer
 from helixer_ft.inference.outcome import Prediction
 from helixer_ft.progress import duration_text
@@ -18,6 +19,9 @@ def show(prediction: Prediction, printer: Printer, *, verbose: bool) -> None:
             f"{overlap.offset:,} bp; the middle {overlap.core:,} bp count; "
             f"{prediction.batch_size} at once",
         )
+    if prediction.adaptation is not None:
+        printer.table(shift_table(prediction.adaptation))
+        printer.lines(mix_line(prediction.adaptation), recommendation(prediction.adaptation))
     path = prediction.request.prediction_output_path
     printer.lines(
         f"{'Predicted' if path is None else f'Written: {path}'} ({prediction.rows:,} rows, "

@@ -76,6 +76,13 @@ def coverage_norm_option(text: str) -> Decorator:
     return kinds.choice("--coverage-norm", text, NORMALIZATIONS)
 
 
+def batchnorm_mix_option(auto: str, condition: str = "") -> Decorator:
+    """`--batchnorm-mix`; `auto` says how that chooses, `condition` opens the text."""
+    share = "hare of the genome's batch-norm statistics: 0 keeps the model's, 1 takes the genome's"
+    text = f"{condition}{'s' if condition else 'S'}{share}. {auto}"
+    return kinds.option("--batchnorm-mix", text, type=OrAuto(float), default="auto")
+
+
 def precision_option(default: str) -> Decorator:
     """`--precision` of a command that does not train."""
     text = "Numerical precision. The mixed ones are for GPUs; LSTMs stay in float32."

@@ -75,6 +75,16 @@ training_options = kinds.in_order(
             "float32. The mixed ones are for GPUs.",
         ),
         _setting("seed", "Random seed."),
+        kinds.path(
+            "--batchnorm-from",
+            "Start from a model with the batch-norm statistics of this genome (FASTA), data file "
+            "or folder of data, as helixer-ft adapt makes it.",
+            "PATH",
+        ),
+        shared.batchnorm_mix_option(
+            "auto: the best on the validation data with the head as it is.",
+            "With --batchnorm-from: ",
+        ),
         shared.resume_option,
         shared.checkpoint_option,
         kinds.path(

@@ -21,6 +21,8 @@ PLANES = 3
 TABLE_SIZE = 256
 PADDING = 0
 """Base code of padding."""
+UNKNOWN = 5
+"""Base code of N."""
 _PHASE, _VALID = 8, 64
 """Packed labels are genic + 8 phase + 64 valid."""
 # padding, the four bases (order C A T G) and N; codes of ambiguous bases are added as they come

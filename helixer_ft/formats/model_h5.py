@@ -21,6 +21,9 @@ from helixer_ft.formats.input_file import file_sha256
 
 WHAT = "a trained Helixer model (Keras 2 .h5)"
 PROVENANCE_PREFIX = "helixer_ft_"
+BATCHNORM, BATCHNORM_ORIGINAL = "batchnorm", "batchnorm_original"
+"""Provenance of adapted batch-norm statistics: the outcome, and the statistics there were before.
+"""
 _MAX_WEIGHT_BYTES = 2**29
 """Of all weights; Helixer's largest models have some 10 MB."""
 _MAX_CONFIG = 2**24

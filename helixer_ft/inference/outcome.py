@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from helixer_ft.adaptation.adapted import Adaptation
 from helixer_ft.inference.gff3 import GeneModels
 from helixer_ft.inference.request import PredictRequest
 from helixer_ft.inference.windows import Overlap
@@ -29,6 +30,8 @@ class Prediction:
         Windows at once.
     seconds
         Duration of this run, without gene models.
+    adaptation
+        The genome's batch-norm statistics, where the model was given them.
     genes
         Gene models, where they were asked for.
     """
@@ -42,6 +45,7 @@ class Prediction:
     batch_size: int
     seconds: float
     resumed_from: int | None = None
+    adaptation: Adaptation | None = None
     genes: GeneModels | None = None
 
     @property
@@ -68,6 +72,7 @@ class Prediction:
             "n_bases_removed": self.overlap.removed,
             "val_test_batch_size": self.batch_size,
             "coverage": None if coverage is None else coverage.to_dict(),
+            "batchnorm": self.adaptation and self.adaptation.to_dict(),
             "genes": None
             if genes is None
             else {

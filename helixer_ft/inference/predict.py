@@ -7,6 +7,7 @@ there to the predictions file when all are done.
 """
 
 import hashlib
+import json
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +19,15 @@ from pathlib import Path
 import numpy as np
 
 from helixer_ft import __version__
+from helixer_ft.adaptation.adapt import adapt_model
+from helixer_ft.adaptation.adapted import Adaptation
 from helixer_ft.dataset.batch import Batch
 from helixer_ft.dataset.coverage import CoverageWanted
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats import atomic
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.journal import Journal
+from helixer_ft.formats.model_h5 import BATCHNORM
 from helixer_ft.formats.predictions_h5 import (
     CLASSES,
     PredictionsWriter,
@@ -118,6 +122,7 @@ def predict(request: PredictRequest, progress: Progress | None = None) -> Predic
         batch_size=run.batch_size,
         seconds=seconds,
         resumed_from=resumed_from,
+        adaptation=job.adaptation,
         genes=genes,
     )
 
@@ -155,6 +160,7 @@ class _Job:
     overlap: Overlap
     journal: Journal
     progress: Progress
+    adaptation: Adaptation | None = None
 
     @property
     def n_windows(self) -> int:
@@ -212,6 +218,10 @@ class _Job:
             values |= selection_attributes(request)
         if model.coverage is not None:
             values["helixer_ft_coverage"] = model.coverage.to_json()
+        if self.adaptation is not None:
+            values["helixer_ft_batchnorm"] = json.dumps(self.adaptation.to_dict())
+        elif BATCHNORM in model.file.provenance:
+            values["helixer_ft_batchnorm"] = shortened(model.file.provenance[BATCHNORM])
         return values | helixer_attributes(
             model.file.config,
             n_bases_removed=overlap.removed,
@@ -298,7 +308,17 @@ def _prepare(
             f"the last {overlap.removed} of {overlap.length} bases of a window are not predicted: "
             f"the model pools {pool} bases (make data of a length divisible by that)"
         )
-    return _Job(request, model, source, overlap, journal, progress)
+    adaptation = None
+    if request.adapt:
+        assert isinstance(source, FastaSource), "the request says so"
+        try:
+            genome = source.whole_genome(request.exclude)
+            adaptation = adapt_model(model, genome, request.batchnorm_mix, progress)
+        except Interrupted as error:
+            text = "nothing was predicted yet, so the run will start from the beginning."
+            raise Interrupted(text) from error
+        model = adaptation.model
+    return _Job(request, model, source, overlap, journal, progress, adaptation)
 
 
 def _check_model(request: PredictRequest, model: TrainedModel) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from helixer_ft.adaptation.mix import AUTO_MIX, Mix, check_mix
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_names import DEFAULT_LENGTH, check_longest, check_species, species_of
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
@@ -84,6 +85,11 @@ class PredictRequest(Windowed):
     coverage_prefix, coverage_norm
         Of the coverage that a model takes which does not say so itself (Helixer's own); None: the
         model's.
+    adapt
+        Predict with the batch-norm statistics of the genome, of all its sequences but those
+        excluded; FASTA input alone.
+    batchnorm_mix
+        Their share, 0 to 1; "auto": by how far they shift.
     gff3_out
         File to write gene models to, which HelixerPost makes of the predictions; None: none.
     helixerpost
@@ -118,6 +124,8 @@ class PredictRequest(Windowed):
     precision: Precision = "float32"
     coverage_prefix: str | None = None
     coverage_norm: str | None = None
+    adapt: bool = False
+    batchnorm_mix: Mix = AUTO_MIX
     gff3_out: Path | None = None
     helixerpost: HelixerPostSettings = field(default_factory=HelixerPostSettings)
     predict_phase: bool = False
@@ -147,6 +155,14 @@ class PredictRequest(Windowed):
                         "file. Leave it out, or make the data without those sequences "
                         "(helixer-ft prepare --exclude)."
                     )
+        check_mix(self.batchnorm_mix)
+        if self.adapt and self.fasta is None:
+            raise InputError(
+                "--adapt requires --fasta: it takes the statistics of a genome. To adapt to a data "
+                "file, run helixer-ft adapt -t first, and predict with what it writes."
+            )
+        if not self.adapt and self.batchnorm_mix != AUTO_MIX:
+            raise InputError("--batchnorm-mix requires --adapt. Add it, or leave the mix out.")
         if both := sorted(set(self.exclude) & set(self.seqids)):
             raise InputError(f"{', '.join(both)}: in --seqids and in --exclude. Choose one.")
         if self.species is not None:

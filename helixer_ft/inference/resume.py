@@ -76,6 +76,7 @@ def origin(
         "--min-length": request.min_length,
         "rows not computed": int(source.skipped.sum()),
         "coverage": None if model.coverage is None else model.coverage.to_json(),
+        "--adapt": request.batchnorm_mix if request.adapt else None,
         "--precision": request.precision,
         "helixer-ft": used["helixer_ft"],
         "Keras": used.get("keras"),

@@ -1,7 +1,7 @@
 """What is predicted on: the rows of a data file, or of a genome in FASTA that is cut on the way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from helixer_ft.adaptation.windows import GenomeWindows
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile, Windows, row_shifts
 from helixer_ft.formats.data_writer import DataWriter
@@ -200,6 +201,11 @@ class FastaSource(Source):
                         x[row] = np.roll(x[row], shift, axis=0)
                 yield Windows(x[skip:])
                 skip = 0
+
+    def whole_genome(self, exclude: Collection[str]) -> GenomeWindows:
+        """What batch-norm statistics are taken of: all sequences of the genome but some."""
+        lengths = {name: n for name, n in self._fasta.lengths.items() if name not in exclude}
+        return GenomeWindows(self._fasta, lengths, self.length)
 
     def check_whole(self) -> None:
         """Sequences of a FASTA file are whole."""

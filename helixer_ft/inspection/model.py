@@ -1,11 +1,12 @@
 """What is in a trained model."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from helixer_ft.formats.model_h5 import BATCHNORM_ORIGINAL
 from helixer_ft.network.architecture import Architecture, Pool
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
@@ -120,7 +121,7 @@ def inspect_model(path: Path) -> ModelContent:
         },
         keras_version=model.file.keras_version,
         backend=model.file.backend,
-        provenance={name: _parsed(text) for name, text in model.file.provenance.items()},
+        provenance=_provenance(model.file.provenance),
     )
 
 
@@ -137,6 +138,14 @@ def _layers(architecture: Architecture) -> Iterator[LayerContent]:
             layer.parameters(width),
             "head" if layer.name in head else "body",
         )
+
+
+def _provenance(attributes: Mapping[str, str]) -> dict[str, Any]:
+    """The attributes, without the numbers of statistics that are kept for another adaptation."""
+    values = {name: _parsed(text) for name, text in attributes.items()}
+    if isinstance(kept := values.get(BATCHNORM_ORIGINAL), dict):
+        values[BATCHNORM_ORIGINAL] = f"kept, of {', '.join(map(str, kept))}"
+    return values
 
 
 def _parsed(text: str) -> Any:

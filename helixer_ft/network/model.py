@@ -184,6 +184,19 @@ def build_body(architecture: Architecture, *, precision: str = "float32") -> "ke
     return keras.Model(inputs, layers.body(inputs, None), name="body")
 
 
+def build_convolutions(architecture: Architecture, batch_norm: str) -> "keras.Model":
+    """The Keras model of what comes before a batch norm: `(batch, L, 4)` -> its input `(batch, L,
+    channels)`, float32.
+    """
+    import keras
+
+    names = [layer.name for layer in architecture.body]
+    before = replace(architecture, body=architecture.body[: names.index(batch_norm)])
+    inputs = keras.Input((None, BASES), name="main_input")
+    layers = _Layers(before, 0, "float32", batchnorm_statistics=True)
+    return keras.Model(inputs, layers.body(inputs, None), name="convolutions")
+
+
 def build_head(architecture: Architecture, *, precision: str = "float32") -> "keras.Model":
     """The Keras model of the head alone: `(batch, L / pool, head input width)` -> logits."""
     import keras

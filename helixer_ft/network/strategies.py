@@ -290,7 +290,7 @@ def _replaced(model: TrainedModel, coverage: CoverageInput | None) -> Iterator[s
             f"the model was fine-tuned before: its whole head of {len(old.head)} layers "
             f"({widths} units) is replaced (--keep-head would train it further)"
         )
-    elif model.file.provenance:
+    elif "strategy" in model.file.provenance:
         yield (
             "the model was fine-tuned before: its head is replaced "
             "(--keep-head would train it further)"

@@ -295,14 +295,16 @@ def _views(
     base, on = prepared.base, "test" if prepared.test else "validation"
     size = prepared.settings.val_test_batch_size
     numbers = np.array(list(chosen.values()))
-    dataset, untouched = (_for(model, prepared).scored[on] for model in (prepared.plan.model, base))
+    dataset = _for(prepared.plan.model, prepared).scored[on]
+    untouched = _for(base, prepared.for_untouched_body())
     try:
         after = predict_windows(engine, dataset, numbers, size)
-        if base.architecture == engine.architecture:  # nothing is compiled anew
+        same = untouched.caches_features == prepared.caches_features
+        if same and base.architecture == engine.architecture:  # nothing is compiled anew
             engine.set_weights(base.weights)
         else:
-            engine = _engine(base, None, prepared)
-        before = predict_windows(engine, untouched, numbers, size)
+            engine = _engine(base, None, untouched)
+        before = predict_windows(engine, untouched.scored[on], numbers, size)
         return view_windows(chosen, dataset, base.architecture.pool_size, before, after)
     except HelixerFtError as error:  # the run's result is complete all the same
         progress.notice(f"no windows can be shown: {error}")
@@ -371,12 +373,12 @@ def _score_untouched(
     plan, base = prepared.plan, prepared.base
     size = prepared.settings.val_test_batch_size
     engine = untouched = None
-    data = _for(base, prepared)
+    data = _for(base, prepared.for_untouched_body())
     for name, dataset in {"training": data.data.subset, **data.scored}.items():
         if name in state.baseline:  # before the run was interrupted
             continue
-        if plan.new:
-            untouched = untouched or _engine(base, None, prepared)
+        if plan.new or prepared.adaptation is not None:
+            untouched = untouched or _engine(base, None, data)
         else:  # the network to train still is the untouched one
             untouched = engine = engine or _engine(plan.model, plan, prepared)
         task = f"scoring the untouched model: {name} data"

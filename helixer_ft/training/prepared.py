@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from helixer_ft.adaptation.adapted import Adaptation
 from helixer_ft.dataset.cache_folder import CacheFolder
 from helixer_ft.dataset.coverage import CoverageWanted
 from helixer_ft.dataset.dataset import Dataset, check_lengths, keep_rows, open_dataset
@@ -20,6 +21,7 @@ from helixer_ft.progress import Progress
 from helixer_ft.recipes import choice_notices, choose
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import TrainingSettings, option
+from helixer_ft.training.adapted_base import adapted_base, batchnorm_notices
 from helixer_ft.training.coverage import wanted_coverage
 from helixer_ft.training.data_checks import (
     DATA_PREFIXES,
@@ -55,6 +57,8 @@ class PreparedRun:
         The sets; test is None without test data.
     summaries
         Content of training, validation and test data.
+    adaptation
+        The batch-norm statistics of a genome that the plan starts from; None: those of the base.
     comparison
         The plan of the same head without coverage, trained for comparison; else None.
     resumed
@@ -73,6 +77,7 @@ class PreparedRun:
     data: TrainingData
     test: Dataset | None
     summaries: tuple[SetSummary, ...]
+    adaptation: Adaptation | None
     comparison: Plan | None
     resumed: RunState | None
     processes: Processes
@@ -83,9 +88,7 @@ class PreparedRun:
     @property
     def settings(self) -> TrainingSettings:
         """Those of the training, in which nothing is left to be chosen."""
-        settings = self.request.settings
-        assert isinstance(settings, TrainingSettings), "chosen when the data were opened"
-        return settings
+        return self.request.chosen_settings
 
     @property
     def caches_features(self) -> bool:
@@ -111,6 +114,7 @@ class PreparedRun:
             "trainable_parameters": self.plan.trainable_parameters,
             "total_parameters": self.plan.total_parameters,
             "new_layers": list(self.plan.new),
+            "batchnorm": self.adaptation and self.adaptation.to_dict(),
             "notices": list(self.notices),
             "warnings": list(self.warnings),
             "data": {
@@ -122,6 +126,14 @@ class PreparedRun:
     def without_coverage(self) -> "PreparedRun":
         """The same data for a network that takes no coverage."""
         return self.on(lambda _, dataset: dataset.without_coverage())
+
+    def for_untouched_body(self) -> "PreparedRun":
+        """The run without the kept output of its body, where that is not the base's."""
+        if self.adaptation is None:
+            return self
+        cache = replace(self.request.cache, features=False)
+        plain = replace(self, request=replace(self.request, cache=cache))
+        return plain.on(lambda _, dataset: replace(dataset, features=None))
 
     def on(self, change: Callable[[str, Dataset], Dataset]) -> "PreparedRun":
         """The run with every set changed: its name (of the data it is from), and the set."""
@@ -170,18 +182,12 @@ def prepare_run(
         base.require_phase(request.load_model_path)
     takes_coverage = wanted is not None and architecture.coverage_channels > 0
     if wanted is not None and takes_coverage:
-        progress.notice(
-            f"{request.load_model_path} takes coverage of {architecture.coverage_channels // 2} "
-            f"track(s), prefix {wanted.prefix}, normalisation {wanted.normalization}: all data "
-            "must have it"
-        )
+        progress.notice(_coverage_notice(request.load_model_path, architecture, wanted))
     sets, coverage = _open_sets(request, architecture, wanted, *data_files)
     if coverage is not None and takes_coverage:
         base = base.with_coverage(coverage, str(request.load_model_path))
-    plan = request.plan(base, coverage if request.strategy.input_coverage else None)
-    comparison = request.plan(base) if plan.new and plan.model.coverage else None
     windows, asked = len(sets["training"]), request.settings
-    settings = choose(asked, windows, head_alone=plan.body_is_frozen)
+    settings = choose(asked, windows, head_alone=request.strategy.fixes_body)
     request = replace(request, settings=settings)
     folder = None if dry else CacheFolder(request.cache, run_folder.path, progress, processes)
     summaries = _read_sets(sets, architecture, folder, progress)
@@ -190,6 +196,9 @@ def prepare_run(
         require_same(resumed, {name for name in resumed.origin if name.endswith(" data")}, data)
         chosen = {option(name): getattr(settings, name) for name in asked.chosen_from_data}
         require_same(resumed, set(), chosen)
+    before = None if resumed is None else resumed.provenance
+    adaptation = adapted_base(request, base, sets["validation"], before, processes, progress)
+    plan, comparison = _plans(request, adaptation.model if adaptation else base, coverage)
     processes.require_same(
         settings_origin(request, base.file.sha256)
         | data_origin(summaries)
@@ -209,6 +218,7 @@ def prepare_run(
         data=_training_data(sets["training"], sets["validation"], settings.seed),
         test=sets.get("test"),
         summaries=summaries,
+        adaptation=adaptation,
         comparison=comparison,
         resumed=resumed,
         processes=processes,
@@ -216,9 +226,25 @@ def prepare_run(
         notices=(
             *plan.notices,
             *choice_notices(asked, settings, windows),
+            *batchnorm_notices(request, base, adaptation),
             *sets["training"].overhang_notices(architecture.pool_size),
         ),
         warnings=(*_annotation_warnings(sets.values()), *warnings(summaries)),
+    )
+
+
+def _plans(
+    request: FineTuneRequest, start: TrainedModel, coverage: CoverageInput | None
+) -> tuple[Plan, Plan | None]:
+    """The strategy applied to the model that training starts from, and without coverage."""
+    plan = request.plan(start, coverage if request.strategy.input_coverage else None)
+    return plan, request.plan(start) if plan.new and plan.model.coverage else None
+
+
+def _coverage_notice(path: Path, architecture: Architecture, wanted: CoverageWanted) -> str:
+    return (
+        f"{path} takes coverage of {architecture.coverage_channels // 2} track(s), prefix "
+        f"{wanted.prefix}, normalisation {wanted.normalization}: all data must have it"
     )
 
 

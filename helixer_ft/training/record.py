@@ -7,6 +7,7 @@ from helixer_ft.formats.model_h5 import ModelFile, write_model_file
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.runtime.backend import determinism, versions
 from helixer_ft.runtime.hardware import hardware
+from helixer_ft.training.adapted_base import batchnorm_provenance
 from helixer_ft.training.history import Check
 from helixer_ft.training.loop import Position
 from helixer_ft.training.prepared import PreparedRun
@@ -139,6 +140,7 @@ def provenance_of_run(prepared: PreparedRun) -> dict[str, str]:
     }
     if request.skip_device_check:
         record["device_check"] = "skipped"
+    record |= batchnorm_provenance(request, base, prepared.adaptation)
     if base.file.provenance:
         record["base_model_provenance"] = json.dumps(dict(base.file.provenance))
     return record

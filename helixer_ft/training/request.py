@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from helixer_ft.adaptation.mix import AUTO_MIX, Mix, check_mix
+from helixer_ft.errors import InputError
 from helixer_ft.formats.input_file import real_path
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan, Strategy
-from helixer_ft.settings import CacheSettings, TrainingOptions
+from helixer_ft.settings import CacheSettings, TrainingOptions, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,9 @@ class FineTuneRequest:
         Settings of the training loop; those that are "auto" are chosen when the data are known.
     cache
         What is kept of what would be computed again and again, and where.
+    batchnorm_from, batchnorm_mix
+        Genome or data whose batch-norm statistics the training starts from (None: the model's),
+        and their share, 0 to 1; "auto": the best on the validation data.
     predict_phase
         The model must predict phase (HybridModel.py's option name).
     force
@@ -44,11 +49,27 @@ class FineTuneRequest:
     test_data: tuple[Path, ...] = ()
     settings: TrainingOptions = field(default_factory=TrainingOptions)
     cache: CacheSettings = field(default_factory=CacheSettings)
+    batchnorm_from: Path | None = None
+    batchnorm_mix: Mix = AUTO_MIX
     predict_phase: bool = False
     force: bool = False
     resume: bool = False
     skip_device_check: bool = False
     command_line: str = ""
+
+    def __post_init__(self) -> None:
+        check_mix(self.batchnorm_mix)
+        if self.batchnorm_from is None and self.batchnorm_mix != AUTO_MIX:
+            raise InputError(
+                "--batchnorm-mix requires --batchnorm-from, a genome or data. Give it, or leave "
+                "--batchnorm-mix out."
+            )
+
+    @property
+    def chosen_settings(self) -> TrainingSettings:
+        """The settings of a run that is prepared, in which nothing is left to be chosen."""
+        assert isinstance(self.settings, TrainingSettings), "chosen when the data were opened"
+        return self.settings
 
     def plan(self, model: TrainedModel, coverage: CoverageInput | None = None) -> Plan:
         """The strategy applied to a model; `coverage` is what a new head takes."""
@@ -66,6 +87,9 @@ class FineTuneRequest:
             options["cache_dir"] = str(real_path(self.cache.folder))
         options["keep_cache"] = self.cache.keep
         options["skip_device_check"] = self.skip_device_check
+        if self.batchnorm_from is not None:
+            options["batchnorm_from"] = str(real_path(self.batchnorm_from))
+            options["batchnorm_mix"] = self.batchnorm_mix
         options |= self.strategy.options()
         if self.strategy.fixes_body:
             options["cache_features"] = self.cache.features

@@ -14,6 +14,7 @@ from helixer_ft.formats.origin import differing
 from helixer_ft.formats.state_h5 import Arrays, damaged, read_state_file, write_state_file
 from helixer_ft.runtime.backend import versions
 from helixer_ft.settings import option
+from helixer_ft.training.adapted_base import batchnorm_origin
 from helixer_ft.training.data_checks import SetSummary
 from helixer_ft.training.history import Check
 from helixer_ft.training.loop import Position
@@ -27,6 +28,7 @@ _FREE = {
     "data_dir",
     "test_data",
     "save_model_path",
+    "batchnorm_from",
     "cache_dir",
     "keep_cache",
     "val_test_batch_size",
@@ -209,6 +211,7 @@ def settings_origin(request: FineTuneRequest, model_sha256: str) -> dict[str, An
     used = versions()
     return {
         "command": request.strategy.command,
+        **batchnorm_origin(request),
         **{option(name): value for name, value in options.items() if name not in _FREE},
         "model": model_sha256,
         **{f"{name} version": used[name] for name in _VERSIONS},

@@ -1,0 +1,1 @@
+"""Batch-norm statistics of a genome in a trained model: no labels, no training."""

@@ -66,14 +66,14 @@ SCORES = (
     Score(
         *("complete_orf", "complete ORFs", "complete_transcripts", "transcripts"),
         (filters.COMPLETE_ORF,),
-        "falls with wrong splice sites and with genes that are cut off; says nothing where the "
-        "program writes complete ORFs only, as HelixerPost does, nor about genes that are missing",
+        "falls with wrong splice sites and with genes that are cut off; says nothing of "
+        "HelixerPost's genes, which are complete however wrong, nor of genes that are missing",
     ),
     Score(
         *("canonical_introns", "canonical introns", "canonical_introns", "introns"),
         (filters.CANONICAL_INTRONS,),
-        "above 98 % in most genomes, so that less points to wrong introns; but any GT and AG will "
-        "do: random ones are canonical too, and HelixerPost prefers them",
+        "nearly all introns of well annotated genomes are canonical, so that fewer point to wrong "
+        "splice sites; but a wrong intron from some GT to some AG counts as right",
     ),
     *(
         Score(f"introns_{kind}", f"  {kind}", kind, "introns", (filters.CANONICAL_INTRONS,))
@@ -85,8 +85,8 @@ SCORES = (
             f"intron length {kind}",
             *(kind, "coding_introns"),
             (filters.INTRON_LENGTHS,),
-            "a third each where introns are real, as nothing selects their lengths; more of 3n: "
-            "coding sequence taken for introns; but a third each does not make them right"
+            "real introns have a third of each remainder, as nothing selects their lengths; more "
+            "of 3n points to coding sequence taken for introns; a third of each proves nothing"
             if kind == REMAINDERS[0]
             else "",
         )
@@ -95,48 +95,48 @@ SCORES = (
     Score(
         *("single_exon", "single-exon genes", "single_exon_genes", "genes"),
         (filters.SINGLE_EXON,),
-        "split genes and false ones raise it; what is right differs from species to species: "
+        "genes that are split, and false ones, raise it; what is right differs between species: "
         "compare with a well annotated relative",
     ),
     Score(
         *("genes_per_mb", "genes per Mb", "genes", "bases"),
         (),
-        "low where genes are missing, high where they are split or false; only a relative of "
-        "similar genome size tells what to expect",
+        "low where genes are missing, high where they are split or false; compare with a well "
+        "annotated relative of similar genome size",
         PER_MB,
     ),
     Score(
         *("coding_share", "coding share of bases", "coding_bases", "bases"),
         (),
-        "as genes per Mb, but indifferent to genes that are split or fused; transposons count as "
-        "genes do",
+        "as genes per Mb, but unchanged where genes are split or fused; transposons count like "
+        "genes",
     ),
     Score(
         *("strand_overlap", "coding on both strands", "coding_on_both_strands", "coding_bases"),
         (filters.STRAND_OVERLAP,),
-        "near 0 in real genomes: more means genes on the wrong strand as well; 0 does not mean "
-        "that the strands are right",
+        "near 0 in real genomes; more points to genes on the wrong strand; 0 does not show that "
+        "strands are right",
     ),
     Score(
         *("intron_recall", "intron recall", "found_introns", "read_introns"),
         (),
-        "share of the introns of reads that the genes have; limited by isoforms and by "
-        "transcripts that do not code; only expressed genes count",
+        "share of the introns that reads support which the genes have; isoforms and noncoding "
+        "transcripts keep it below 100 %, and only expressed genes count",
         reads=True,
     ),
     Score(
         *("intron_precision", "intron precision", "found_introns", "introns"),
         (filters.SUPPORTED_INTRONS,),
-        "share of the genes' introns that reads have; introns of genes that are not expressed "
-        "count as wrong: compare files on the same reads only",
+        "share of the genes' introns that reads support; right introns of genes that are not "
+        "expressed count as wrong, so compare files on the same reads only",
         reads=True,
     ),
     Score(
         *("intron_precision_expressed", "  where reads splice"),
         *("found_introns", "introns_where_reads_splice"),
         (filters.SUPPORTED_INTRONS,),
-        "the same among introns that overlap one of the reads on their strand, so that expression "
-        "hardly matters; but introns within genes that do not exist are left out",
+        "the same among introns that overlap an intron of the reads, so that expression hardly "
+        "matters; but introns of genes that do not exist are mostly left out",
         reads=True,
     ),
 )

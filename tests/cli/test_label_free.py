@@ -1,13 +1,16 @@
 """`helixer-ft evaluate-genes` without a reference, as a user calls it."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from helixer_ft.cli import main
 from helixer_ft.genes import tallies
-from helixer_ft.genome.filters import filters_line
+from helixer_ft.genes.label_free_scores import SCORES
+from helixer_ft.genome.filters import FILTERS, filters_line
 from helixer_ft.simulate.files import to_fasta, to_gff3
 from helixer_ft.simulate.genome import simulate
 from helixer_ft.simulate.reads import write_reads
@@ -147,3 +150,20 @@ def test_bad_input(folder, tmp_path):
     result = run(*predicted, "--fasta", folder / "genome.fa", "--min-reads", 2)
     assert result.exit_code == 2
     assert "Add --bam, or leave it out." in result.stderr
+
+
+def test_the_page_has_every_score_filter_and_key(two):
+    page = (Path(__file__).parents[2] / "docs/gene_scores.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"`([^`\n]+)`", page.split("## Without a reference")[1]))
+    # of a score in three or four parts the first is named
+    parts = {f"introns_{kind}" for kind in ("GT-AG", "GC-AG", "AT-AC")}
+    parts |= {"intron_length_3n+1", "intron_length_3n+2"}
+    assert {score.name for score in SCORES} - parts <= words
+    assert {*FILTERS} <= words
+    outcome = json.loads(run(*two, "--json", "-q").stdout)
+    first, second = outcome["predicted"]
+    for part in (
+        *(outcome, first, outcome["reads"], outcome["reads"]["files"][0]),
+        *(first["scores"]["complete_orf"], second["differences"]["complete_orf"]),
+    ):
+        assert set(part) <= words

@@ -241,7 +241,8 @@ class PairedBootstrap:
     Parameters
     ----------
     counts
-        Per model (windows, ..., 4, 4), on the same windows.
+        Per model (windows, ..., 4, 4), on the same windows; other counts do as well, as long as
+        `scores` takes them.
     blocks
         Per window the block it belongs to; both strands of a region share one. Blocks without any
         base that counts are left out.
@@ -275,6 +276,10 @@ class PairedBootstrap:
             drawn = generator.multinomial(n, np.full(n, 1 / n), size=size).astype(np.float64)
             resampled[:, start : start + size] = drawn @ sums
         self._resampled = resampled.reshape(models, resamples, *shape)
+
+    def drawn(self, model: int) -> tuple[np.ndarray, np.ndarray]:
+        """Counts of a model: in all `(...)`, and in each sample of blocks `(resamples, ...)`."""
+        return self._total[model], self._resampled[model]
 
     def differences(
         self,

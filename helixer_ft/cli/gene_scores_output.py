@@ -29,12 +29,12 @@ def show(evaluation: GeneEvaluation, printer: Printer) -> None:
         return
     comparison = evaluation.comparison
     printer.lines(
-        f"{len(evaluation.seqids):,} sequence(s). Reference: {_contents(evaluation.reference)}. "
-        f"Predicted: {_contents(evaluation.predicted)}."
+        f"{len(evaluation.seqids):,} sequence(s). Reference: {contents(evaluation.reference)}. "
+        f"Predicted: {contents(evaluation.predicted)}."
     )
     printer.table(_levels_table("Exons, UTRs included", comparison.exons))
     printer.table(_levels_table("Coding sequence, exact", comparison.coding))
-    printer.table(_frames_table(evaluation.frames))
+    printer.table(frames_table(evaluation.frames))
     printer.lines(
         "Genes without a coding base in common with any of the other file: "
         f"{len(comparison.only_reference):,} of the reference, "
@@ -42,7 +42,7 @@ def show(evaluation: GeneEvaluation, printer: Printer) -> None:
     )
 
 
-def _contents(selection: Selection) -> str:
+def contents(selection: Selection) -> str:
     return f"{len(selection.genes):,} coding genes, {selection.transcripts:,} transcripts"
 
 
@@ -60,7 +60,7 @@ def _levels_table(title: str, levels: Mapping[str, Level]) -> Table:
     return plain_table(title, _LEVEL_COLUMNS, rows)
 
 
-def _frames_table(frames: Mapping[str, OpenReadingFrames]) -> Table:
+def frames_table(frames: Mapping[str, OpenReadingFrames]) -> Table:
     rows = [
         (
             *(name, f"{counts.transcripts:,}", f"{counts.complete:,}"),

@@ -164,6 +164,45 @@ def read_blocks(
         yield read.flag, read.get_blocks()
 
 
+def read_introns(
+    file: pysam.AlignmentFile, seqid: str, length: int, min_overhang: int
+) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Flag and introns (CIGAR N, in bp) of each alignment to a sequence that has some.
+
+    Parameters
+    ----------
+    file, seqid, length
+        A file, a sequence, and its bp.
+    min_overhang
+        Aligned bases on either side of an intron, up to the next one or the end of the read, from
+        which on it is given.
+
+    Raises
+    ------
+    InputError
+        Reads are not sorted.
+    """
+    last = -1
+    for read in _reads(file, seqid, 0, length):
+        at = read.reference_start
+        if at < last:
+            raise _out_of_order(file, seqid, at, last)
+        last = at
+        introns, overhangs = [], [0]
+        for operation, size in read.cigartuples or ():
+            if operation in _ALIGNED:
+                overhangs[-1] += size
+                at += size
+            elif operation in _SKIPPED:
+                if operation == pysam.CREF_SKIP:
+                    introns.append((at, at + size))
+                    overhangs.append(0)
+                at += size
+        sides = zip(introns, overhangs, overhangs[1:], strict=False)
+        if kept := [intron for intron, *both in sides if min(both) >= min_overhang]:
+            yield read.flag, kept
+
+
 def count_region(
     file: pysam.AlignmentFile, strandedness: str, seqid: str, start: int, end: int
 ) -> RegionCounts:
@@ -191,8 +230,7 @@ def count_region(
             starts, ends, skip_starts, skip_ends = edges[strand]
             at = read.reference_start
             if at < last:
-                found = f"a read at {seqid}:{at + 1:,} follows one at {last + 1:,}"
-                raise InputError(_unsorted(Path(os.fsdecode(file.filename)), found))
+                raise _out_of_order(file, seqid, at, last)
             last = at
             count += at >= start
             for operation, size in read.cigartuples or ():
@@ -245,6 +283,11 @@ def _reads(
     if file.get_tid(seqid) < 0:
         return iter(())
     return file.fetch(seqid, start, end)
+
+
+def _out_of_order(file: pysam.AlignmentFile, seqid: str, at: int, last: int) -> InputError:
+    found = f"a read at {seqid}:{at + 1:,} follows one at {last + 1:,}"
+    return InputError(_unsorted(Path(os.fsdecode(file.filename)), found))
 
 
 def _unsorted(path: Path, found: str) -> str:

@@ -88,7 +88,14 @@ def decide(path: Path, asked: str, evidence: Evidence | None, notice: Tell, warn
             f"{path.name}: only {evidence.reads} reads lie within the annotated genes, so "
             f"'{asked}' could not be checked. Is this the genome that the reads were aligned to?"
         )
-    elif asked != UNSTRANDED and evidence.agreement(asked) < STRANDED_SHARE:
+    else:
+        compare(path, asked, evidence, notice, warn)
+    return asked
+
+
+def compare(path: Path, asked: str, evidence: Evidence, notice: Tell, warn: Tell) -> None:
+    """Tell whether the reads show the protocol that was asked for."""
+    if asked != UNSTRANDED and evidence.agreement(asked) < STRANDED_SHARE:
         warn(
             f"{path.name}: --strandedness {asked} contradicts the reads: "
             f"{evidence.agreement(asked):.1%} of them agree with it; they look "
@@ -101,7 +108,6 @@ def decide(path: Path, asked: str, evidence: Evidence | None, notice: Tell, warn
         )
     else:
         notice(f"{path.name}: {asked}, as the reads show ({evidence.text()})")
-    return asked
 
 
 def _windows(tables: Sequence[RowTable]) -> list[tuple[RowTable, int, int]] | None:

@@ -44,15 +44,18 @@ def mate_of(flag: int) -> int:
 
 @dataclass
 class Evidence:
-    """Reads within genes of one strand, by whether they align to that strand.
+    """Reads whose transcript's strand is known, by whether they align to that strand.
 
     Attributes
     ----------
     counts
         (2, 2) int64: read 1 (and single reads), read 2 x sense, antisense.
+    where
+        What the strand is known from: genes around them, or introns.
     """
 
     counts: np.ndarray = field(default_factory=lambda: np.zeros((2, 2), np.int64))
+    where: str = "within genes"
 
     @property
     def reads(self) -> int:
@@ -83,7 +86,7 @@ class Evidence:
             for mate, (sense, antisense) in zip(MATES, self.counts.tolist(), strict=True)
             if sense + antisense
         ]
-        return f"{self.reads:,} reads within genes: {', '.join(shares)}"
+        return f"{self.reads:,} reads {self.where}: {', '.join(shares)}"
 
     def add(
         self,

@@ -25,18 +25,18 @@ NO_CLASS = 4
 
 @dataclass(frozen=True)
 class Layout:
-    """How a dataset below `data/` is.
+    """Type and shape of a dataset in `data/`.
 
     Attributes
     ----------
     dtype
-        As it is written.
+        With which it is written.
     content, kinds
-        What is expected of it when it is read: in words, and as `numpy.dtype.kind`.
+        What is accepted on reading: in words, for messages, and as values of `numpy.dtype.kind`.
     width
-        Values of a base, or of a row; 0: one, without an axis of its own.
+        Values per base, or per row; 0: a single one, without an axis of its own.
     per_base
-        Whether there are values for every base, not only for every row.
+        Whether each base has values of its own; otherwise each row has.
     is_label
         Whether only labelled data have it.
     """
@@ -49,7 +49,7 @@ class Layout:
     is_label: bool = True
 
     def shape(self, n_rows: int, length: int) -> tuple[int, ...]:
-        """The shape in a file with so many rows of so many bases."""
+        """Shape in a file of `n_rows` rows of `length` bases each."""
         return (n_rows, *([length] if self.per_base else []), *([self.width] if self.width else []))
 
 
@@ -76,7 +76,7 @@ LAYOUT = {
 
 
 _LONGEST_WARNING = 1000
-"""Letters of `annotation_warning` that are shown."""
+"""Characters of `annotation_warning` that are shown."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,16 @@ class Windows:
     bases
         (n, L, 4) float16, order C A T G; padding 0.
     genic
-        (n, L) uint8: 0 intergenic, 1 UTR, 2 CDS, 3 intron, 4 none (padding); None without labels.
+        (n, L) uint8: 0 intergenic, 1 UTR, 2 CDS, 3 intron, 4 padding; None without labels.
     phase
-        (n, L) uint8: 0 none, 1-3 phase 0-2, 4 none (padding); None where not asked for.
+        (n, L) uint8: 0 none, 1-3 phase 0-2, 4 padding; None unless asked for.
     transitions
-        (n, L) uint8, bit k set where column k of `data/transitions` is; None where not asked for.
+        (n, L) uint8, bit k set where column k of `data/transitions` is; None unless asked for.
     valid
         (n, L) bool: neither masked nor padding; None without labels.
     coverage
         (n, L, 2 * tracks) float32: coverage of every track, then spliced coverage of every track,
-        as in the file (not normalised); padding -1. None where not asked for.
+        as in the file (not normalised); padding -1. None unless asked for.
     """
 
     bases: np.ndarray
@@ -109,24 +109,24 @@ class Windows:
 
 
 class OpenData:
-    """`data/` of an open file: every dataset is checked before it is handed out.
+    """`data/` of an open file: every dataset is checked before it is returned.
 
     Parameters
     ----------
     file, path
-        The file, and its path for the messages.
+        The file, and its path for messages.
     purpose
-        What the data are for, and how to make such, for the messages.
+        What the data are for and how to make them, for messages.
 
     Attributes
     ----------
     n_rows, length
-        Rows, both strands together, and bases of each.
+        Number of rows, both strands together, and bases per row.
 
     Raises
     ------
     InputError
-        There is no `data/X`, or none of the expected shape.
+        `data/X` is missing, or has another shape.
     """
 
     def __init__(self, file: h5py.File, path: Path, purpose: str) -> None:
@@ -139,16 +139,16 @@ class OpenData:
         self.n_rows, self.length = map(int, bases.shape[:2])
 
     def has(self, name: str) -> bool:
-        """Whether there is something of that name below `data/`."""
+        """Whether `data/` has a member of that name."""
         return find(self.file, f"data/{name}") is not None
 
     def dataset(self, name: str) -> h5py.Dataset:
-        """A dataset.
+        """A dataset of `data/`, checked.
 
         Raises
         ------
         InputError
-            It is missing, or of another shape or type.
+            It is missing, or has another shape or type.
         """
         layout = LAYOUT[name]
         expected = layout.shape(self.n_rows, self.length)
@@ -164,7 +164,7 @@ class OpenData:
         return dataset
 
     def texts(self, name: str) -> list[str]:
-        """The texts of a dataset, one for each row."""
+        """The values of a text dataset, one per row."""
         return [as_text(value) for value in self.dataset(name)[()]]
 
     def flags(self, name: str) -> np.ndarray:
@@ -180,7 +180,7 @@ class OpenData:
 
 
 class DataFile:
-    """One data file, its row table in memory, its bases read on demand.
+    """A data file: its table of rows is in memory, its bases are read on demand.
 
     Parameters
     ----------
@@ -197,13 +197,13 @@ class DataFile:
     Attributes
     ----------
     n_rows, length
-        Rows, both strands together, and bases of each.
+        Number of rows, both strands together, and bases per row.
     seqids, species
         Per row.
     start_ends
         (rows, 2) int64, bp; start > end on the minus strand.
     usable
-        (rows,) bool: annotated sequence and at least one valid base; the rows to train on.
+        (rows,) bool: rows to train on, of annotated sequences and with at least one valid base.
     annotation_warning
         Why most genes of the annotation cannot be used, in the words of `prepare`; empty if they
         can, or if the file does not say.
@@ -260,7 +260,7 @@ class DataFile:
 
     @cached_property
     def shifts(self) -> np.ndarray:
-        """(rows,) how far a row is rotated to be as the network sees it; see `row_shifts`."""
+        """(rows,) int: by how many bases each row is rotated for the network; see `row_shifts`."""
         return row_shifts(self.start_ends, self.length)
 
     @cached_property
@@ -275,9 +275,9 @@ class DataFile:
         Parameters
         ----------
         rows
-            Their numbers.
+            Row numbers.
         coverage
-            False: leave the coverage out, of a file that was opened with it.
+            False: leave coverage out, even if the file was opened with it.
 
         Raises
         ------
@@ -343,10 +343,10 @@ class DataFile:
 
 
 def row_shifts(start_ends: np.ndarray, length: int) -> np.ndarray:
-    """(rows,) int: how far rows as stored are rotated to be as the network sees them.
+    """(rows,) int: by how many bases stored rows are rotated into the order the network sees.
 
-    A padded minus-strand row by its padding, which so comes to the front; others by 0. Rotated
-    back by as much, what the network makes of a row lies as its bases do in the file.
+    A padded minus-strand row is rotated by the length of its padding, which thus comes first; all
+    others by 0. Rotating the network's output back by as much restores the order of the file.
     """
     span = start_ends[:, 0] - start_ends[:, 1]
     return np.where((span > 0) & (span < length), length - span, 0)

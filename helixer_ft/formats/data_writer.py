@@ -1,4 +1,4 @@
-"""Writing one data file row by row: rows are compressed anywhere, and appended in order."""
+"""Writes a data file row by row: any thread may compress rows; they are appended in order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ class PackedRows:
 
 
 def pack(datasets: Mapping[str, np.ndarray]) -> PackedRows:
-    """Compress rows as HDF5's shuffle and gzip filters do; any thread may.
+    """Compress rows as HDF5's shuffle and gzip filters do; any thread may call this.
 
-    zlib and numpy let other threads run meanwhile.
+    zlib and NumPy let other threads run in the meantime.
 
     Parameters
     ----------
     datasets
-        By name (see `data_h5.LAYOUT`) k rows each.
+        Name (see `data_h5.LAYOUT`) -> its k rows.
     """
     chunks, values = {}, {}
     for name, array in datasets.items():
@@ -48,20 +48,20 @@ def pack(datasets: Mapping[str, np.ndarray]) -> PackedRows:
 
 
 class DataWriter(RowWriter):
-    """Writes one data file of Helixer's form: one chunk per row, gzip. See `RowWriter`.
+    """Writes a data file in Helixer's format: one chunk per row, gzip. See `RowWriter`.
 
     Parameters
     ----------
     path
         Where to write.
     n_rows
-        Rows that will be appended.
+        Number of rows that will be appended.
     length
-        L, bases of a row.
+        Bases per row.
     labels
-        Whether rows have labels; without, `X`, `seqids`, `species` and `start_ends` are written.
+        Whether rows have labels; if not, `X`, `seqids`, `species` and `start_ends` are all.
     provenance
-        Attributes of the file.
+        Attributes to give the file.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class DataWriter(RowWriter):
             self._chunks = {name: self._create(name) for name in written if LAYOUT[name].per_base}
 
     def append(self, rows: PackedRows, seqid: str, species: str, is_annotated: bool) -> None:
-        """Write rows of one sequence after those that are there.
+        """Append rows of one sequence.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class DataWriter(RowWriter):
                 dataset.write_direct_chunk((i, *within), chunk)
 
     def _create(self, name: str) -> tuple[h5py.h5d.DatasetID, tuple[int, ...]]:
-        """An empty dataset as Helixer makes them, and where a row begins within its chunk."""
+        """A new dataset, and the offset of a row's chunk along all axes but the first."""
         shape = LAYOUT[name].shape(self.n_rows, self._length)
         dataset = self._dataset(f"data/{name}", shape, LAYOUT[name].dtype)
         return dataset, (0,) * (len(shape) - 1)
@@ -129,18 +129,18 @@ def _pack_row(row: np.ndarray) -> bytes:
     first, probe = row[:1], row[:: len(row) // 8 + 1]
     if (probe == first).all() and (row == first).all():
         return _pack_uniform(first.tobytes(), len(row), row.itemsize)
-    # labels shrink a hundredfold at any level, at the lowest four times faster
+    # labels shrink a hundredfold at any level; the lowest is four times as fast
     level = GZIP_LEVEL if row.dtype == np.float16 else 1
     return compressed_chunk(row.tobytes(), row.itemsize, level)
 
 
 @lru_cache(maxsize=256)
 def _pack_uniform(element: bytes, repeats: int, itemsize: int) -> bytes:
-    """As `_pack_row` for a row of one value throughout: most rows of a large genome."""
+    """As `_pack_row` for a row of one value throughout, as most rows of a large genome are."""
     return compressed_chunk(element * repeats, itemsize)
 
 
 @lru_cache(maxsize=1024)
 def _pack_value(raw: bytes, itemsize: int) -> bytes:
-    """The chunk of one value per row: most recur."""
+    """The chunk of a row's single value; cached, as most values recur."""
     return compressed_chunk(raw, itemsize)

@@ -1,4 +1,4 @@
-"""Predicted gene models scored against a reference: exons, introns, transcripts, genes.
+"""Predicted gene models scored: against a reference, or by what shows without one.
 
-Gene models are read by `helixer_ft.preparation`; definitions are in docs/gene_scores.md.
+Gene models are read by `helixer_ft.genome`; definitions are in docs/gene_scores.md.
 """

@@ -71,14 +71,7 @@ class GeneEvaluation:
                 name: asdict(frames) | {"complete_share": frames.complete_share}
                 for name, frames in self.frames.items()
             },
-            "left_out": {
-                name: {
-                    "elsewhere": side.elsewhere,
-                    "noncoding": side.noncoding,
-                    "without_place": list(side.without_place),
-                }
-                for name, side in sides.items()
-            },
+            "left_out": {name: left_out_dict(side) for name, side in sides.items()},
             "warnings": list(self.warnings),
         }
 
@@ -137,9 +130,9 @@ def evaluate_genes(
         comparison=compare(selections["reference"].genes, selections["predicted"].genes),
         frames=frames,
         notices=(
-            *_reader_notices(reference, truth.notices),
-            *_reader_notices(predicted, guess.notices),
-            *(text for n, path in paths.items() for text in _left_out(path, selections[n])),
+            *reader_notices(reference, truth.notices),
+            *reader_notices(predicted, guess.notices),
+            *(text for n, path in paths.items() for text in left_out(path, selections[n])),
         ),
         warnings=tuple(_warnings(paths, selections, frames)),
     )
@@ -149,17 +142,22 @@ def _sequences(
     asked: Sequence[str], reference: Annotation, genome: Fasta, path: Path
 ) -> tuple[str, ...]:
     """The sequences to compare on, in the order of the genome."""
+    check_seqids(asked, genome)
+    if asked:
+        return tuple(name for name in genome.lengths if name in asked)
+    return tuple(
+        name for name in genome.lengths if any(gene.coding for gene in reference.genes[name])
+    )
+
+
+def check_seqids(asked: Sequence[str], genome: Fasta) -> None:
+    """Refuse names of sequences that the genome does not have."""
     unknown = [name for name in asked if name not in genome.lengths]
     if unknown:
         raise InputError(
             f"--seqids: {genome.path} has no sequence {some(unknown)}; it has "
             f"{some(genome.lengths)}. Give names as in the FASTA, up to the first blank."
         )
-    if asked:
-        return tuple(name for name in genome.lengths if name in asked)
-    return tuple(
-        name for name in genome.lengths if any(gene.coding for gene in reference.genes[name])
-    )
 
 
 def _check_shared(
@@ -176,12 +174,22 @@ def _check_shared(
         )
 
 
-def _reader_notices(path: Path, notices: Sequence[Notice]) -> list[str]:
+def reader_notices(path: Path, notices: Sequence[Notice]) -> list[str]:
     """What was met in a file, but for what is only masked in labels."""
     return [f"{path.name}: {notice}" for notice in notices if not notice.kind.startswith(MASKED)]
 
 
-def _left_out(path: Path, selection: Selection) -> list[str]:
+def left_out_dict(selection: Selection) -> dict[str, Any]:
+    """What of a file is not compared, as `--json` prints it."""
+    return {
+        "elsewhere": selection.elsewhere,
+        "noncoding": selection.noncoding,
+        "without_place": list(selection.without_place),
+    }
+
+
+def left_out(path: Path, selection: Selection) -> list[str]:
+    """What of a file is not compared, in words."""
     result = []
     if selection.elsewhere:
         counts = Counter(selection.elsewhere).most_common(_SHOWN)

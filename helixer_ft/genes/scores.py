@@ -15,7 +15,7 @@ from dataclasses import astuple, dataclass
 
 from helixer_ft.genes.structures import GeneStructure, TranscriptStructure
 from helixer_ft.genome.annotation import Interval
-from helixer_ft.genome.intervals import gaps, joined, span
+from helixer_ft.genome.intervals import gaps, joined, shared, span
 
 END_TOLERANCE = 100
 """bp by which the outer end of a first or last exon may differ (gffcompare's `-e`)."""
@@ -167,13 +167,7 @@ def _introns(transcripts: _Transcripts) -> set[Interval]:
 def _bases(reference: Iterable[Interval], predicted: Iterable[Interval]) -> Level:
     """Bases in the union of each side's intervals."""
     one, other = joined(reference), joined(predicted)
-    both = i = j = 0
-    while i < len(one) and j < len(other):
-        both += max(0, min(one[i][1], other[j][1]) - max(one[i][0], other[j][0]))
-        if one[i][1] < other[j][1]:
-            i += 1
-        else:
-            j += 1
+    both = span(shared(one, other))
     return Level(span(one), both, span(other), both)
 
 

@@ -34,6 +34,7 @@ from helixer_ft.genome.records import Feature, Records
 from helixer_ft.progress import Progress
 
 WHAT = "gene models in GFF3 or GTF, plain or gzip"
+OTHER_LENGTH = "sequences whose length in the annotation (##sequence-region) differs"
 
 _ID = re.compile(r"(?:^|;)\s*ID=([^;]+)")
 _PARENT = re.compile(r"(?:^|;)\s*Parent=([^;]+)")
@@ -349,7 +350,7 @@ class _Reader:
             length = self.lengths.get(name, stated)
             if length != stated and name not in self.exclude:
                 self.oddities.notices.add(
-                    "sequences whose length in the annotation (##sequence-region) differs",
+                    OTHER_LENGTH,
                     f"{name}: {stated:,} bp, in the genome {length:,} bp",
                 )
 

@@ -1,6 +1,6 @@
-"""Sets of half-open intervals: union, gaps, extent."""
+"""Sets of half-open intervals: union, intersection, gaps, extent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from helixer_ft.genome.annotation import Interval
@@ -14,6 +14,21 @@ def joined(intervals: Iterable[Interval], *, gap: int = 1) -> list[Interval]:
             result[-1] = result[-1][0], max(result[-1][1], end)
         else:
             result.append((start, end))
+    return result
+
+
+def shared(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
+    """What two unions (see `joined`) have in common, sorted."""
+    result: list[Interval] = []
+    i = j = 0
+    while i < len(one) and j < len(other):
+        start, end = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
+        if start < end:
+            result.append((start, end))
+        if one[i][1] < other[j][1]:
+            i += 1
+        else:
+            j += 1
     return result
 
 

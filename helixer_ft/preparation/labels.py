@@ -24,7 +24,7 @@ NO_PHASE = 0
 MissingUtr = Literal["mask", "keep"]
 
 _TRANSCRIPT, _CDS, _INTRON = range(3)
-"""Columns of `transitions` for the lower end; the higher end is three columns on."""
+"""Columns of `transitions` for the lower end; those for the higher end are three further on."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,14 @@ def label_sequence(
     missing_utr: MissingUtr = "mask",
     utr_flank: int = DEFAULT_UTR_FLANK,
 ) -> SequenceLabels:
-    """Label one sequence: eight bytes per base and strand.
+    """Label one sequence; the labels take eight bytes per base and strand.
 
     Parameters
     ----------
     bases
         (n,) uint8, ASCII, upper case.
     genes
-        The genes of the sequence, in the order of the file (which decides between equals).
+        The genes of the sequence, in the order of the file (which breaks ties).
     missing_utr
         "mask": a missing UTR masks all up to the border between genes, as in Helixer's files.
         "keep": it masks at most `utr_flank` bases, for annotations without UTRs.
@@ -139,7 +139,7 @@ def _masked(strand: Strand, masks: Iterable[Mask]) -> Iterator[Masked]:
 
 
 def _label(strand: Strand, masks: Iterable[Mask]) -> StrandLabels:
-    """Label one strand: painted in reading direction, then turned into genomic order."""
+    """Label one strand: painted in reading direction, then reversed into genomic order."""
     models = [locus.labelling for locus in strand.loci if locus.labelling is not None]
     genic = _genic(strand.length, models)
     valid = np.ones(strand.length, dtype=bool)
@@ -158,7 +158,7 @@ def _label(strand: Strand, masks: Iterable[Mask]) -> StrandLabels:
 
 
 def _genic(length: int, models: Sequence[Model]) -> np.ndarray:
-    """Paint UTR, CDS, intron in this order: the later wins, whosever gene it is."""
+    """Paint UTRs, then CDS, then introns; what is painted later wins, across genes too."""
     genic = np.full(length, INTERGENIC, dtype=np.uint8)
     for model in models:
         genic[model.start : model.end] = UTR
@@ -174,8 +174,8 @@ def _phase(strand: Strand, genic: np.ndarray) -> np.ndarray:
     """Count down from each CDS's first phase over the bases that are CDS.
 
     Where a line's phase departs from that, the count follows the line from there on.
-    Where CDSs overlap, the one with the larger lower genomic coordinate wins; of equals the last
-    in the file.
+    Where CDSs overlap, the one with the larger lower genomic coordinate wins; if equal, the
+    last in the file.
     """
     phase = np.full(strand.length, NO_PHASE, dtype=np.uint8)
     ranked = [
@@ -186,7 +186,7 @@ def _phase(strand: Strand, genic: np.ndarray) -> np.ndarray:
     for _, _, model in sorted(ranked, key=lambda rank: rank[:2]):
         span = slice(model.cds_start, model.cds_end)
         coding = np.flatnonzero(genic[span] == CDS)
-        first = max(model.transcript.cds[0][2], 0)  # an unknown phase is taken for 0
+        first = max(model.transcript.cds[0][2], 0)  # an unknown phase counts as 0
         count = first - np.arange(len(coding))
         for shift in model.frame_shifts:
             count[coding >= shift.start - model.cds_start] += shift.shift
@@ -212,7 +212,7 @@ def _transitions(strand: Strand, models: Sequence[Model]) -> np.ndarray:
 
 
 def _union(intervals: Sequence[Interval]) -> tuple[np.ndarray, np.ndarray]:
-    """Return starts and ends of the union; what touches is one."""
+    """Return starts and ends of the union; intervals that touch are merged."""
     starts, ends = np.array(sorted(intervals), dtype=np.int64).reshape(-1, 2).T
     reached = np.maximum.accumulate(ends)
     apart = starts[1:] > reached[:-1]

@@ -1,4 +1,4 @@
-"""Errors of gene models, and the bases that they make unusable; all in reading direction.
+"""Errors of gene models and the bases that they make unusable; coordinates in reading direction.
 
 The rules are those by which Helixer's training data are masked; docs/labels.md has them in words.
 """
@@ -12,7 +12,7 @@ from helixer_ft.genome.codons import CODON, START_CODONS, STOP_CODONS
 from helixer_ft.genome.reading import Locus, Model, Strand
 
 SHORTEST_INTRON = 20
-"""Introns below this length, in bp, are taken for errors."""
+"""Introns shorter than this, in bp, are taken to be errors."""
 
 ERRORS = {
     "missing_utr_5p": "transcript begins with its CDS",
@@ -86,11 +86,11 @@ def find_masks(strand: Strand, utr_flank: int | None) -> list[Mask]:
 
 
 Found = tuple[str, int, int]
-"""Error, start, end; nothing to mask where the end is not beyond the start."""
+"""Error, start, end; nothing is masked unless the end lies beyond the start."""
 
 
 def _borders(strand: Strand) -> Iterator[int]:
-    """Yield the start of the sequence, the border between each two neighbours, and the end."""
+    """Yield the start of the sequence, the border between each pair of neighbours, and the end."""
     yield 0
     for upstream, locus in zip(strand.loci, strand.loci[1:], strict=False):
         distance = max(0, locus.start - upstream.end)
@@ -109,7 +109,7 @@ def _whole_gene(locus: Locus) -> list[Found]:
 def _end_masks(
     strand: Strand, i: int, model: Model, borders: Interval, utr_flank: int | None
 ) -> Iterator[Found]:
-    """Errors at the ends of the CDS mask from there outwards."""
+    """Errors at either end of the CDS, which mask from there outwards."""
     before, after = borders
     has_start = _codon(strand, model.cds_start) in START_CODONS
     first_phase, last_phase = model.transcript.cds[0][2], model.transcript.cds[-1][2]
@@ -134,7 +134,7 @@ def _end_masks(
 
 
 def _slips_in_last_exon(model: Model) -> bool:
-    """Whether the last CDS line does not follow an intron and has a phase of its own."""
+    """Whether the last CDS line follows no intron, and its phase departs from the count."""
     shifts = model.frame_shifts
     return (
         bool(shifts)
@@ -144,7 +144,7 @@ def _slips_in_last_exon(model: Model) -> bool:
 
 
 def _shift_masks(model: Model) -> Iterator[Found]:
-    """A codon on either side of where a CDS line's phase departs from the count."""
+    """One codon on either side of each place where a CDS line's phase departs from the count."""
     for start, before, _ in model.frame_shifts:
         if model.has_intron_between(before, start):
             yield "frame_shift", before - CODON, before
@@ -173,9 +173,9 @@ def _inner_masks(strand: Strand, model: Model, borders: Interval) -> Iterator[Fo
 def _overlap_masks(
     strand: Strand, i: int, borders: list[int], utr_flank: int | None
 ) -> Iterator[Found]:
-    """Where gene i and the one before overlap, and a UTR is missing at the overlap.
+    """The UTR that is missing where gene i overlaps the gene before it.
 
-    That UTR reaches beyond the overlap, perhaps beyond further genes that overlap.
+    It would reach beyond the overlap, perhaps beyond further overlapping genes.
     """
     loci = strand.loci
     if i == 0 or not _overlap(strand, i) or _nested(strand, i):

@@ -30,7 +30,7 @@ GENOME_FILE, GENES_FILE, MODEL_FILE = "genome.fa", "genes.gff3", "source_model.h
 SOURCE_MODEL = Path(__file__).with_name("source_model.h5")
 """The shipped model; `scripts/shipped_model.py` of the repository makes it."""
 SOURCE_SEED = 1000
-"""Of the genome that it was trained on; far from the seeds that users simulate species with."""
+"""Seed of the genome that it was trained on; far from those that users are likely to give."""
 
 _FASTA_WIDTH = 80
 
@@ -50,7 +50,7 @@ def write_species(
 
     Writes ``genome.fa``, ``genes.gff3``, and the data that `prepare` makes of them:
     ``training_data.h5``, ``validation_data.h5`` and ``test_data.h5``, which share no sequence.
-    With them goes ``source_model.h5``, a small model trained on `SOURCE`, to be tuned. The files
+    ``source_model.h5``, a small model trained on `SOURCE`, to be tuned, goes with them. The files
     appear together once all are complete.
 
     Parameters
@@ -66,7 +66,7 @@ def write_species(
     n_sequences : int
         At least 3. A sixth of them each, at least one, become validation and test data.
     sequence_length : int
-        Middle of the sequence lengths in bp (see `simulate`).
+        Mean length of the sequences in bp (see `simulate`).
     with_model : bool
         Add ``source_model.h5``.
     force : bool

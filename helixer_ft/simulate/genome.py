@@ -88,7 +88,7 @@ def simulate(
     n_sequences : int
         Number of sequences, at least 1.
     sequence_length : int
-        Middle of the sequence lengths in bp, at least 10,000; they vary by 10 % to either side.
+        Mean length of the sequences in bp, at least 10,000; they vary by up to 10 % either way.
     seed : int
         At least 0. The same arguments give the same genome.
 
@@ -111,7 +111,7 @@ def simulate(
         )
     if seed < 0:
         raise InputError(f"the seed must be 0 or more, not {seed}")
-    # Without the name, two species of one seed would have their genes at related places.
+    # Without the name, two species with the same seed would have genes at related places.
     root = np.random.SeedSequence([seed, zlib.crc32(species.name.encode())])
     sequences: dict[str, str] = {}
     genes: list[SimulatedGene] = []

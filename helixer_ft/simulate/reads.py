@@ -53,7 +53,7 @@ def write_reads(
     seed : int
         The same arguments give the same reads.
     stranded : bool
-        True: dUTP, read 2 has the sequence of the mRNA. False: either read of a pair has.
+        True: dUTP, read 2 has the sequence of the mRNA. False: either read of a pair may have it.
     depth : float
         Mean number of reads over a base of an mRNA of average expression.
     force : bool
@@ -134,7 +134,7 @@ def _pairs(
 
 
 def _place(exons: tuple[Interval, ...], start: int, length: int) -> Blocks:
-    """Return where a stretch of an mRNA, counted from its lower end, lies on the sequence."""
+    """Return the blocks of the sequence under a stretch of an mRNA, counted from its lower end."""
     blocks = []
     for left, right in exons:
         size = right - left

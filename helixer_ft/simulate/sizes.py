@@ -1,4 +1,4 @@
-"""How large a simulated species is, where nothing else is asked for, and at least."""
+"""Default and smallest sizes of a simulated species."""
 
 DEFAULT_SUBSEQUENCE_LENGTH = 2700
 DEFAULT_SEQUENCES = 12

@@ -1,7 +1,7 @@
 """A species as data: what its genes and the sequence between them look like.
 
 Weights over bases are always in the order A, C, G, T. They need not sum to one: they are
-normalised where they are drawn from.
+normalised when bases are drawn.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class Species:
     intergenic : Weights
         Composition between genes.
     gap_length : LengthRange
-        Distance between the transcripts of neighbouring genes, either strand; at least 100 bp,
-        to hold the promoter of one gene and the downstream element of the other.
+        Distance between the transcripts of neighbouring genes, whatever their strands; at least
+        100 bp, to hold the promoter of one gene and the downstream element of the other.
     n_run_probability : float
         Probability that a gap holds a run of ``N``.
     n_run_length : LengthRange
@@ -124,14 +124,14 @@ class Species:
     exon_counts : tuple of float
         Weights of 1, 2, 3 ... coding exons.
     exon_length : LengthRange
-        Length of the coding part of one exon, before splice sites look for a fitting place 12
-        bp to either side; at least 30 bp.
+        Length of the coding part of one exon, before its splice sites are moved, by up to 12 bp,
+        to where the context fits; at least 30 bp.
     gc3 : float
         Weight of codons that end in C or G, against ``1 - gc3`` for the others.
     preferred_codons : str
-        Codons apart from each other by blanks, favoured over their synonyms.
+        Codons, separated by blanks, that are favoured over their synonyms.
     codon_preference : float
-        By what factor.
+        Factor by which they are favoured.
     stop_codons : tuple of float
         Weights of TAA, TAG and TGA.
     intron_length : LengthRange
@@ -143,9 +143,9 @@ class Species:
     branch_point : Motif
         Branch point, upstream of the polypyrimidine tract.
     pyrimidine_tract_length : LengthRange
-        Its length; at most 25 bp.
+        Length of that tract; at most 25 bp.
     pyrimidine_tract : Weights
-        Its composition.
+        Composition of that tract.
     acceptor_intron, acceptor_exon : Motif
         Last bases of the intron (``...AG``), first bases of the next exon.
     polya_signal : Motif
@@ -208,8 +208,8 @@ class Species:
     def codon_usage(self) -> dict[str, float]:
         """Return the probability of each of the 61 sense codons, summing to 1.
 
-        An amino acid keeps its frequency whatever its synonyms: `gc3`, `preferred_codons` and
-        `codon_preference` only share it out among them.
+        The frequencies of amino acids are fixed: `gc3`, `preferred_codons` and `codon_preference`
+        only divide each among its synonymous codons.
         """
         preferred = set(self.preferred_codons.split())
         weights = {}
@@ -293,4 +293,4 @@ TARGET = replace(
     polya_signal=consensus("AATAAA", 0.8),
     downstream_element=consensus("TGTGTTGG", 0.7),
 )
-"""GC-richer, with longer introns and UTRs; near enough for a model of `SOURCE` to be of use."""
+"""GC-richer, with longer introns and UTRs; close enough for a model of `SOURCE` to be useful."""

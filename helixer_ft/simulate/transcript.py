@@ -15,13 +15,13 @@ Bases = npt.NDArray[np.uint8]
 """ASCII codes of A, C, G and T."""
 
 FLANK = 50
-"""Bases drawn with a transcript on either side of it, for the signals outside."""
+"""Bases drawn on either side of a transcript, for the signals outside it."""
 
 GENE_LENGTHS = (800, 4000)
 """Shortest and longest transcript span, introns included, in bp."""
 
 _LETTERS = np.frombuffer(BASES.encode(), dtype=np.uint8)
-_JUNCTION_REACH = 12  # bp to either side in which a junction looks for a fitting place
+_JUNCTION_REACH = 12  # bp by which a junction may move to where its context fits
 _UTR_MARGIN = 12  # bp of 5' UTR that an intron leaves on either side
 
 
@@ -85,7 +85,7 @@ def draw_transcript(species: Species, rng: np.random.Generator) -> Transcript:
         high = plan.utr5_length - _UTR_MARGIN
         junctions.append(_choose_junction(species, mrna, _UTR_MARGIN, high, rng))
     for offset in np.cumsum(plan.exon_lengths[:-1]):
-        # Exons are long enough for this to leave start and stop codon whole, and the order.
+        # Exons are long enough for junctions to keep their order and to split no start or stop.
         at = cds_start + int(offset)
         low, high = at - _JUNCTION_REACH, at + _JUNCTION_REACH
         junctions.append(_choose_junction(species, mrna, low, high, rng))
@@ -191,9 +191,8 @@ def _choose_junction(
 ) -> int:
     """Choose where in ``low..high`` to put an intron, by how well the exon sides fit.
 
-    The coding sequence stays as it is: the junction looks for its context, not the other way
-    round. A place has the probability of its context under the exon halves of the two splice
-    site matrices.
+    The sequence is not changed to suit the junction. The probability of a place is proportional
+    to that of the bases around it under the exonic parts of both splice site matrices.
     """
     places = np.arange(low, high + 1)
     index = _base_index(mrna)
@@ -207,7 +206,7 @@ def _choose_junction(
 
 
 def _flank(species: Species, rng: np.random.Generator, *, upstream: bool) -> Bases:
-    """Draw the `FLANK` bases before a transcript, with a promoter, or after it, with an element."""
+    """Draw `FLANK` bases: upstream, with the promoter, or downstream, with its element."""
     flank = random_bases(rng, species.intergenic, FLANK)
     motif = random_motif(rng, species.promoter if upstream else species.downstream_element)
     first = FLANK - int(rng.integers(25, 36)) if upstream else int(rng.integers(2, 9))

@@ -49,7 +49,7 @@ SOME = {
     ),
     "evaluate-genes": (
         'predicted = "p.gff3"\nreference = "r.gff3"\nfasta = "g.fa"\nseqids = "chr1,chr2"',
-        {"predicted": Path("p.gff3"), "seqids": ("chr1", "chr2")},
+        {"predicted": (Path("p.gff3"),), "seqids": ("chr1", "chr2")},
         (["--seqids", "chr3"], "seqids", ("chr3",)),
     ),
 }  # fmt: skip

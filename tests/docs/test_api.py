@@ -70,6 +70,13 @@ def test_gene_models_equal_themselves(session):
     ]
 
 
+def test_gene_models_without_a_reference_have_scores(session):
+    lines = session["printed"]["Gene models without a reference"]
+    scores = dict(line.split(maxsplit=1) for line in lines)
+    assert scores["complete_orf"] == scores["canonical_introns"] == "1.0 1.0 1.0"
+    assert "intron_recall" not in scores
+
+
 def test_errors_are_messages(session):
     (line,) = session["printed"]["Progress, interruption, errors"]
     assert line.startswith("sim/genome.fa: ")
@@ -77,5 +84,13 @@ def test_errors_are_messages(session):
 
 
 def test_every_command_with_a_result_is_there():
-    for function in ("prepare", "inspect", "evaluate", "predict", "evaluate_genes", "fine_tune"):
+    for function in (
+        "prepare",
+        "inspect",
+        "evaluate",
+        "predict",
+        "evaluate_genes",
+        "fine_tune",
+        "score_without_reference",
+    ):
         assert re.search(rf"^from helixer_ft\.[\w.]+ import {function}$", TEXT, re.M), function

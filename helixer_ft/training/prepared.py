@@ -7,7 +7,7 @@ from typing import Any
 
 from helixer_ft.dataset.cache_folder import CacheFolder
 from helixer_ft.dataset.coverage import CoverageWanted
-from helixer_ft.dataset.dataset import Dataset, check_lengths, keep_rows, open_dataset
+from helixer_ft.dataset.dataset import Dataset, check_lengths, open_dataset
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
@@ -23,9 +23,9 @@ from helixer_ft.training.data_checks import (
     DATA_PREFIXES,
     SetSummary,
     find_files,
-    summarise,
     warnings,
 )
+from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.loop import TrainingData, fixed_subset
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
@@ -36,6 +36,8 @@ from helixer_ft.training.run_state import (
     require_same,
     settings_origin,
 )
+from helixer_ft.training.scoring import DatasetScore
+from helixer_ft.training.workbench import Workbench
 
 MAX_SUBSET = 128
 """Most training subsequences that are scored at each check."""
@@ -61,6 +63,8 @@ class PreparedRun:
         Those that work on the run.
     cache_folder
         Where caches go on disk; None for a dry run, which writes nothing.
+    workbench
+        What runs before it have left, and runs after it will use.
     notices, warnings
         What the user should know.
     """
@@ -75,6 +79,7 @@ class PreparedRun:
     resumed: RunState | None
     processes: Processes
     cache_folder: CacheFolder | None
+    workbench: Workbench
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -95,6 +100,20 @@ class PreparedRun:
         """The sets that models are compared on: validation and, where given, test."""
         return {"validation": self.data.validation} | ({"test": self.test} if self.test else {})
 
+    @property
+    def untouched_scores(self) -> dict[str, DatasetScore]:
+        """Scores of the untouched model that the workbench has, by set; new ones go there too."""
+        takes_coverage = self.base.architecture.coverage_channels > 0
+        data = tuple(
+            (one.name, one.fingerprint, one.coverage_fingerprint if takes_coverage else "")
+            for one in self.summaries
+        )
+        settings, cache = self.request.settings, self.request.cache
+        rounded = cache.precision if self.caches_features else type(cache).precision
+        return self.workbench.untouched(
+            (self.base.file.sha256, data, settings.seed, settings.precision, rounded)
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """What trains on what, as `--json` prints it."""
         return {
@@ -114,6 +133,29 @@ class PreparedRun:
         """The same data for a network that takes no coverage."""
         return self.on(lambda _, dataset: dataset.without_coverage())
 
+    def with_features(self, progress: TrainingProgress) -> "PreparedRun":
+        """The run on the output of its frozen body, which is evaluated where it was not before."""
+        if not self.caches_features:
+            self.workbench.forget_features()
+            return self
+        assert self.cache_folder is not None, "a dry run trains nothing"
+        fingerprints = {summary.name: summary.fingerprint for summary in self.summaries}
+        sets = {
+            "validation": self.data.validation,
+            "training": self.data.training,
+            **self.scored,
+        }
+        caches = self.workbench.features(
+            self.plan.model,
+            {name: (dataset, fingerprints[name]) for name, dataset in sets.items()},
+            self.request.settings,
+            self.request.cache,
+            self.cache_folder,
+            progress,
+            self.processes,
+        )
+        return self.on(lambda name, dataset: replace(dataset, features=caches[name]))
+
     def on(self, change: Callable[[str, Dataset], Dataset]) -> "PreparedRun":
         """The run with every set changed: its name (of the data it is from), and the set."""
         data = TrainingData(
@@ -130,6 +172,7 @@ def prepare_run(
     *,
     dry: bool = False,
     processes: Processes | None = None,
+    workbench: Workbench | None = None,
 ) -> PreparedRun:
     """Read model and data, apply the strategy, check everything.
 
@@ -143,36 +186,23 @@ def prepare_run(
         Write nothing: the decoded data are not kept.
     processes
         Those that work on the run; all of them prepare it.
+    workbench
+        That of several runs; None: the run shares nothing.
 
     Raises
     ------
     InputError
         Anything that would spoil the run.
     """
-    processes = processes or Processes()
+    processes, workbench = processes or Processes(), workbench or Workbench()
     run_folder = RunFolder(request.save_model_path)
     _check_output(request, run_folder)
-    data_files = [find_files(request.data_dir, prefix) for prefix in DATA_PREFIXES]
-    base = load_model(request.load_model_path)
-    resumed = _interrupted_run(request, base, run_folder, progress)
+    planned = plan_run(request, progress)
+    base, plan = planned.base, planned.plan
     architecture = base.architecture
-    wanted = wanted_coverage(request, base)
-    if request.predict_phase:
-        base.require_phase(request.load_model_path)
-    takes_coverage = wanted is not None and architecture.coverage_channels > 0
-    if wanted is not None and takes_coverage:
-        progress.notice(
-            f"{request.load_model_path} takes coverage of {architecture.coverage_channels // 2} "
-            f"track(s), prefix {wanted.prefix}, normalisation {wanted.normalization}: all data "
-            "must have it"
-        )
-    sets, coverage = _open_sets(request, architecture, wanted, *data_files)
-    if coverage is not None and takes_coverage:
-        base = base.with_coverage(coverage, str(request.load_model_path))
-    plan = request.plan(base, coverage if request.strategy.input_coverage else None)
-    comparison = request.plan(base) if plan.new and plan.model.coverage else None
+    resumed = _interrupted_run(request, base, run_folder, progress)
     folder = None if dry else CacheFolder(request.cache, run_folder.path, progress, processes)
-    summaries = _read_sets(sets, architecture, folder, progress)
+    sets, summaries = workbench.read(planned.sets, architecture.pool_size, folder, progress)
     if resumed is not None:
         data = data_origin(summaries)
         require_same(resumed, {name for name in resumed.origin if name.endswith(" data")}, data)
@@ -195,13 +225,61 @@ def prepare_run(
         data=_training_data(sets["training"], sets["validation"], request.settings.seed),
         test=sets.get("test"),
         summaries=summaries,
-        comparison=comparison,
+        comparison=planned.comparison,
         resumed=resumed,
         processes=processes,
         cache_folder=folder,
+        workbench=workbench,
         notices=(*plan.notices, *sets["training"].overhang_notices(architecture.pool_size)),
         warnings=(*_annotation_warnings(sets.values()), *warnings(summaries)),
     )
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """What can be said of a run before its data are read.
+
+    Attributes
+    ----------
+    base, plan, comparison
+        As in `PreparedRun`.
+    sets
+        Training, validation and, where given, test data, opened.
+    """
+
+    base: TrainedModel
+    plan: Plan
+    comparison: Plan | None
+    sets: dict[str, Dataset]
+
+
+def plan_run(request: FineTuneRequest, progress: Progress) -> PlannedRun:
+    """Load the model, open the data, apply the strategy; nothing is written.
+
+    Raises
+    ------
+    InputError
+        A model or data that cannot be used, or not by this strategy.
+    """
+    data_files = [find_files(request.data_dir, prefix) for prefix in DATA_PREFIXES]
+    base = load_model(request.load_model_path)
+    architecture = base.architecture
+    wanted = wanted_coverage(request, base)
+    if request.predict_phase:
+        base.require_phase(request.load_model_path)
+    takes_coverage = wanted is not None and architecture.coverage_channels > 0
+    if wanted is not None and takes_coverage:
+        progress.notice(
+            f"{request.load_model_path} takes coverage of {architecture.coverage_channels // 2} "
+            f"track(s), prefix {wanted.prefix}, normalisation {wanted.normalization}: all data "
+            "must have it"
+        )
+    sets, coverage = _open_sets(request, architecture, wanted, *data_files)
+    if coverage is not None and takes_coverage:
+        base = base.with_coverage(coverage, str(request.load_model_path))
+    plan = request.plan(base, coverage if request.strategy.input_coverage else None)
+    compares = request.compare_coverage and plan.new and plan.model.coverage
+    return PlannedRun(base, plan, request.plan(base) if compares else None, sets)
 
 
 def _annotation_warnings(sets: Iterable[Dataset]) -> list[str]:
@@ -214,32 +292,6 @@ def _training_data(training: Dataset, validation: Dataset, seed: int) -> Trainin
     size = min(len(training), len(validation), MAX_SUBSET)
     subset = training.subset(fixed_subset(len(training), size, seed))
     return TrainingData(training, subset, validation)
-
-
-def _read_sets(
-    sets: dict[str, Dataset],
-    architecture: Architecture,
-    folder: CacheFolder | None,
-    progress: Progress,
-) -> tuple[SetSummary, ...]:
-    """Read all rows once, keep them in `folder` (None: nowhere), and say what they hold."""
-    caches = [rows for one in sets.values() for rows in (one.decoded, one.coverage) if rows]
-    try:
-        if folder is not None:
-            keep_rows(list(sets.values()), folder, progress)
-        summaries = tuple(
-            summarise(dataset, name, architecture.pool_size, progress)
-            for name, dataset in sets.items()
-        )
-    except BaseException:
-        for rows in caches:
-            rows.forget()
-        if folder is not None:
-            folder.remove_if_empty()
-        raise
-    for rows in caches:
-        rows.publish()
-    return summaries
 
 
 def _open_sets(

@@ -18,9 +18,9 @@ PICTURE = Path(__file__).with_name("_static") / "architecture.svg"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
-    ("evaluation", "demo", "simulate", "doctor"),
+    ("evaluation", "demo", "simulate", "doctor", "report"),
     (
-        "report",
+        "comparison",
         "training",
         "inference",
         "adaptation",

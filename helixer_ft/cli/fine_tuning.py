@@ -39,6 +39,7 @@ def fine_tune_request(strategy: type[Strategy], options: dict[str, Any]) -> Fine
         strategy=from_options(strategy, options),
         settings=from_options(TrainingOptions, options),
         cache=CacheSettings(features, options["cache_dir"], precision, options["keep_cache"]),
+        compare_coverage=FineTuneRequest.compare_coverage,
         command_line=command_line(),
     )
 

@@ -282,7 +282,9 @@ def open_dataset(
 
 
 def keep_rows(sets: Sequence[Dataset], folder: CacheFolder, progress: Progress) -> None:
-    """Make room for decoded rows and coverage of sets, to be filled as they are first read."""
+    """Make room for decoded rows and coverage of sets, to be filled as they are first read; those
+    that were read before stay as they are.
+    """
     wanted = sum(dataset.decoded.n * _row_bytes(dataset) for dataset in sets)
     room = Room(wanted, folder)
     if not room.is_enough:
@@ -293,6 +295,8 @@ def keep_rows(sets: Sequence[Dataset], folder: CacheFolder, progress: Progress) 
         )
     for dataset in sets:
         source, n = dataset.source, dataset.decoded.n
+        if dataset.decoded.was_read:
+            continue
         kept = folder.kept_file(KIND, source.fingerprint, source.notes)
         if storage := room.storage(n, (PLANES, source.length), np.dtype(np.uint8), kept):
             dataset.decoded.keep_in(storage)
@@ -300,7 +304,7 @@ def keep_rows(sets: Sequence[Dataset], folder: CacheFolder, progress: Progress) 
                 source.table = BaseTable(np.array(kept.notes["base_vectors"], np.float16))
     for dataset in sets:
         source, rows, coverage = dataset.source, dataset.coverage, dataset.coverage_input
-        if rows is None or coverage is None:
+        if rows is None or coverage is None or rows.was_read:
             continue
         kept = folder.kept_file(COVERAGE_KIND, partial(source.coverage_fingerprint, coverage))
         shape = source.length, coverage.channels
@@ -309,9 +313,12 @@ def keep_rows(sets: Sequence[Dataset], folder: CacheFolder, progress: Progress) 
 
 
 def _row_bytes(dataset: Dataset) -> int:
-    """Bytes of a decoded row and its normalised coverage."""
-    channels = 0 if dataset.coverage_input is None else dataset.coverage_input.channels
-    return dataset.length * (PLANES + channels * np.dtype(np.float16).itemsize)
+    """Bytes of a decoded row and its normalised coverage, as far as they are still to be read."""
+    size = 0 if dataset.decoded.was_read else PLANES
+    if dataset.coverage is not None and not dataset.coverage.was_read:
+        assert dataset.coverage_input is not None, "coverage is read"
+        size += dataset.coverage_input.channels * np.dtype(np.float16).itemsize
+    return dataset.length * size
 
 
 def check_lengths(files: Sequence[DataFile]) -> None:

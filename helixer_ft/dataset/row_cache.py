@@ -38,12 +38,18 @@ class RowCache:
         Row numbers -> rows, first axis in their order.
     progress
         Reports stored rows that are lost.
+
+    Attributes
+    ----------
+    was_read
+        Whether `fill` has gone through all rows.
     """
 
     def __init__(self, n: int, compute: Compute, progress: Progress | None = None) -> None:
         self.n = n
         self.compute = compute
         self.kept = 0
+        self.was_read = False
         self._progress = progress or Progress()
         self._storage: Storage | None = None
 
@@ -54,7 +60,7 @@ class RowCache:
 
     def forget(self) -> None:
         """Store nothing any more; a file that is not complete is removed."""
-        self.kept, self._storage = 0, None
+        self.kept, self.was_read, self._storage = 0, False, None
 
     def fill(
         self, at_once: int, read: Compute | None = None
@@ -70,6 +76,7 @@ class RowCache:
             if self.kept == start:
                 self._store(start, rows)
             yield indices, rows
+        self.was_read = True
 
     def publish(self) -> None:
         """Leave complete rows for later runs, where that is asked for."""

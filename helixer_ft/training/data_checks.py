@@ -101,14 +101,18 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
         sequences=_stretches(dataset),
         fingerprint=digest.hexdigest(),
     )
-    if dataset.coverage is not None:
-        summary = _with_coverage(summary, dataset, progress)
     _refuse_unusable(summary, [file.path for file in dataset.source.files])
-    return summary
+    return summary if dataset.coverage is None else with_coverage(summary, dataset, progress)
 
 
-def _with_coverage(summary: SetSummary, dataset: Dataset, progress: Progress) -> SetSummary:
-    """Read the coverage of a set once, keeping it where there is room for it, and look at it."""
+def with_coverage(summary: SetSummary, dataset: Dataset, progress: Progress) -> SetSummary:
+    """Read the coverage of a set once, keeping it where there is room for it, and look at it.
+
+    Raises
+    ------
+    InputError
+        Values that cannot be normalised.
+    """
     coverage, rows = dataset.coverage_input, dataset.coverage
     assert coverage is not None, "coverage is read"
     assert rows is not None, "coverage is read"

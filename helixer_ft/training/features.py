@@ -229,19 +229,24 @@ def _typed(compute: Compute, dtype: np.dtype) -> Compute:
     return lambda indices: compute(indices).astype(dtype)
 
 
-def _fingerprint(
-    model: TrainedModel, data: str, settings: TrainingSettings, dtype: np.dtype
-) -> dict[str, Any]:
-    """What features follow from: the body and its weights, the data, the arithmetic."""
+def body_digest(model: TrainedModel) -> str:
+    """A short text that differs where layers or weights of the body do."""
     digest = hashlib.blake2b(digest_size=16)
     for layer in model.architecture.body:
         digest.update(repr(layer).encode())
         for array in model.weights.get(layer.name, []):
             digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _fingerprint(
+    model: TrainedModel, data: str, settings: TrainingSettings, dtype: np.dtype
+) -> dict[str, Any]:
+    """What features follow from: the body and its weights, the data, the arithmetic."""
     used = versions()
     return {
         "format": FORMAT,
-        "body": digest.hexdigest(),
+        "body": body_digest(model),
         "data": data,
         "precision": settings.precision,
         "type": str(dtype),

@@ -15,7 +15,6 @@ from helixer_ft.runtime.backend import chosen_options, versions
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import AUTO
 from helixer_ft.training.device_features import keep_features_on_device
-from helixer_ft.training.features import FeatureCaches
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.loop import train
 from helixer_ft.training.outcome import (
@@ -43,6 +42,7 @@ from helixer_ft.training.scoring import (
     score_dataset,
 )
 from helixer_ft.training.views import WindowView, choose_windows, view_windows
+from helixer_ft.training.workbench import Workbench
 
 
 def fine_tune(
@@ -52,6 +52,7 @@ def fine_tune(
     report: Callable[[Outcome, Path], None] | None = None,
     on_prepared: Callable[[PreparedRun], None] = lambda _: None,
     processes: Processes | None = None,
+    workbench: Workbench | None = None,
 ) -> Outcome:
     """Tune a model: check everything, train, compare, and write the page about it.
 
@@ -68,6 +69,8 @@ def fine_tune(
         Called between the checks and the training.
     processes
         Those that work on the run; None: this one alone.
+    workbench
+        That of several runs, which share what they read and compute; None: the run is alone.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def fine_tune(
             progress.warning(text)
 
     with run_lock(folder.path, progress) if processes.is_first else contextlib.nullcontext():
-        prepared = prepare_run(request, progress, processes=processes)
+        prepared = prepare_run(request, progress, processes=processes, workbench=workbench)
         on_prepared(prepared)
         return run(prepared, progress, finish)
 
@@ -135,6 +138,22 @@ def run(
     return outcome
 
 
+def score_untouched(prepared: PreparedRun, progress: TrainingProgress) -> dict[str, DatasetScore]:
+    """Scores of the untouched model of a run by set: `training` (the subset that is scored at each
+    check), `validation` and, where given, `test`. Its workbench keeps them for runs to come.
+
+    Raises
+    ------
+    Interrupted, HelixerFtError
+        See `run`.
+    """
+    progress.agree = prepared.processes.stop_together
+    state = RunState(Path(), {}, {}, writes=False)
+    state.start_clock()
+    _score_untouched(prepared.with_features(progress), state, progress)
+    return state.baseline
+
+
 def _start(prepared: PreparedRun) -> RunState:
     """The state of a run at its very beginning."""
     request = prepared.request
@@ -158,8 +177,7 @@ def _where_it_resumes(prepared: PreparedRun, state: RunState) -> str:
 def _run(prepared: PreparedRun, state: RunState, progress: TrainingProgress) -> Outcome:
     request, plan = prepared.request, prepared.plan
     resumed_from = state.position if prepared.resumed else None
-    if prepared.caches_features:
-        prepared = _with_features(prepared, progress)
+    prepared = prepared.with_features(progress)
     engine = _score_untouched(prepared, state, progress)
     baseline = state.baseline
     progress.check(baseline_check(baseline))
@@ -336,30 +354,6 @@ def _for(model: TrainedModel, prepared: PreparedRun) -> PreparedRun:
     return prepared if model.architecture.coverage_channels else prepared.without_coverage()
 
 
-def _with_features(prepared: PreparedRun, progress: TrainingProgress) -> PreparedRun:
-    """The run on the output of its frozen body."""
-    assert prepared.cache_folder is not None, "a dry run trains nothing"
-    request = prepared.request
-    fingerprints = {summary.name: summary.fingerprint for summary in prepared.summaries}
-    sets = {
-        "validation": prepared.data.validation,
-        "training": prepared.data.training,
-        **prepared.scored,
-    }
-    features = FeatureCaches(
-        prepared.plan.model,
-        {name: (dataset, fingerprints[name]) for name, dataset in sets.items()},
-        prepared.settings,
-        request.cache,
-        prepared.cache_folder,
-        progress,
-        prepared.processes,
-    )
-    features.fill()
-    caches = features.caches
-    return prepared.on(lambda name, dataset: replace(dataset, features=caches[name]))
-
-
 def _score_untouched(
     prepared: PreparedRun, state: RunState, progress: TrainingProgress
 ) -> Engine | None:
@@ -373,9 +367,10 @@ def _score_untouched(
     plan, base = prepared.plan, prepared.base
     size = prepared.settings.val_test_batch_size
     engine = untouched = None
-    data = _for(base, prepared.for_untouched_body())
+    data, known = _for(base, prepared.for_untouched_body()), prepared.untouched_scores
+    state.baseline = known | state.baseline
     for name, dataset in {"training": data.data.subset, **data.scored}.items():
-        if name in state.baseline:  # before the run was interrupted
+        if name in state.baseline:  # by another run, or before this one was interrupted
             continue
         if plan.new or prepared.adaptation is not None:
             untouched = untouched or _engine(base, None, data)
@@ -384,4 +379,5 @@ def _score_untouched(
         task = f"scoring the untouched model: {name} data"
         state.baseline[name] = score_dataset(untouched, dataset, size, progress, task)
         state.save()
+    known |= state.baseline
     return engine

@@ -2,35 +2,30 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from helixer_ft.adaptation.adapted import Adaptation
 from helixer_ft.dataset.cache_folder import CacheFolder
-from helixer_ft.dataset.coverage import CoverageWanted
-from helixer_ft.dataset.dataset import Dataset, check_lengths, keep_rows, open_dataset
+from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
 from helixer_ft.formats.origin import digest
-from helixer_ft.network.architecture import Architecture
-from helixer_ft.network.coverage import CoverageInput
-from helixer_ft.network.model import TrainedModel, load_model
+from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
-from helixer_ft.recipes import choice_notices, choose
+from helixer_ft.recipes import choice_notices
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import TrainingSettings, option
 from helixer_ft.training.adapted_base import adapted_base, batchnorm_notices
-from helixer_ft.training.coverage import wanted_coverage
 from helixer_ft.training.data_checks import (
     DATA_PREFIXES,
     SetSummary,
-    find_files,
-    summarise,
     warnings,
 )
+from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.loop import TrainingData, fixed_subset
+from helixer_ft.training.planned import plan_run
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_state import (
@@ -40,6 +35,8 @@ from helixer_ft.training.run_state import (
     require_same,
     settings_origin,
 )
+from helixer_ft.training.scoring import DatasetScore
+from helixer_ft.training.workbench import Workbench
 
 MAX_SUBSET = 128
 """Most training subsequences that are scored at each check."""
@@ -67,6 +64,8 @@ class PreparedRun:
         Those that work on the run.
     cache_folder
         Where caches go on disk; None for a dry run, which writes nothing.
+    workbench
+        What runs before it have left, and runs after it will use.
     notices, warnings
         What the user should know.
     """
@@ -82,6 +81,7 @@ class PreparedRun:
     resumed: RunState | None
     processes: Processes
     cache_folder: CacheFolder | None
+    workbench: Workbench
     notices: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -106,6 +106,21 @@ class PreparedRun:
     def scored(self) -> dict[str, Dataset]:
         """The sets that models are compared on: validation and, where given, test."""
         return {"validation": self.data.validation} | ({"test": self.test} if self.test else {})
+
+    @property
+    def untouched_scores(self) -> dict[str, DatasetScore]:
+        """Scores of the untouched model that the workbench has, by set; new ones go there too."""
+        takes_coverage = self.base.architecture.coverage_channels > 0
+        data = tuple(
+            (one.name, one.fingerprint, one.coverage_fingerprint if takes_coverage else "")
+            for one in self.summaries
+        )
+        settings, cache = self.settings, self.request.cache
+        from_features = self.caches_features and self.adaptation is None
+        rounded = cache.precision if from_features else type(cache).precision
+        return self.workbench.untouched(
+            (self.base.file.sha256, data, settings.seed, settings.precision, rounded)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """What trains on what, as `--json` prints it."""
@@ -135,6 +150,29 @@ class PreparedRun:
         plain = replace(self, request=replace(self.request, cache=cache))
         return plain.on(lambda _, dataset: replace(dataset, features=None))
 
+    def with_features(self, progress: TrainingProgress) -> "PreparedRun":
+        """The run on the output of its frozen body, which is evaluated where it was not before."""
+        if not self.caches_features:
+            self.workbench.forget_features()
+            return self
+        assert self.cache_folder is not None, "a dry run trains nothing"
+        fingerprints = {summary.name: summary.fingerprint for summary in self.summaries}
+        sets = {
+            "validation": self.data.validation,
+            "training": self.data.training,
+            **self.scored,
+        }
+        caches = self.workbench.features(
+            self.plan.model,
+            {name: (dataset, fingerprints[name]) for name, dataset in sets.items()},
+            self.settings,
+            self.request.cache,
+            self.cache_folder,
+            progress,
+            self.processes,
+        )
+        return self.on(lambda name, dataset: replace(dataset, features=caches[name]))
+
     def on(self, change: Callable[[str, Dataset], Dataset]) -> "PreparedRun":
         """The run with every set changed: its name (of the data it is from), and the set."""
         data = TrainingData(
@@ -151,6 +189,7 @@ def prepare_run(
     *,
     dry: bool = False,
     processes: Processes | None = None,
+    workbench: Workbench | None = None,
 ) -> PreparedRun:
     """Read model and data, apply the strategy, check everything.
 
@@ -164,33 +203,23 @@ def prepare_run(
         Write nothing: the decoded data are not kept.
     processes
         Those that work on the run; all of them prepare it.
+    workbench
+        That of several runs; None: the run shares nothing.
 
     Raises
     ------
     InputError
         Anything that would spoil the run.
     """
-    processes = processes or Processes()
+    processes, workbench = processes or Processes(), workbench or Workbench()
     run_folder = RunFolder(request.save_model_path)
     _check_output(request, run_folder)
-    data_files = [find_files(request.data_dir, prefix) for prefix in DATA_PREFIXES]
-    base = load_model(request.load_model_path)
+    planned, asked = plan_run(request, progress), request.settings
+    base, architecture = planned.base, planned.base.architecture
     resumed = _interrupted_run(request, base, run_folder, progress)
-    architecture = base.architecture
-    wanted = wanted_coverage(request, base)
-    if request.predict_phase:
-        base.require_phase(request.load_model_path)
-    takes_coverage = wanted is not None and architecture.coverage_channels > 0
-    if wanted is not None and takes_coverage:
-        progress.notice(_coverage_notice(request.load_model_path, architecture, wanted))
-    sets, coverage = _open_sets(request, architecture, wanted, *data_files)
-    if coverage is not None and takes_coverage:
-        base = base.with_coverage(coverage, str(request.load_model_path))
-    windows, asked = len(sets["training"]), request.settings
-    settings = choose(asked, windows, head_alone=request.strategy.fixes_body)
-    request = replace(request, settings=settings)
+    request, settings = planned.request, planned.request.chosen_settings
     folder = None if dry else CacheFolder(request.cache, run_folder.path, progress, processes)
-    summaries = _read_sets(sets, architecture, folder, progress)
+    sets, summaries = workbench.read(planned.sets, architecture.pool_size, folder, progress)
     if resumed is not None:
         data = data_origin(summaries)
         require_same(resumed, {name for name in resumed.origin if name.endswith(" data")}, data)
@@ -198,7 +227,9 @@ def prepare_run(
         require_same(resumed, set(), chosen)
     before = None if resumed is None else resumed.provenance
     adaptation = adapted_base(request, base, sets["validation"], before, processes, progress)
-    plan, comparison = _plans(request, adaptation.model if adaptation else base, coverage)
+    if adaptation is not None:
+        planned = planned.on(adaptation.model)
+    plan = planned.plan
     processes.require_same(
         settings_origin(request, base.file.sha256)
         | data_origin(summaries)
@@ -219,32 +250,18 @@ def prepare_run(
         test=sets.get("test"),
         summaries=summaries,
         adaptation=adaptation,
-        comparison=comparison,
+        comparison=planned.comparison,
         resumed=resumed,
         processes=processes,
         cache_folder=folder,
+        workbench=workbench,
         notices=(
             *plan.notices,
-            *choice_notices(asked, settings, windows),
+            *choice_notices(asked, settings, len(sets["training"])),
             *batchnorm_notices(request, base, adaptation),
             *sets["training"].overhang_notices(architecture.pool_size),
         ),
         warnings=(*_annotation_warnings(sets.values()), *warnings(summaries)),
-    )
-
-
-def _plans(
-    request: FineTuneRequest, start: TrainedModel, coverage: CoverageInput | None
-) -> tuple[Plan, Plan | None]:
-    """The strategy applied to the model that training starts from, and without coverage."""
-    plan = request.plan(start, coverage if request.strategy.input_coverage else None)
-    return plan, request.plan(start) if plan.new and plan.model.coverage else None
-
-
-def _coverage_notice(path: Path, architecture: Architecture, wanted: CoverageWanted) -> str:
-    return (
-        f"{path} takes coverage of {architecture.coverage_channels // 2} track(s), prefix "
-        f"{wanted.prefix}, normalisation {wanted.normalization}: all data must have it"
     )
 
 
@@ -258,62 +275,6 @@ def _training_data(training: Dataset, validation: Dataset, seed: int) -> Trainin
     size = min(len(training), len(validation), MAX_SUBSET)
     subset = training.subset(fixed_subset(len(training), size, seed))
     return TrainingData(training, subset, validation)
-
-
-def _read_sets(
-    sets: dict[str, Dataset],
-    architecture: Architecture,
-    folder: CacheFolder | None,
-    progress: Progress,
-) -> tuple[SetSummary, ...]:
-    """Read all rows once, keep them in `folder` (None: nowhere), and say what they hold."""
-    caches = [rows for one in sets.values() for rows in (one.decoded, one.coverage) if rows]
-    try:
-        if folder is not None:
-            keep_rows(list(sets.values()), folder, progress)
-        summaries = tuple(
-            summarise(dataset, name, architecture.pool_size, progress)
-            for name, dataset in sets.items()
-        )
-    except BaseException:
-        for rows in caches:
-            rows.forget()
-        if folder is not None:
-            folder.remove_if_empty()
-        raise
-    for rows in caches:
-        rows.publish()
-    return summaries
-
-
-def _open_sets(
-    request: FineTuneRequest,
-    architecture: Architecture,
-    coverage: CoverageWanted | None,
-    training_files: list[Path],
-    validation_files: list[Path],
-) -> tuple[dict[str, Dataset], CoverageInput | None]:
-    """Training, validation and, where asked for, test data, all of one subsequence length; and
-    their coverage.
-    """
-    common: dict[str, Any] = {
-        "pool_size": architecture.pool_size,
-        "phase": architecture.has_phase,
-        "coverage_prefix": coverage.prefix if coverage else None,
-    }
-    transitions = request.settings.transition_weights is not None
-    sets = {
-        "training": open_dataset(training_files, transitions=transitions, **common),
-        "validation": open_dataset(validation_files, transitions=False, **common),
-    }
-    if request.test_data:
-        sets["test"] = open_dataset(request.test_data, transitions=False, all_rows=True, **common)
-    files = [file for dataset in sets.values() for file in dataset.source.files]
-    check_lengths(files)
-    if coverage is None:
-        return sets, None
-    found = coverage.found_in(files)
-    return {name: dataset.with_coverage(found) for name, dataset in sets.items()}, found
 
 
 def _interrupted_run(

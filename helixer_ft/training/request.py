@@ -38,6 +38,8 @@ class FineTuneRequest:
         Resume an interrupted run, where there is one.
     skip_device_check
         Whether it was left out to compare the device with the CPU; for the record.
+    compare_coverage
+        Where a new head takes coverage, train one without it too, to compare with.
     command_line
         As it was typed, for the record.
     """
@@ -55,6 +57,7 @@ class FineTuneRequest:
     force: bool = False
     resume: bool = False
     skip_device_check: bool = False
+    compare_coverage: bool = True
     command_line: str = ""
 
     def __post_init__(self) -> None:

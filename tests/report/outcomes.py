@@ -21,6 +21,7 @@ from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.scoring import DatasetScore
 from helixer_ft.training.views import WindowView
+from helixer_ft.training.workbench import Workbench
 
 
 def score(right: float, *, blocks: int = 30, seed: int = 0, loss: float = 0.5) -> DatasetScore:
@@ -104,6 +105,7 @@ def outcome(
         summaries=summaries,
         comparison=None,
         cache_folder=None,
+        workbench=Workbench(),
         processes=Processes(),
         resumed=None,
         notices=(),

@@ -73,7 +73,7 @@ class Work:
     def caches(self, cache: CacheSettings | None = None, **options) -> PreparedRun:
         """A run whose features are kept, before it trains."""
         self.notices = Notices()
-        return fine_tune._with_features(self.prepare(cache, **options), self.notices)
+        return self.prepare(cache, **options).with_features(self.notices)
 
 
 @dataclass

@@ -41,6 +41,6 @@ class TimeLimit:
         if time.monotonic() >= self._end:
             return True
         found = estimate(prepared)
-        epochs = self.expected_epochs(candidate, prepared.request.settings.epochs)
+        epochs = self.expected_epochs(candidate, prepared.settings.epochs)
         seconds = found.once_seconds + epochs * found.epoch_seconds
         return time.monotonic() + seconds > self._end

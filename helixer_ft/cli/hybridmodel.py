@@ -56,8 +56,8 @@ def training_notices(options: dict[str, Any]) -> list[str]:
         return []
     return [
         f"{', '.join(used)}: HybridModel.py's option names. Defaults differ: another course of "
-        "training (--recipe helixer has HybridModel.py's), the recommended class and transition weights (not none), log "
-        "normalisation of coverage (not none); --resume-training loads trained weights, it "
-        "does not resume an interrupted run (--resume does)",
+        "training (--recipe helixer has HybridModel.py's), the recommended class and transition "
+        "weights (not none), log normalisation of coverage (not none); --resume-training loads "
+        "trained weights, it does not resume an interrupted run (--resume does)",
         *scoring_notices(options),
     ]

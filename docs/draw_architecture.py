@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("engine", "dataset"),
     ("network", "genome", "runtime"),
     ("formats",),
-    ("settings", "progress", "errors", "metrics"),
+    ("recipes", "settings", "progress", "errors", "metrics"),
 )
 """From top to bottom. A room (a folder of the package, or a module beside them) imports from floors
 below its own and, as long as there is no circle, from rooms beside it.

@@ -55,9 +55,9 @@ def training_notices(options: dict[str, Any]) -> list[str]:
     if not used:
         return []
     return [
-        f"{', '.join(used)}: HybridModel.py's option names. Defaults differ: at most 100 "
-        "epochs (not 10000), the recommended class and transition weights (not none), log "
-        "normalisation of coverage (not none); --resume-training loads trained weights, it "
-        "does not resume an interrupted run (--resume does)",
+        f"{', '.join(used)}: HybridModel.py's option names. Defaults differ: another course of "
+        "training (--recipe helixer has HybridModel.py's), the recommended class and transition "
+        "weights (not none), log normalisation of coverage (not none); --resume-training loads "
+        "trained weights, it does not resume an interrupted run (--resume does)",
         *scoring_notices(options),
     ]

@@ -258,7 +258,7 @@ def test_epochs_patience_and_check_every_nth_batch(common, tmp_path):
     places = [(row["epoch"], row["batch"]) for row in history(tmp_path / "tuned.h5")[1:]]
     assert places == [(epoch, batch) for epoch in "123" for batch in "23"]
     wild = ["--learning-rate", "1", "-e", "30", "--patience", "1", "--force", "--json"]
-    outcome = Run("freeze", "--keep-head", *common, *wild).json
+    outcome = Run("freeze", "--keep-head", *common, *wild, "--recipe", "helixer").json
     assert outcome["checks"] == outcome["best"]["check"] + 1 < 30
     assert "patience" in outcome["ended"]
 

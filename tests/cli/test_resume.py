@@ -38,7 +38,7 @@ def arguments(model_path, data_dir, tmp_path) -> list[str]:
     """`whole`: two epochs of three batches."""
     return [
         *("whole", "-l", str(model_path), "-d", str(data_dir), "-s", str(tmp_path / "tuned.h5")),
-        *("-e", "2", "-b", "4", "--val-test-batch-size", "8"),
+        *("-e", "2", "-b", "4", "--val-test-batch-size", "8", "--learning-rate", "3e-4"),
     ]
 
 

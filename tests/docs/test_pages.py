@@ -27,6 +27,7 @@ from helixer_ft.runtime.backend import Backend
 from helixer_ft.runtime.batch_size import BatchAdvice
 from helixer_ft.runtime.devices import GpuState
 from helixer_ft.runtime.hardware import Hardware
+from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.estimate import Estimate
 from helixer_ft.training.request import FineTuneRequest
 from tests.data_files import write_data_file
@@ -93,7 +94,8 @@ def test_configuration_is_documented(tuned):
     words = code_words(section("`config.toml`"))
     assert {"hidden_units", "check_every_nth_batch"} <= words & set(values)
     assert {"backend", "deterministic"} <= set(values)
-    default = FineTuneRequest(Freeze(), Path("a.h5"), Path("data"), Path("b.h5")).options()
+    paths = Path("a.h5"), Path("data"), Path("b.h5")
+    default = FineTuneRequest(Freeze(), *paths, settings=TrainingSettings()).options()
     assert not {"hidden_units", "check_every_nth_batch"} & set(default)
     assert Path(values["load_model_path"]).is_absolute()
 

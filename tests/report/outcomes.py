@@ -14,6 +14,7 @@ from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import Freeze
 from helixer_ft.runtime.processes import Processes
+from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.data_checks import SetSummary
 from helixer_ft.training.history import Check
 from helixer_ft.training.outcome import Comparison, CoverageComparison, Outcome
@@ -81,6 +82,7 @@ def outcome(
         load_model_path=base,
         data_dir=folder,
         save_model_path=folder / "tuned.h5",
+        settings=TrainingSettings(),
         command_line="helixer-ft freeze -l base.h5 -d . -s tuned.h5",
     )
     asked = replace(asked, **(request or {}))

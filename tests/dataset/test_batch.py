@@ -204,3 +204,25 @@ def test_features_are_filled_too(windows):
     assert filled.features.dtype == np.float16
     assert np.array_equal(filled.features[:N], features)
     assert not filled.features[N:].any()
+
+
+def test_a_shifted_subsequence_begins_later_and_ends_in_padding(windows):
+    batch = batch_of(windows)
+    length = batch.rows.shape[2]
+    coverage = np.random.default_rng(1).random((len(batch), length, 2)).astype(np.float16)
+    batch = replace(batch, coverage=coverage)
+    before, offsets = batch.rows.copy(), np.arange(len(batch)) % 9
+    shifted = batch.shifted(offsets)
+    for i, offset in enumerate(offsets):
+        assert np.array_equal(shifted.rows[i, :, : length - offset], before[i, :, offset:])
+        assert not shifted.rows[i, :, length - offset :].any()  # padding, which is not valid
+        assert np.array_equal(shifted.coverage[i, : length - offset], coverage[i, offset:])
+        assert np.array_equal(
+            shifted.coverage[i, length - offset :], coverage[i, length - offset :]
+        )
+    assert np.array_equal(batch.rows, before)
+
+
+def test_features_belong_to_the_subsequences_as_they_are(windows):
+    batch = replace(batch_of(windows), features=np.ones((2, 3, 4), np.float32))
+    assert batch.shifted(np.array([3, 5])) is batch

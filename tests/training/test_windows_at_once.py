@@ -4,7 +4,6 @@ import csv
 import tomllib
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from conftest import tiny_model
 
@@ -88,9 +87,14 @@ def run(request: FineTuneRequest) -> list[dict[str, str]]:
         ]
 
 
+def number(text: str) -> float:
+    """A number of a history; "yes" and "no" are 1 and 0, nothing is 0."""
+    return float({"yes": "1", "no": "0", "": "0"}.get(text, text))
+
+
 @pytest.mark.parametrize("strategy", [Whole(), Freeze()], ids=["whole", "freeze"])
 def test_no_result_depends_on_it(request_, strategy):
-    """On the CPU to the bit, with numbers that XLA computes alike."""
+    """But for rounding: other programs may add up in another order."""
     found = []
     for size in ("auto", 32, 8):
         settings = replace(request_.settings, val_test_batch_size=size)
@@ -101,9 +105,13 @@ def test_no_result_depends_on_it(request_, strategy):
         assert config["val_test_batch_size"] == size
         found.append((history, load_model(request_.save_model_path).weights))
     for history, weights in found[1:]:
-        assert history == found[0][0]
+        for row, expected in zip(history, found[0][0], strict=True):
+            assert [*map(number, row.values())] == pytest.approx(
+                [*map(number, expected.values())], rel=1e-5
+            )
         for name, arrays in weights.items():
-            assert all(map(np.array_equal, arrays, found[0][1][name]))
+            for ours, theirs in zip(arrays, found[0][1][name], strict=True):
+                assert ours == pytest.approx(theirs, abs=1e-5)
 
 
 def test_a_number_is_used_as_it_is_and_auto_is_what_fits(request_, monkeypatch):

@@ -9,8 +9,9 @@ Record = dict[str, Any]
 KNOWN, STRANGER, FORMER = "known", "stranger", "known before tuning"
 MIXES = ("0", "0.25", "0.5", "1")
 NUMBERS = {
-    "first_shift": "shift of the means, first batch norm",
-    "max_layer_shift": "the same, the layer with the largest (drives `auto`)",
+    "mean_shift": "shift of the means, mean of the batch norms (drives `auto`)",
+    "first_shift": "the same, first batch norm",
+    "max_layer_shift": "the same, the batch norm with the largest",
     "max_channel_shift": "the same, largest of any channel",
     "variance_shift": "mean change of the log variance",
     "variance_growth": "the same with its sign",

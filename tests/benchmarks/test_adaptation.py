@@ -81,7 +81,7 @@ def test_the_page_has_the_figures():
     assert "| known | 1 | -0.050 | -0.050 | -0.050 |" in page
     assert "| a | 10,000 | 0.030 | 0.100 | 0.400 (0.400–0.400) | 0.500 (0.500–0.500) |" in page
     assert "30,000" not in page
-    assert "| shift of the means, first batch norm | +1.00 |" in page
+    assert "| the same, first batch norm | +1.00 |" in page
     assert "--pairs a+b --amounts a" in page
 
 

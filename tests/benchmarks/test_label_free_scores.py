@@ -46,15 +46,15 @@ def test_rank_correlation():
     assert benchmark.ranks(np.array([3.0, 1.0, 3.0, 9.0])).tolist() == [1.5, 0, 1.5, 3]
 
     def rows(scores, truth):
-        return [{"s": s, benchmark.F1: f} for s, f in zip(scores, truth, strict=True)]
+        return [{"s": s, "gene": f} for s, f in zip(scores, truth, strict=True)]
 
-    assert benchmark.correlation(rows([1, 2, 30], [0.1, 0.2, 0.3]), "s") == pytest.approx(1)
-    assert benchmark.correlation(rows([9, 2, 1], [0.1, 0.2, 0.3]), "s") == pytest.approx(-1)
+    assert benchmark.correlation(rows([1, 2, 30], [0.1, 0.2, 0.3]), "s", "gene") == pytest.approx(1)
+    assert benchmark.correlation(rows([9, 2, 1], [0.1, 0.2, 0.3]), "s", "gene") == pytest.approx(-1)
     # 1 - 6 * sum(d ** 2) / (n ** 3 - n)
-    found = benchmark.correlation(rows([1, 2, 4, 3], [0.1, 0.2, 0.3, 0.4]), "s")
+    found = benchmark.correlation(rows([1, 2, 4, 3], [0.1, 0.2, 0.3, 0.4]), "s", "gene")
     assert found == pytest.approx(1 - 6 * 2 / 60)
-    assert np.isnan(benchmark.correlation(rows([1, 1, 1], [0.1, 0.2, 0.3]), "s"))
-    assert np.isnan(benchmark.correlation(rows([1, 2, np.nan], [0.1, 0.2, 0.3]), "s"))
+    assert np.isnan(benchmark.correlation(rows([1, 1, 1], [0.1, 0.2, 0.3]), "s", "gene"))
+    assert np.isnan(benchmark.correlation(rows([1, 2, np.nan], [0.1, 0.2, 0.3]), "s", "gene"))
 
 
 def test_files_of_a_folder_are_scored_and_ranked(tmp_path, monkeypatch):
@@ -79,9 +79,10 @@ def test_files_of_a_folder_are_scored_and_ranked(tmp_path, monkeypatch):
     rows = {line.split(" | ")[0]: line.strip("| ").split(" | ")[1:] for line in lines}
     assert rows["| genes per Mb"] == ["+1.00", "+1.00"]
     assert rows["| complete ORFs"] == ["–", "–"]
-    assert "| score | sim (3) | mean |" in lines
+    assert "| with gene F1 | sim (3) | mean |" in lines
+    assert "| with coding exon F1 | sim (3) | mean |" in lines
     (best, *_) = [line for line in lines if line.startswith("| sim | ")]
-    assert best.startswith("| sim | 1.0 | 1.0000 | 1.0000 | 1.000")
+    assert best.startswith("| sim | 1.0 | 1.0000 | 1.0000 | 1.0000 | 1.000")
 
 
 def test_too_few_files_say_so(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Measures which score of genes that needs no reference follows their true gene F1.
+"""Measures which score of genes that needs no reference follows their true F1.
 
 Usage: `python benchmarks/label_free_scores.py --work DIR --out PAGE.md --model M.h5 ...
 --species NAME GENOME GENES [SEQIDS] ...`
@@ -8,7 +8,8 @@ normal noise is added to each weight, of --noise times the standard deviation of
 HelixerPost as installed; see `helixer-ft predict --gff3-out`.) The gene models go to DIR/NAME, and
 any other GFF3 file of the species that is put there is scored as well. What is there already is not
 predicted again. The tables are written into PAGE.md: the rank correlation (Spearman) of each score
-with gene F1 over the files of a species, and the files with their scores.
+with F1 of genes, coding exons and coding bases over the files of a species, and the files with
+their scores. (Where models are so poor that hardly a gene is right, ranks by gene F1 are chance.)
 """
 
 import argparse
@@ -32,7 +33,8 @@ from helixer_ft.genes.label_free_request import LabelFreeRequest
 
 PROGRAM = "label_free_scores.py"
 THIRD = "intron_length_3n"
-F1 = "gene_f1"
+TRUTHS = {"gene": "gene F1", "exon": "coding exon F1", "base": "coding base F1"}
+"""Level of the coding sequence -> what is followed; gene F1 sorts the files."""
 SCORES = {
     "complete_orf": "complete ORFs",
     "canonical_introns": "canonical introns",
@@ -135,14 +137,14 @@ def perturb(path: Path, noise: float, seed: int) -> None:
 
 
 def scores(species: Species, path: Path) -> Row | None:
-    """Gene F1 of a file and its scores without reference; None for a file without genes."""
+    """F1 of a file and its scores without reference; None for a file without genes."""
     if not any(line.split("\t")[2:3] == ["CDS"] for line in path.read_text().splitlines()):
         return None
     options = {"seqids": species.seqids}
     truth = evaluate_genes(path, species.genes, species.genome, **options).comparison.coding
     outcome = score_without_reference(LabelFreeRequest((path,), species.genome, **options))
     (own,) = outcome.sets
-    return {F1: truth["gene"].f1 or 0, "base_f1": truth["base"].f1 or 0} | judged(own)
+    return {level: truth[level].f1 or 0 for level in TRUTHS} | judged(own)
 
 
 def judged(genes: GeneSet) -> dict[str, float]:
@@ -152,9 +154,9 @@ def judged(genes: GeneSet) -> dict[str, float]:
     return known | {THIRD: -abs(known[THIRD] - 1 / 3)}
 
 
-def correlation(rows: Sequence[Row], name: str) -> float:
-    """Spearman's rank correlation of a score with gene F1; NaN where one of them never changes."""
-    pairs = np.array([(row[name], row[F1]) for row in rows])
+def correlation(rows: Sequence[Row], name: str, truth: str) -> float:
+    """Spearman's rank correlation of a score with an F1; NaN where one of them never changes."""
+    pairs = np.array([(row[name], row[truth]) for row in rows])
     pairs = pairs[~np.isnan(pairs).any(axis=1)]
     if len(pairs) < 3 or any(len(set(column)) == 1 for column in pairs.T):
         return float("nan")
@@ -180,30 +182,35 @@ def render(tables: Mapping[str, Mapping[str, Row]], args: argparse.Namespace) ->
     for one in args.species:
         command += ["--species", one.name, one.genome.name, one.genes.name]
         command += [",".join(one.seqids)] if one.seqids else []
-    ranked = []
-    for name, label in SCORES.items():
-        each = [correlation(list(rows.values()), name) for rows in tables.values()]
-        known = [value for value in each if not np.isnan(value)]
-        mean = np.mean(known) if known else np.nan
-        ranked.append((mean, [label, *map(signed, each), signed(mean)]))
-    ranked.sort(key=lambda pair: (np.isnan(pair[0]), -abs(pair[0])))
-    columns = ["score", *(f"{name} ({len(rows)})" for name, rows in tables.items()), "mean"]
     models = [
-        [species, name, *(f"{row[key]:.4f}" for key in (F1, "base_f1")), *map(cell, shown(row))]
+        [species, name, *(f"{row[level]:.4f}" for level in TRUTHS), *map(cell, shown(row))]
         for species, rows in tables.items()
-        for name, row in sorted(rows.items(), key=lambda item: -item[1][F1])
+        for name, row in sorted(rows.items(), key=lambda item: -item[1]["gene"])
     ]
-    heads = ["species", "gene models", "gene F1", "coding base F1", *SCORES.values()]
+    heads = ["species", "gene models", *TRUTHS.values(), *SCORES.values()]
     return "\n\n".join([
         f"Measured on {date.today()} with {found['cores']} cores of {found['processor']}. The "
         "command, with your own paths:",
         f"```bash\n{shlex.join(command)}\n```",
-        "Rank correlation with gene F1 over the gene models of a species (how many in brackets); "
-        "– where a score or gene F1 never changes:",
-        table(columns, [row for _, row in ranked]),
+        "Rank correlations over the gene models of a species (how many in brackets); – where a "
+        "score or F1 never changes:",
+        *(correlations(tables, truth) for truth in TRUTHS),
         "The gene models, best first:",
         table(heads, models),
     ])  # fmt: skip
+
+
+def correlations(tables: Mapping[str, Mapping[str, Row]], truth: str) -> str:
+    """The table of one F1: species by species, the largest mean first."""
+    ranked = []
+    for name, label in SCORES.items():
+        each = [correlation(list(rows.values()), name, truth) for rows in tables.values()]
+        known = [value for value in each if not np.isnan(value)]
+        mean = np.mean(known) if known else np.nan
+        ranked.append((mean, [label, *map(signed, each), signed(mean)]))
+    ranked.sort(key=lambda pair: (np.isnan(pair[0]), -abs(pair[0])))
+    counted = (f"{name} ({len(rows)})" for name, rows in tables.items())
+    return table([f"with {TRUTHS[truth]}", *counted, "mean"], [row for _, row in ranked])
 
 
 def shown(row: Row) -> list[float]:

@@ -14,6 +14,7 @@ from conftest import random_rows, tiny_architecture
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.simulate.files import to_fasta, to_gff3
 from helixer_ft.simulate.genome import simulate
+from helixer_ft.simulate.reads import write_reads
 from helixer_ft.simulate.species import TARGET
 from tests.bad_files.alignments import BAM, BIGWIG
 from tests.bad_files.hdf5 import HDF5, MODEL
@@ -51,6 +52,13 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
         ("predicted.gff3", "genes.gff3", "genome.fa"),
     ),
+    "evaluate-genes without reference": (
+        (
+            *("evaluate-genes", "--predicted", "predicted.gff3", "--predicted", "genes.gff3"),
+            *("--fasta", "genome.fa", "--bam", "rna.bam"),
+        ),
+        ("predicted.gff3", "genome.fa", "rna.bam", "rna.bam"),
+    ),
     "whole --dry-run": (("whole", *_FINE_TUNE, "--dry-run"), ("model.h5", *_DATA)),
     "--config": (
         ("whole", *_FINE_TUNE, "--dry-run", "--config", "config.toml"),
@@ -74,7 +82,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Name -> arguments, and the files among them that are mutated."""
 
-QUICK = tuple(COMMANDS)[:7]
+QUICK = tuple(COMMANDS)[:8]
 """Those that compile no network and start no process."""
 
 MUTATIONS: dict[str, tuple[Mutation, ...]] = {
@@ -89,6 +97,7 @@ MUTATIONS: dict[str, tuple[Mutation, ...]] = {
     "genes.gff3.gz": (*GFF3, no_end_of_bgzip),
     "config.toml": TOML,
     "reads.bam": BAM,
+    "rna.bam": BAM,
     "signal.bw": BIGWIG,
 }
 """File -> what may happen to it."""
@@ -158,6 +167,7 @@ def write_sound(folder: Path) -> None:
             packed.write((folder / name).read_bytes())
     write_data(folder / "genome.h5")
     write_bam(folder / "reads.bam", random_reads(200, seed=1))
+    write_reads(folder / "rna.bam", genome, 1)
     values = [(name, i, i + 5, float(i)) for name in LENGTHS for i in range(0, 80, 10)]
     pybigtools.open(str(folder / "signal.bw"), "w").write(dict(LENGTHS), iter(values))
     (folder / "config.toml").write_text('command = "whole"\nepochs = 2\nlearning_rate = 0.001\n')

@@ -91,7 +91,8 @@ def mix_table(pairs: dict[tuple[str, ...], Record], settings: Record) -> str:
     for (model, species), record in pairs.items():
         f1, shifts = record["f1"], record["shift"].values()
         cells = [f"{f1[mix]:.3f}" for mix in MIXES]
-        auto = f"{f1[format(record['auto'], 'g')]:.3f} ({record['auto']:g})"
+        found = auto_f1(record)
+        auto = f"{'not measured' if found is None else f'{found:.3f}'} ({record['auto']:g})"
         kind = kind_of(model, species, settings)
         shift = ", ".join(f"{value:.3f}" for value in shifts)
         lines.append(f"| {model} | {species} | {kind} | {shift} | {' | '.join(cells)} | {auto} |")
@@ -101,10 +102,16 @@ def mix_table(pairs: dict[tuple[str, ...], Record], settings: Record) -> str:
 def changes(pairs: dict[tuple[str, ...], Record], settings: Record, kind: str) -> list[float]:
     """F1 with `auto` less F1 of the untouched model."""
     return [
-        record["f1"][format(record["auto"], "g")] - record["f1"]["0"]
+        found - record["f1"]["0"]
         for (model, species), record in pairs.items()
-        if kind_of(model, species, settings) == kind
+        if kind_of(model, species, settings) == kind and (found := auto_f1(record)) is not None
     ]
+
+
+def auto_f1(record: Record) -> float | None:
+    """F1 with `auto`; None where the rule was another one when it was measured."""
+    f1: float | None = record["f1"].get(format(record["auto"], "g"))
+    return f1
 
 
 def summary(pairs: dict[tuple[str, ...], Record], settings: Record) -> str:

@@ -139,7 +139,7 @@ def score_amount(
     model_path: Path, genome: Path, scored: Path, size: int, seed: int
 ) -> Record | None:
     """Statistics of a stretch of a genome's first half: how far from those of the whole half, and
-    genic F1 with them in full and by `auto`; None where the half is no longer than that.
+    genic F1 with them in full; None where the half is shorter than that.
     """
     model = load_model(model_path)
     half = first_half(genome)
@@ -152,10 +152,7 @@ def score_amount(
         [scored], pool_size=model.architecture.pool_size, phase=True, transitions=False
     )
     dataset = dataset.subset(np.arange(0, len(dataset), 2))
-    tried = {
-        "auto": part.with_mix(part.recommended_mix, "shift"),
-        "full": part.with_mix(1, "user"),
-    }
+    tried = {"full": part.with_mix(1, "user")}
     if size == FEWEST and seed == 0:  # the same for all sizes
         tried |= {"whole": whole.with_mix(1, "user"), "untouched": whole.with_mix(0, "user")}
     f1 = {

@@ -10,20 +10,20 @@ KNOWN, STRANGER, FORMER = "known", "stranger", "known before tuning"
 MIXES = ("0", "0.25", "0.5", "1")
 NUMBERS = {
     "mean_shift": "shift of the means, mean of the batch norms (drives `auto`)",
-    "first_shift": "the same, first batch norm",
-    "max_layer_shift": "the same, the batch norm with the largest",
-    "max_channel_shift": "the same, largest of any channel",
-    "variance_shift": "mean change of the log variance",
-    "variance_growth": "the same with its sign",
+    "first_shift": "shift of the means, first batch norm",
+    "max_layer_shift": "shift of the means, the batch norm with the largest",
+    "max_channel_shift": "shift of the mean, the channel with the largest",
+    "variance_shift": "mean change of the log variance, without its sign",
+    "variance_growth": "mean change of the log variance, with its sign",
     "changed": "share of bases whose class changes",
     "entropy_untouched": "mean entropy, untouched",
     "entropy_change": "mean entropy, adapted less untouched",
     "margin_untouched": "mean probability of the predicted class, untouched",
     "agree_untouched": "CDS agrees with phase, untouched",
     "stops_untouched": "stop codons in frame within CDS, untouched",
-    "stops_change": "the same, adapted less untouched",
+    "stops_change": "stop codons in frame within CDS, adapted less untouched",
     "genic_untouched": "share of genic bases, untouched",
-    "genic_change": "the same, adapted less untouched",
+    "genic_change": "share of genic bases, adapted less untouched",
 }
 """Label-free number -> what it is."""
 
@@ -91,7 +91,8 @@ def mix_table(pairs: dict[tuple[str, ...], Record], settings: Record) -> str:
     for (model, species), record in pairs.items():
         f1, shifts = record["f1"], record["shift"].values()
         cells = [f"{f1[mix]:.3f}" for mix in MIXES]
-        auto = f"{f1[format(record['auto'], 'g')]:.3f} ({record['auto']:g})"
+        found = auto_f1(record)
+        auto = f"{'not measured' if found is None else f'{found:.3f}'} ({record['auto']:g})"
         kind = kind_of(model, species, settings)
         shift = ", ".join(f"{value:.3f}" for value in shifts)
         lines.append(f"| {model} | {species} | {kind} | {shift} | {' | '.join(cells)} | {auto} |")
@@ -101,10 +102,16 @@ def mix_table(pairs: dict[tuple[str, ...], Record], settings: Record) -> str:
 def changes(pairs: dict[tuple[str, ...], Record], settings: Record, kind: str) -> list[float]:
     """F1 with `auto` less F1 of the untouched model."""
     return [
-        record["f1"][format(record["auto"], "g")] - record["f1"]["0"]
+        found - record["f1"]["0"]
         for (model, species), record in pairs.items()
-        if kind_of(model, species, settings) == kind
+        if kind_of(model, species, settings) == kind and (found := auto_f1(record)) is not None
     ]
+
+
+def auto_f1(record: Record) -> float | None:
+    """F1 with `auto`; None where the rule was another one when it was measured."""
+    f1: float | None = record["f1"].get(format(record["auto"], "g"))
+    return f1
 
 
 def summary(pairs: dict[tuple[str, ...], Record], settings: Record) -> str:
@@ -123,11 +130,11 @@ def summary(pairs: dict[tuple[str, ...], Record], settings: Record) -> str:
 def amount_table(amounts: dict[str, Record | None]) -> str:
     """What little sequence does to the statistics and to F1."""
     lines = [
-        "Statistics of one stretch of the first half, three draws each (mean, and the range of "
-        "F1). *Apart* is the shift between these statistics and those of the whole half. F1 is of "
-        "every second window.",
+        "Statistics of one stretch of the first half, in several draws: their mean, and the range "
+        "of F1. *Apart* is the shift between these statistics and those of the whole half. F1 is "
+        "of every second window, at a mix of 1.",
         "",
-        "| species | bp | apart | shift | F1, mix 1 | F1, auto |",
+        "| species | bp | draws | apart | shift | F1 |",
         "|---|---|---|---|---|---|",
     ]
     grouped: dict[tuple[str, int], list[Record]] = {}
@@ -138,15 +145,15 @@ def amount_table(amounts: dict[str, Record | None]) -> str:
     for (species, size), draws in grouped.items():
         ends = draws[0]["f1"]
         if "whole" in ends:
-            lines.append(f"| {species} | none | | | {ends['untouched']:.3f} | |")
+            lines.append(f"| {species} | none | | | | {ends['untouched']:.3f} |")
         cells = [f"{mean(draw[key] for draw in draws):.3f}" for key in ("apart", "shift")]
-        for key in ("full", "auto"):
-            found = [draw["f1"][key] for draw in draws]
-            cells.append(f"{mean(found):.3f} ({min(found):.3f}–{max(found):.3f})")
-        lines.append(f"| {species} | {size:,} | {' | '.join(cells)} |")
+        found = [draw["f1"]["full"] for draw in draws]
+        cells.append(f"{mean(found):.3f} ({min(found):.3f}–{max(found):.3f})")
+        lines.append(f"| {species} | {size:,} | {len(draws)} | {' | '.join(cells)} |")
     for (species, _), draws in grouped.items():
         if "whole" in draws[0]["f1"]:
-            lines.append(f"| {species} | the half | 0 | | {draws[0]['f1']['whole']:.3f} | |")
+            whole = draws[0]["f1"]["whole"]
+            lines.append(f"| {species} | the half | | 0 | | {whole:.3f} |")
     return "\n".join(lines)
 
 

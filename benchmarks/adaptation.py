@@ -5,8 +5,8 @@ Usage: `python benchmarks/adaptation.py --model SMALL.h5 --knows a,b --data DIR 
 DIR has a folder for each species with genome.fa.gz and annotation.gff3.gz. Statistics are taken of
 the first half of a genome, F1 of the rest; labels only judge. Further models are tuned here with
 `helixer-ft whole` on pairs of species (--pairs), so that each species is a stranger to some model
-and known to others. Figures are kept in a JSON file beside the page, with the tuned models in
---work: the same command goes on where it was interrupted.
+and known to others. Figures and tuned models are kept in the folder of --work: the same command
+goes on where it was interrupted.
 """
 
 import argparse
@@ -38,7 +38,8 @@ TUNING = ["-e", "8", "--patience", "8", "-b", "4", "--learning-rate", "1e-3"]
 def main() -> None:
     """Measure what is missing, then write the page."""
     args = parse_arguments()
-    results = Results(args.out.with_suffix(".json"), header(args))
+    args.work.mkdir(parents=True, exist_ok=True)
+    results = Results(args.work / "adaptation.json", header(args))
     if not args.page_only:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(args.work / "jax"))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

@@ -50,7 +50,9 @@ def introduction(results: Record) -> str:
     machine, versions, settings = (results[name] for name in ("machine", "versions", "settings"))
     options = {"knows": settings["knows"], "pairs": settings["pairs"]}
     options |= {"amounts": settings["amounts"]}
-    words = "".join(f" --{name} {','.join(values)}" for name, values in options.items() if values)
+    words = "".join(
+        f" \\\n    --{name} {','.join(values)}" for name, values in options.items() if values
+    )
     deep = f" --deep {settings['deep']}" if settings["deep"] else ""
     tuned = ""
     if settings["pairs"]:

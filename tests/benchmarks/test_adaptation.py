@@ -82,7 +82,7 @@ def test_the_page_has_the_figures():
     assert "| a | 10,000 | 1 | 0.030 | 0.100 | 0.400 (0.400–0.400) |" in page
     assert "30,000" not in page
     assert "| shift of the means, first batch norm | +1.00 |" in page
-    assert "--pairs a+b --amounts a" in page
+    assert "--pairs a+b \\\n    --amounts a" in page
 
 
 def test_stops_in_frame_are_counted():

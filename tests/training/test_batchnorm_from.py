@@ -125,6 +125,7 @@ def test_a_body_that_trains_keeps_no_statistics_of_before(request_):
 
 
 def test_a_head_on_an_adapted_model_says_so_too(request_, tmp_path, quick):
+    request_ = replace(request_, cache=CacheSettings(features=False))
     fine_tune.fine_tune(request_)
     first = load_model(request_.save_model_path)
     request = replace(request_, batchnorm_from=None, batchnorm_mix="auto")
@@ -192,6 +193,7 @@ def test_a_resumed_run_equals_one_in_one_go(request_, tmp_path, monkeypatch):
 
 
 def test_another_genome_or_mix_is_another_run(request_, quick, tmp_path):
+    request_ = replace(request_, cache=CacheSettings(features=False))
     interrupted(request_, 3)
     request = replace(request_, resume=True)
     with pytest.raises(InputError, match=r"--batchnorm-mix was 1\.0, now 0\.5"):

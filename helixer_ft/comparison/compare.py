@@ -122,6 +122,7 @@ class Comparing:
 
     def run(self) -> CompareOutcome:
         """Do what is left to do."""
+        self.processes.any(False)  # the folder is there
         self.state = self._take_up()
         self._began = time.monotonic() - self.state.seconds
         for label, text in self.failed.items():

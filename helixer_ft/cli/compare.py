@@ -1,6 +1,7 @@
 """`helixer-ft compare`."""
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -76,15 +77,18 @@ def command(**options: Any) -> None:
     from helixer_ft.comparison.folder import CompareFolder
 
     request = request_from(options)
+    failed: list[bool] = []
     folder = CompareFolder(request)
     run_in_processes(
         options,
         request.load_model_paths,
         scoring_notices(options),
         lambda: folder.is_unfinished,
-        partial(_work, request, options),
+        partial(_work, request, options, failed.append),
         ComparePrinter,
     )
+    if any(failed):  # only now, when no other process could be cut short
+        sys.exit(1)
 
 
 def request_from(options: dict[str, Any]) -> "CompareRequest":
@@ -110,6 +114,7 @@ def request_from(options: dict[str, Any]) -> "CompareRequest":
 def _work(
     request: "CompareRequest",
     options: dict[str, Any],
+    tell_failed: Callable[[bool], None],
     printer: "Printer",
     backend: "Backend",
     processes: "Processes",
@@ -145,5 +150,4 @@ def _work(
         )
     if first:
         compare_output.show(outcome, printer, verbose=options["verbose"])
-    if outcome.failed:
-        sys.exit(1)
+    tell_failed(bool(outcome.failed))

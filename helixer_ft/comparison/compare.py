@@ -50,7 +50,7 @@ def compare(
     Each training is the run that `fine_tune` would make alone, with the same result; what they
     have in common (decoded data, output of the frozen body, scores of the untouched model) is
     computed once. A model or a training that fails is reported in the outcome, and the others go
-    on.
+    on; where several processes work on it, they end together.
 
     Parameters
     ----------
@@ -209,6 +209,8 @@ class Comparing:
             except Interrupted:
                 raise
             except HelixerFtError as error:
+                if self.processes.count > 1:  # the others may not have it
+                    raise
                 errors[base.label] = error
             else:
                 self._save()
@@ -277,6 +279,8 @@ class Comparing:
             done = len(self.state.trained)
             raise Interrupted(f"{name}: {error} Done before: {done} of {total}.") from error
         except HelixerFtError as error:
+            if self.processes.count > 1:  # the others may not have it
+                raise
             self._report_failure(name, error)
             return
         finally:
@@ -294,6 +298,8 @@ class Comparing:
         """Whether there is time for a training."""
         if not self.limit.is_set:
             return True
+        if self.processes.any(self.limit.is_over):
+            return False
         prepared = prepare_run(asked, progress, processes=self.processes, workbench=self.workbench)
         late = self.limit.is_exceeded_by(prepared, candidate)
         return not self.processes.any(late)

@@ -25,6 +25,9 @@ from tests.data_files import write_data_file
 from tests.quick_engine import use_quick
 
 
+PAGE = Path(__file__).parents[2] / "docs/compare.md"
+
+
 class Workplace(CommandFolder):
     """A folder with a model, data, and the command on them."""
 
@@ -93,6 +96,8 @@ def test_json_is_what_is_written(work):
     assert [row["name"] for row in found["models"]] == ["base", "head", "kept-head"]
     assert found["complete"]
     assert found["verdict_on"] == "test"
+    words = set(re.findall(r"`(\w+)`", PAGE.read_text(encoding="utf-8").split("## `--json`\n")[1]))
+    assert {*found, *found["recommendation"], *found["models"][1]} <= words
     provenance = load_model(work.out_dir / "head.h5").file.provenance
     assert provenance["command_line"].startswith("helixer-ft")
 

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 @shared.output_options(verbose="F1 per class too.", force="Overwrite an earlier comparison.")
 @scoring_words
 def command(**options: Any) -> None:
-    """Train every strategy that the data allow, side by side, and recommend one.
+    """Train every strategy the data allow, and recommend one.
 
     Scores the untouched models first. Checkpoints and strategy are chosen on the validation data,
     the verdict is based on the test data.

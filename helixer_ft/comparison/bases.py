@@ -10,6 +10,7 @@ from helixer_ft.comparison.progress import SILENT
 from helixer_ft.comparison.request import CompareRequest
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.network.model import load_model
+from helixer_ft.network.strategies import Whole
 from helixer_ft.training.prepared import plan_run
 from helixer_ft.training.request import FineTuneRequest
 
@@ -131,7 +132,11 @@ def _look_at(request: CompareRequest, label: str, path: Path) -> Base:
             sizes = plan.trainable_parameters, plan.total_parameters
             possible.append(Possible(candidate, plan.strategy, *sizes))
     if not possible:
-        raise next(iter(errors.values()))
+        # what is wrong with model or data is wrong with every candidate
+        any_asked = run_request(request, path, "whole", Candidate("whole", Whole()), resume=False)
+        plan_run(any_asked, SILENT)
+        name, reason = next(iter(errors.items()))
+        raise InputError(f"--strategies {name}: {reason}")
     left_out = {name: str(error) for name, error in errors.items()}
     size = model.architecture.parameters()
     return Base(label, path, model.file.sha256, size, tuple(possible), left_out)

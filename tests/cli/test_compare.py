@@ -24,7 +24,6 @@ from tests.comparison.outcomes import compared, tuned, untouched
 from tests.data_files import write_data_file
 from tests.quick_engine import use_quick
 
-
 PAGE = Path(__file__).parents[2] / "docs/compare.md"
 
 
@@ -145,7 +144,8 @@ def test_the_cells_of_the_table(tmp_path):
 @pytest.mark.usefixtures("work")
 def test_without_test_data():
     arguments = ["compare", "-l", "base.h5", "-d", "data", "--out-dir", "two", "-e", "1"]
-    result = CliRunner().invoke(main, [*arguments, "--strategies", "kept-head"])
+    arguments += ["--strategies", "kept-head", "--val-test-batch-size", "8"]
+    result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert "F1 test" not in result.stdout
     assert "on the validation data" in result.stdout

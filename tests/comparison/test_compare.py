@@ -216,7 +216,9 @@ def test_files_and_progress(request_, quick):
     assert {path.name for path in folder.iterdir()} == {
         *("head.h5", "head.run", "whole.h5", "whole.run", "compare.json")
     }
-    assert json.loads((folder / "compare.json").read_text()) == outcome.to_dict()
+    assert json.loads((folder / "compare.json").read_text()) == json.loads(
+        json.dumps(outcome.to_dict())
+    )
     assert pages == [(outcome, folder / "report.html")]
     assert progress.trainings == [(1, 2, "head"), (2, 2, "whole")]
     assert list(progress.results) == ["head", "whole"]
@@ -428,7 +430,7 @@ def test_a_training_is_resumed_where_it_was(request_, quick):
 def test_what_is_refused_in_the_folder_of_another_comparison(request_, quick, model_path):
     request_ = replace(request_, strategies=("head", "kept-head"))
     with pytest.raises(Interrupted):
-        compare(request_, Watching(30))
+        compare(request_, Watching(36))
     with pytest.raises(InputError, match=r"unfinished comparison\. Resume it with --resume"):
         compare(request_)
     again = replace(request_, resume=True)
@@ -466,7 +468,7 @@ def test_a_model_that_is_read_is_never_overwritten(request_, model_path):
 def test_a_tuned_model_that_is_gone_is_made_again(request_, quick):
     request_ = replace(request_, strategies=("head", "kept-head"))
     with pytest.raises(Interrupted):
-        compare(request_, Watching(45))
+        compare(request_, Watching(55))
     (request_.out_dir / "head.h5").unlink()
     progress = Watching()
     compare(replace(request_, resume=True, force=True), progress)

@@ -10,6 +10,7 @@ from helixer_ft.comparison.progress import SILENT
 from helixer_ft.comparison.request import CompareRequest
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.network.model import load_model
+from helixer_ft.network.strategies import Whole
 from helixer_ft.training.planned import plan_run
 from helixer_ft.training.request import FineTuneRequest
 
@@ -51,7 +52,13 @@ class Base:
 
 
 def run_request(
-    request: CompareRequest, base_path: Path, name: str, candidate: Candidate, *, resume: bool
+    request: CompareRequest,
+    base_path: Path,
+    name: str,
+    candidate: Candidate,
+    *,
+    resume: bool = False,
+    adapted: bool = False,
 ) -> FineTuneRequest:
     """The single run that trains a candidate.
 
@@ -67,6 +74,8 @@ def run_request(
         What trains.
     resume
         Whether the run was interrupted before.
+    adapted
+        Whether training starts from the batch-norm statistics of the adapted model.
     """
     return FineTuneRequest(
         strategy=candidate.strategy,
@@ -75,6 +84,8 @@ def run_request(
         save_model_path=CompareFolder(request).model(name),
         test_data=request.test_data,
         settings=request.settings,
+        batchnorm_from=request.batchnorm_source if adapted else None,
+        batchnorm_mix=request.batchnorm_mix,
         cache=request.cache,
         predict_phase=request.predict_phase,
         force=True,  # the comparison has checked what it may replace
@@ -119,7 +130,7 @@ def _look_at(request: CompareRequest, label: str, path: Path) -> Base:
     possible: list[Possible] = []
     errors: dict[str, HelixerFtError] = {}
     for candidate in request.candidates:
-        asked = run_request(request, path, candidate.name, candidate, resume=False)
+        asked = run_request(request, path, candidate.name, candidate)
         try:
             candidates = [one.candidate for one in possible]
             if candidate.from_best_head and not any(one.is_head for one in candidates):
@@ -131,7 +142,11 @@ def _look_at(request: CompareRequest, label: str, path: Path) -> Base:
             sizes = plan.trainable_parameters, plan.total_parameters
             possible.append(Possible(candidate, plan.strategy, *sizes))
     if not possible:
-        raise next(iter(errors.values()))
+        # what is wrong with model or data is wrong with every candidate
+        any_asked = run_request(request, path, "whole", Candidate("whole", Whole()))
+        plan_run(any_asked, SILENT)
+        name, reason = next(iter(errors.items()))
+        raise InputError(f"--strategies {name}: {reason}")
     left_out = {name: str(error) for name, error in errors.items()}
     size = model.architecture.parameters()
     return Base(label, path, model.file.sha256, size, tuple(possible), left_out)

@@ -2,9 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
+from helixer_ft.adaptation.adapt import require_batch_norm
 from helixer_ft.errors import InputError
-from helixer_ft.network.strategies import Freeze, Strategy, Whole
+from helixer_ft.network.coverage import CoverageInput
+from helixer_ft.network.model import TrainedModel
+from helixer_ft.network.strategies import Freeze, Plan, Strategy, Whole
+
+
+@dataclass(frozen=True)
+class Adapt(Strategy):
+    """Nothing is trained: batch norm gets the statistics of the data, which needs no labels."""
+
+    command: ClassVar[str] = "adapt"
+
+    def plan(
+        self, model: TrainedModel, *, coverage: CoverageInput | None = None, seed: int = 0
+    ) -> Plan:
+        """See `Strategy`; no layer trains."""
+        require_batch_norm(model)
+        return Plan("batch norm of the data", model, trainable=frozenset())
 
 
 @dataclass(frozen=True)
@@ -26,6 +44,16 @@ class Candidate:
     from_best_head: bool = False
 
     @property
+    def trains(self) -> bool:
+        """Whether there is a training."""
+        return not isinstance(self.strategy, Adapt)
+
+    @property
+    def keeps_statistics(self) -> bool:
+        """Whether batch norm has the statistics that training starts from throughout."""
+        return self.is_head or getattr(self.strategy, "freeze_batchnorm", False)
+
+    @property
     def is_head(self) -> bool:
         """Whether the head alone trains."""
         return self.strategy.fixes_body
@@ -39,6 +67,7 @@ class Candidate:
 
 
 CANDIDATES = (
+    Candidate("adapted", Adapt()),
     Candidate("head", Freeze()),
     Candidate("hidden-layer", Freeze(post_coverage_hidden_layer=True)),
     Candidate("kept-head", Freeze(keep_head=True)),
@@ -53,6 +82,7 @@ CANDIDATES = (
 """In the order in which they are trained: the quickest first, and heads before what starts from
 them. Where two cannot be told apart by scores and parameters, the earlier one is the simpler.
 """
+ADAPTED = CANDIDATES[0].name
 NAMES = tuple(candidate.name for candidate in CANDIDATES)
 HEADS = tuple(candidate.name for candidate in CANDIDATES if candidate.is_head)
 

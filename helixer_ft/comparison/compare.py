@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from helixer_ft.comparison.adapted import SCORED_AS, adapt_and_score
 from helixer_ft.comparison.bases import Base, Possible, look_at_models, run_request
-from helixer_ft.comparison.candidates import HEADS, Candidate
+from helixer_ft.comparison.candidates import ADAPTED, HEADS, Candidate
 from helixer_ft.comparison.folder import CompareFolder
 from helixer_ft.comparison.outcome import CompareOutcome, outcome_of
 from helixer_ft.comparison.progress import CompareProgress, Named
@@ -17,7 +18,6 @@ from helixer_ft.comparison.request import CompareRequest
 from helixer_ft.comparison.state import CompareState, Trained, read_compare_state
 from helixer_ft.comparison.time_limit import TimeLimit
 from helixer_ft.errors import HelixerFtError, Interrupted
-from helixer_ft.network.strategies import Whole
 from helixer_ft.runtime.backend import versions
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.training.fine_tune import fine_tune, score_untouched
@@ -50,7 +50,7 @@ def compare(
     Each training is the run that `fine_tune` would make alone, with the same result; what they
     have in common (decoded data, output of the frozen body, scores of the untouched model) is
     computed once. A model or a training that fails is reported in the outcome, and the others go
-    on.
+    on; where several processes work on it, they end together.
 
     Parameters
     ----------
@@ -122,6 +122,7 @@ class Comparing:
 
     def run(self) -> CompareOutcome:
         """Do what is left to do."""
+        self.processes.any(False)  # the folder is there
         self.state = self._take_up()
         self._began = time.monotonic() - self.state.seconds
         for label, text in self.failed.items():
@@ -208,6 +209,8 @@ class Comparing:
             except Interrupted:
                 raise
             except HelixerFtError as error:
+                if self.processes.count > 1:  # the others may not have it
+                    raise
                 errors[base.label] = error
             else:
                 self._save()
@@ -221,7 +224,9 @@ class Comparing:
         """Read the data, where they are not read, and score a model on them."""
         state, is_tuned = self.state, len(self.bases) == 1 or self.request.train_all_models
         # with the output of the frozen body, where heads will need that anyway
-        first = base.possible[0].candidate if is_tuned else Candidate("whole", Whole())
+        first = base.possible[0].candidate if is_tuned else SCORED_AS
+        if not first.trains:  # heads may start from the adapted model, whose body is another
+            first = SCORED_AS
         prepared = self.prepare(base, first)
         present = {"test data": None} | data_origin(prepared.summaries)
         present = {name: one for name, one in present.items() if not name.startswith("coverage")}
@@ -257,6 +262,7 @@ class Comparing:
             name,
             candidate,
             resume=self.request.resume and RunFolder(path).is_interrupted,
+            adapted=candidate.keeps_statistics and self._adapted_is_better(label),
         )
         progress = Named(name, self.progress)
         try:
@@ -264,34 +270,58 @@ class Comparing:
                 self.not_begun.append(name)
                 return
             self.progress.training(number, total, name, possible.strategy)
-            outcome = fine_tune(
-                asked,
-                progress,
-                report=self.report,
-                processes=self.processes,
-                workbench=self.workbench,
-            )
+            trained = self._run(asked, candidate, label, start or "", progress)
         except Interrupted as error:
             self._save()
             done = len(self.state.trained)
             raise Interrupted(f"{name}: {error} Done before: {done} of {total}.") from error
         except HelixerFtError as error:
+            if self.processes.count > 1:  # the others may not have it
+                raise
             self._report_failure(name, error)
             return
         finally:
             gc.collect()  # networks hold themselves; the next one needs the room
-        trained = _trained(outcome, name, candidate, label, start or "")
         self.state.trained[name] = trained
-        self.limit.learn(candidate, trained.epochs)
+        if candidate.trains:
+            self.limit.learn(candidate, trained.epochs)
         self._save()
         so_far = self.outcome()
         self.progress.trained(name, next(row.text for row in so_far.rows if row.name == name))
         if self.first:
             self._write(so_far)
 
+    def _run(
+        self,
+        asked: FineTuneRequest,
+        candidate: Candidate,
+        label: str,
+        start: str,
+        progress: Named,
+    ) -> Trained:
+        """The training of a candidate, or what stands for one."""
+        name, shared = asked.save_model_path.stem, (self.processes, self.workbench)
+        if not candidate.trains:
+            return adapt_and_score(self.request, asked, name, label, progress, *shared)
+        processes, workbench = shared
+        outcome = fine_tune(
+            asked, progress, report=self.report, processes=processes, workbench=workbench
+        )
+        return _trained(outcome, name, candidate, label, start)
+
+    def _adapted_is_better(self, label: str) -> bool:
+        """Whether there is an adapted model, better than the untouched one on validation data."""
+        adapted = self.state.trained.get(self.request.result_name(label, ADAPTED))
+        before = self.state.untouched[label]["validation"].genic_f1
+        return adapted is not None and adapted.scores["validation"].genic_f1 > before
+
     def _fits(self, asked: FineTuneRequest, candidate: Candidate, progress: Named) -> bool:
         """Whether there is time for a training."""
         if not self.limit.is_set:
+            return True
+        if self.processes.any(self.limit.is_over):
+            return False
+        if not candidate.trains:
             return True
         prepared = prepare_run(asked, progress, processes=self.processes, workbench=self.workbench)
         late = self.limit.is_exceeded_by(prepared, candidate)

@@ -1,7 +1,8 @@
 """The result of a comparison: every model side by side, and which one to take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -172,41 +173,10 @@ def outcome_of(
     not_begun, failed, warnings
         See `CompareOutcome`.
     """
-    folder, seed = CompareFolder(request), request.settings.seed
     rows = [
-        Row(
-            name=base.label,
-            model=base.label,
-            path=base.path,
-            strategy=UNTOUCHED,
-            trainable_parameters=0,
-            total_parameters=base.parameters,
-            scores=_compared_sets(state.untouched[base.label]),
-            compared={},
-        )
-        for base in bases
+        *map(partial(_untouched_row, state), bases),
+        *_tuned_rows(request, bases, state, regions),
     ]
-    labels = [base.label for base in bases]
-    done = [one for one in state.trained.values() if one.model in labels]
-    done.sort(key=lambda one: (labels.index(one.model), NAMES.index(one.candidate)))
-    for trained in done:
-        untouched = state.untouched[trained.model]
-        rows.append(
-            Row(
-                name=trained.name,
-                model=trained.model,
-                path=folder.model(trained.name),
-                strategy=trained.strategy,
-                trainable_parameters=trained.trainable_parameters,
-                total_parameters=trained.total_parameters,
-                scores=trained.scores,
-                compared={
-                    on: _compare(untouched[on], score, regions[on], seed)
-                    for on, score in trained.scores.items()
-                },
-                seconds=trained.seconds,
-            )
-        )
     wanted = {
         request.result_name(base.label, possible.candidate.name)
         for base in bases
@@ -224,7 +194,7 @@ def outcome_of(
         rows=tuple(rows),
         trained=state.trained,
         chosen_models=tuple(chosen),
-        recommendation=recommend(rows, regions, seed),
+        recommendation=recommend(rows, regions, request.settings.seed),
         left_out=left_out,
         not_begun=tuple(not_begun),
         failed=dict(failed),
@@ -233,6 +203,45 @@ def outcome_of(
         seconds=state.seconds,
         versions=versions(),
     )
+
+
+def _untouched_row(state: CompareState, base: Base) -> Row:
+    return Row(
+        name=base.label,
+        model=base.label,
+        path=base.path,
+        strategy=UNTOUCHED,
+        trainable_parameters=0,
+        total_parameters=base.parameters,
+        scores=_compared_sets(state.untouched[base.label]),
+        compared={},
+    )
+
+
+def _tuned_rows(
+    request: CompareRequest, bases: Sequence[Base], state: CompareState, regions: Regions
+) -> Iterator[Row]:
+    """The trainings that are done, by models and candidates."""
+    folder, seed = CompareFolder(request), request.settings.seed
+    labels = [base.label for base in bases]
+    done = [one for one in state.trained.values() if one.model in labels]
+    done.sort(key=lambda one: (labels.index(one.model), NAMES.index(one.candidate)))
+    for trained in done:
+        untouched = state.untouched[trained.model]
+        yield Row(
+            name=trained.name,
+            model=trained.model,
+            path=folder.model(trained.name),
+            strategy=trained.strategy,
+            trainable_parameters=trained.trainable_parameters,
+            total_parameters=trained.total_parameters,
+            scores=trained.scores,
+            compared={
+                on: _compare(untouched[on], score, regions[on], seed)
+                for on, score in trained.scores.items()
+            },
+            seconds=trained.seconds,
+        )
 
 
 def _compared_sets(scores: Mapping[str, DatasetScore]) -> dict[str, DatasetScore]:

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from helixer_ft.adaptation.mix import AUTO_MIX, Mix, check_mix
 from helixer_ft.comparison.candidates import Candidate, candidates_named
 from helixer_ft.errors import InputError
 from helixer_ft.formats.input_file import real_path
-from helixer_ft.settings import CacheSettings, TrainingSettings
+from helixer_ft.settings import CacheSettings, TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class CompareRequest:
         Seconds after which no training begins; None: no limit.
     coverage_prefix, coverage_norm
         Of the coverage that heads take; None: `rnaseq` and `log`.
+    batchnorm_from, batchnorm_mix
+        What the batch-norm statistics of the adapted model are of, and how much of them; None: of
+        the training and validation data.
     settings, cache
         Of every training.
     predict_phase, skip_device_check, command_line
@@ -49,7 +53,9 @@ class CompareRequest:
     time_limit: float | None = None
     coverage_prefix: str | None = None
     coverage_norm: str | None = None
-    settings: TrainingSettings = field(default_factory=TrainingSettings)
+    batchnorm_from: Path | None = None
+    batchnorm_mix: Mix = AUTO_MIX
+    settings: TrainingOptions = field(default_factory=TrainingOptions)
     cache: CacheSettings = field(default_factory=CacheSettings)
     predict_phase: bool = False
     force: bool = False
@@ -67,7 +73,13 @@ class CompareRequest:
             raise InputError(
                 f"--time-limit is {self.time_limit:g} s, expected more than nothing: 90m, 8h, 1d."
             )
+        check_mix(self.batchnorm_mix)
         candidates_named(self.strategies)
+
+    @property
+    def batchnorm_source(self) -> Path:
+        """What the statistics of the adapted model are of."""
+        return self.batchnorm_from or self.data_dir
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -93,6 +105,8 @@ class CompareRequest:
         options = {name: value for name, value in vars(self.settings).items() if name not in free}
         options |= {
             "train_all_models": self.train_all_models,
+            "batchnorm_from": None if self.batchnorm_from is None else str(self.batchnorm_from),
+            "batchnorm_mix": self.batchnorm_mix,
             "coverage_prefix": self.coverage_prefix,
             "coverage_norm": self.coverage_norm,
             "cache_precision": self.cache.precision,

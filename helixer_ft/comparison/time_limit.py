@@ -28,6 +28,11 @@ class TimeLimit:
         """Whether there is a limit."""
         return self._end < float("inf")
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no time left at all."""
+        return time.monotonic() >= self._end
+
     def learn(self, candidate: Candidate, epochs: int) -> None:
         """A training has ended after so many epochs: others of its kind may take as many."""
         self._epochs[candidate.is_head] = max(epochs, self._epochs.get(candidate.is_head, 0))
@@ -38,8 +43,6 @@ class TimeLimit:
 
     def is_exceeded_by(self, prepared: PreparedRun, candidate: Candidate) -> bool:
         """Whether a training would probably end too late; times a step of it."""
-        if time.monotonic() >= self._end:
-            return True
         found = estimate(prepared)
         epochs = self.expected_epochs(candidate, prepared.settings.epochs)
         seconds = found.once_seconds + epochs * found.epoch_seconds

@@ -52,14 +52,14 @@ def show_dry_run(planned: "PlannedComparison", printer: Printer) -> None:
     if printer.as_json:
         printer.json(planned.to_dict())
         return
-    epochs = planned.request.settings.epochs
     rows = []
     for one in planned.trainings:
         found = one.estimate
-        most = found.once_seconds + epochs * found.epoch_seconds
+        most = found.once_seconds + one.epochs * found.epoch_seconds
         times = map(duration_text, (found.once_seconds, found.epoch_seconds, most))
-        rows.append((one.name, one.strategy, f"{one.trainable_parameters:,}", *times))
-    columns = ("training", "strategy", "trained", "once", "per epoch", f"{epochs} epochs")
+        trained, epochs = f"{one.trainable_parameters:,}", f"{one.epochs:,}"
+        rows.append((one.name, one.strategy, trained, epochs, *times))
+    columns = ("training", "strategy", "trained", "epochs", "once", "per epoch", "at most")
     printer.table(plain_table("Would train", columns, rows))
     for name, reason in (dict(planned.left_out) | dict(planned.failed)).items():
         printer.lines(f"Left out: {name}: {reason}")

@@ -15,12 +15,15 @@ from helixer_ft.training.prepared import PreparedRun
 
 @dataclass(frozen=True)
 class PlannedTraining:
-    """A training that would take place: its name, what trains, and what it would take."""
+    """A training that would take place: its name, what trains, for how many epochs at most, and
+    what it would take.
+    """
 
     name: str
     strategy: str
     trainable_parameters: int
     total_parameters: int
+    epochs: int
     estimate: Estimate
 
 
@@ -85,6 +88,7 @@ def plan_comparison(
                     strategy=possible.strategy,
                     trainable_parameters=possible.trainable_parameters,
                     total_parameters=possible.total_parameters,
+                    epochs=prepared.settings.epochs,
                     estimate=estimate(prepared),
                 )
             )

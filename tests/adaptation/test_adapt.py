@@ -21,6 +21,7 @@ from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import Freeze
 from tests.adaptation.genomes import random_sequence, write_fasta
+from tests.docs.test_pages import ADAPTED
 from tests.plans import plan_freeze
 
 GENOME = random_sequence(MIN_BASES // 2, 0.3)
@@ -135,6 +136,7 @@ def test_the_file_says_what_was_done(request_, fasta):
     assert adaptation.to_dict()["bases"] == 2 * len(GENOME)
     assert said["adapted_model_sha256"] == load_model(request_.load_model_path).file.sha256
     assert said["adapt_command_line"] == "helixer-ft adapt"
+    assert set(said) == ADAPTED | {"strategy", "version"}
     assert said["strategy"] == "whole network"  # of the weights, as it was
     for name, one in adaptation.original.items():
         kept = original_of(model)[name]

@@ -46,14 +46,15 @@ def run(*arguments: object) -> dict:
 def test_datasets_and_attributes(predicted, tmp_path):
     coverage = CoverageInput("rnaseq", "log", (Track("leaf"),))
     model = plan_freeze(tiny_model(), coverage=coverage).model
-    write_model_file(tmp_path / "m.h5", model.to_file({}))
+    write_model_file(tmp_path / "m.h5", model.to_file({"batchnorm": "{}"}))
     write_data_file(tmp_path / "d.h5", random_rows(1))
     add_coverage(tmp_path / "d.h5", "leaf")
     outcome = run("-l", tmp_path / "m.h5", "-t", tmp_path / "d.h5", "-p", tmp_path / "c.h5")
     assert outcome["coverage"] == coverage.to_dict()
     with h5py.File(predicted[1]) as file, h5py.File(tmp_path / "c.h5") as other:
         found = {*file, *file.attrs}
-        assert set(other.attrs) - found == {"helixer_ft_coverage"}
+        of_some_models = set(other.attrs) - found
+        assert of_some_models == {"helixer_ft_coverage", "helixer_ft_batchnorm"}
     (tmp_path / "g.fa").write_text(">a\nACGTACGTA\n>b\nACGT\n")
     choice = ["--seqids", "a", "--exclude", "b", "--min-length", 9, "--subsequence-length", 90]
     model_path = predicted[1].with_name("m.h5")
@@ -61,7 +62,7 @@ def test_datasets_and_attributes(predicted, tmp_path):
     with h5py.File(tmp_path / "s.h5") as file:
         found |= set(file.attrs)
     skipped = {"helixer_ft_device_check"}  # of runs with --skip-device-check
-    assert found | skipped | {"helixer_ft_coverage"} == set(
+    assert found | skipped | of_some_models == set(
         first_column("Predictions file (`--prediction-output-path`)")
     )
 

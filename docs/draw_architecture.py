@@ -18,8 +18,8 @@ PICTURE = Path(__file__).with_name("_static") / "architecture.svg"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
-    ("evaluation", "demo", "simulate", "doctor"),
-    ("report", "training", "inference", "inspection", "preparation", "genes", "coverage"),
+    ("evaluation", "demo", "simulate", "doctor", "report"),
+    ("comparison", "training", "inference", "inspection", "preparation", "genes", "coverage"),
     ("engine", "dataset"),
     ("network", "genome", "runtime"),
     ("formats",),

@@ -57,3 +57,33 @@ class QuickEngine:
         self.weights = self.weights | {"dense": state.variables["trainable"]}
         (self.memory,) = state.variables["fixed"]
         self.accumulated = list(state.accumulated)
+
+
+class QuickBody:
+    """The frozen body of a network of pool size 9: its output is nothing but zeros."""
+
+    def __init__(self, model, precision, batch_size, processes=None):
+        self.batch_size = batch_size
+        self.width = model.architecture.feature_width
+
+    def choose_batch_size(self, batch, sets):
+        """Any will do."""
+
+    def computing(self, read):
+        return lambda indices: self._zeros(read(indices))
+
+    def computing_together(self, read):
+        return self.computing(read)
+
+    def _zeros(self, batch):
+        return np.zeros((len(batch), batch.rows.shape[-1] // 9, self.width), np.float32)
+
+
+def use_quick(monkeypatch):
+    """Runs compute nothing: neither the body nor what trains."""
+    monkeypatch.setattr("helixer_ft.training.fine_tune.engine_class", lambda: QuickEngine)
+    monkeypatch.setattr("helixer_ft.training.features.Body", QuickBody)
+    # which looks at the memory of the engine's device
+    monkeypatch.setattr(
+        "helixer_ft.training.fine_tune.keep_features_on_device", lambda _, data, *__: data
+    )

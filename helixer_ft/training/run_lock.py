@@ -15,7 +15,7 @@ LOCK = "lock"
 
 
 @contextmanager
-def run_lock(folder: Path, progress: Progress) -> Iterator[None]:
+def run_lock(folder: Path, progress: Progress, option: str = "--save-model-path") -> Iterator[None]:
     """Hold the run folder, which is made where it is missing, against other processes.
 
     The kernel releases it when the process ends, for whatever reason.
@@ -27,6 +27,8 @@ def run_lock(folder: Path, progress: Progress) -> Iterator[None]:
         the run report that.
     progress
         Notified where the file system has no locks.
+    option
+        What names the folder on the command line.
 
     Raises
     ------
@@ -40,7 +42,7 @@ def run_lock(folder: Path, progress: Progress) -> Iterator[None]:
     except BlockingIOError:
         raise InputError(
             f"{folder}: is in use by {_holder(folder / LOCK)}. Wait for it to end, or give another "
-            "--save-model-path."
+            f"{option}."
         ) from None
     except OSError:
         yield

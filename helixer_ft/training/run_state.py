@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -247,10 +247,15 @@ def require_same(state: RunState, names: set[str], present: Mapping[str, Any]) -
     if found:
         raise InputError(
             f"{state.path.parent.parent}: the interrupted run was started with different "
-            f"settings: {'; '.join(_difference(*one) for one in found)}. To resume it, give the "
+            f"settings: {differences_text(found)}. To resume it, give the "
             "same options and data; otherwise give another --save-model-path, or --force instead "
             "of --resume to delete it and start again."
         )
+
+
+def differences_text(found: Sequence[tuple[str, Any, Any]]) -> str:
+    """What `differing` found, in words."""
+    return "; ".join(_difference(*one) for one in found)
 
 
 def _difference(name: str, before: Any, now: Any) -> str:
@@ -258,8 +263,8 @@ def _difference(name: str, before: Any, now: Any) -> str:
         if now is None or before is None:
             return f"{name} {'are missing now' if now is None else 'were not given then'}"
         return f"{name} have changed"
-    if name == "model":
-        return f"the model (-l) has changed (SHA-256 {before}, now {now})"
+    if name.startswith("model"):
+        return f"the {name} (-l) has changed (SHA-256 {before}, now {now})"
     return f"{name} was {_text(before)}, now {_text(now)}"
 
 

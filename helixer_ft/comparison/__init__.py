@@ -1,0 +1,1 @@
+"""Every strategy that the data allow, one after the other, and which one to take."""

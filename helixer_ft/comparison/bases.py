@@ -1,0 +1,142 @@
+"""The untouched models of a comparison, and what can be made of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from helixer_ft.comparison.candidates import Candidate
+from helixer_ft.comparison.folder import CompareFolder
+from helixer_ft.comparison.progress import SILENT
+from helixer_ft.comparison.request import CompareRequest
+from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.network.model import load_model
+from helixer_ft.network.strategies import Whole
+from helixer_ft.training.prepared import plan_run
+from helixer_ft.training.request import FineTuneRequest
+
+
+@dataclass(frozen=True)
+class Possible:
+    """A candidate that a model and the data allow: what trains, how many parameters of how many."""
+
+    candidate: Candidate
+    strategy: str
+    trainable_parameters: int
+    total_parameters: int
+
+
+@dataclass(frozen=True)
+class Base:
+    """An untouched model.
+
+    Attributes
+    ----------
+    label
+        What it is called.
+    path, sha256
+        Its file.
+    parameters
+        How many it has.
+    possible
+        What can be trained of it, in order.
+    left_out
+        Name of a candidate -> why it cannot be trained.
+    """
+
+    label: str
+    path: Path
+    sha256: str
+    parameters: int
+    possible: tuple[Possible, ...]
+    left_out: Mapping[str, str]
+
+
+def run_request(
+    request: CompareRequest, base_path: Path, name: str, candidate: Candidate, *, resume: bool
+) -> FineTuneRequest:
+    """The single run that trains a candidate.
+
+    Parameters
+    ----------
+    request
+        The comparison.
+    base_path
+        The model to start from.
+    name
+        What the tuned model is called.
+    candidate
+        What trains.
+    resume
+        Whether the run was interrupted before.
+    """
+    return FineTuneRequest(
+        strategy=candidate.strategy,
+        load_model_path=base_path,
+        data_dir=request.data_dir,
+        save_model_path=CompareFolder(request).model(name),
+        test_data=request.test_data,
+        settings=request.settings,
+        cache=request.cache,
+        predict_phase=request.predict_phase,
+        force=True,  # the comparison has checked what it may replace
+        resume=resume,
+        skip_device_check=request.skip_device_check,
+        compare_coverage=False,
+        command_line=request.command_line,
+    )
+
+
+def look_at_models(request: CompareRequest) -> tuple[list[Base], dict[str, str]]:
+    """Load every model, and see which candidates it and the data allow; no data are read yet.
+
+    Returns
+    -------
+    tuple
+        The models, and of those that cannot be used the label -> the error.
+
+    Raises
+    ------
+    InputError
+        No model can be used; a candidate that was asked for by name can be made of none.
+    """
+    bases: list[Base] = []
+    errors: dict[str, HelixerFtError] = {}
+    for label, path in zip(request.labels, request.load_model_paths, strict=True):
+        try:
+            bases.append(_look_at(request, label, path))
+        except HelixerFtError as error:
+            errors[label] = error
+    if not bases:
+        raise next(iter(errors.values()))
+    for name in request.strategies:
+        reasons = [base.left_out.get(name, "") for base in bases]
+        if all(reasons):
+            raise InputError(f"--strategies {name}: {reasons[0]}")
+    return bases, {label: str(error) for label, error in errors.items()}
+
+
+def _look_at(request: CompareRequest, label: str, path: Path) -> Base:
+    model = load_model(path)
+    possible: list[Possible] = []
+    errors: dict[str, HelixerFtError] = {}
+    for candidate in request.candidates:
+        asked = run_request(request, path, candidate.name, candidate, resume=False)
+        try:
+            candidates = [one.candidate for one in possible]
+            if candidate.from_best_head and not any(one.is_head for one in candidates):
+                raise InputError("no head can be trained that it could start from.")
+            plan = plan_run(asked, SILENT).plan
+        except InputError as error:
+            errors[candidate.name] = error
+        else:
+            sizes = plan.trainable_parameters, plan.total_parameters
+            possible.append(Possible(candidate, plan.strategy, *sizes))
+    if not possible:
+        # what is wrong with model or data is wrong with every candidate
+        any_asked = run_request(request, path, "whole", Candidate("whole", Whole()), resume=False)
+        plan_run(any_asked, SILENT)
+        name, reason = next(iter(errors.items()))
+        raise InputError(f"--strategies {name}: {reason}")
+    left_out = {name: str(error) for name, error in errors.items()}
+    size = model.architecture.parameters()
+    return Base(label, path, model.file.sha256, size, tuple(possible), left_out)

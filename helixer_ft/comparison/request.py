@@ -1,0 +1,103 @@
+"""What a comparison of strategies is asked to do; its defaults."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from helixer_ft.comparison.candidates import Candidate, candidates_named
+from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import real_path
+from helixer_ft.settings import CacheSettings, TrainingSettings
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """One comparison.
+
+    Attributes
+    ----------
+    load_model_paths
+        The trained models.
+    data_dir, test_data
+        As for a single run.
+    out_dir
+        Folder for everything that is written.
+    strategies
+        Names of candidates; none: all that models and data allow.
+    train_all_models
+        Train every model, not only the one that is best untouched.
+    time_limit
+        Seconds after which no training begins; None: no limit.
+    coverage_prefix, coverage_norm
+        Of the coverage that heads take; None: `rnaseq` and `log`.
+    settings, cache
+        Of every training.
+    predict_phase, skip_device_check, command_line
+        As for a single run.
+    force
+        Overwrite an earlier comparison.
+    resume
+        Resume one that was interrupted or reached its time limit.
+    """
+
+    load_model_paths: tuple[Path, ...]
+    data_dir: Path
+    out_dir: Path = Path("comparison")
+    test_data: tuple[Path, ...] = ()
+    strategies: tuple[str, ...] = ()
+    train_all_models: bool = False
+    time_limit: float | None = None
+    coverage_prefix: str | None = None
+    coverage_norm: str | None = None
+    settings: TrainingSettings = field(default_factory=TrainingSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    predict_phase: bool = False
+    force: bool = False
+    resume: bool = False
+    skip_device_check: bool = False
+    command_line: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.load_model_paths:
+            raise InputError("there is no --load-model-path, expected a trained model (-l).")
+        for i, path in enumerate(self.load_model_paths):
+            if real_path(path) in map(real_path, self.load_model_paths[:i]):
+                raise InputError(f"{path}: is given twice as --load-model-path. Give it once.")
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise InputError(
+                f"--time-limit is {self.time_limit:g} s, expected more than nothing: 90m, 8h, 1d."
+            )
+        candidates_named(self.strategies)
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """What is to be trained, where models and data allow it, in this order."""
+        chosen = candidates_named(self.strategies)
+        return tuple(one.with_coverage(self.coverage_prefix, self.coverage_norm) for one in chosen)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the models are called: the names of their files, numbered where two are alike."""
+        stems = tuple(path.stem for path in self.load_model_paths)
+        if len(set(stems)) == len(stems):
+            return stems
+        return tuple(f"{number}-{stem}" for number, stem in enumerate(stems, start=1))
+
+    def result_name(self, label: str, candidate: str) -> str:
+        """What a tuned model is called, in tables and as a file."""
+        return f"{label}.{candidate}" if self.train_all_models else candidate
+
+    def origin(self) -> dict[str, Any]:
+        """Options that all results follow from, named as on the command line."""
+        free = {"val_test_batch_size", "checkpoint_minutes"}
+        options = {name: value for name, value in vars(self.settings).items() if name not in free}
+        options |= {
+            "train_all_models": self.train_all_models,
+            "coverage_prefix": self.coverage_prefix,
+            "coverage_norm": self.coverage_norm,
+            "cache_precision": self.cache.precision,
+        }
+        return {
+            "--" + name.replace("_", "-"): list(value) if isinstance(value, tuple) else value
+            for name, value in options.items()
+        }

@@ -62,6 +62,32 @@ def change_figure(compared: Comparison) -> Markup:
         return as_svg(drawn, "change", f"95 % intervals of the change in F1: {values}")
 
 
+def models_figure(compared: Sequence[Comparison | None]) -> Markup:
+    """Changes in genic F1 with their intervals, a row per model; None: an untouched model."""
+    numbers = range(1, len(compared) + 1)
+    with figure(_FULL, 0.6 + 0.25 * len(compared), left=0.35) as (drawn, axes):
+        axes.axvline(0, color=COLOURS["muted"], linewidth=1)
+        values = []
+        for row, one in zip(numbers, compared, strict=True):
+            if one is None:
+                axes.plot(0, row, "o", color=COLOURS["muted"], fillstyle="none", markersize=6)
+                continue
+            found = one.interval
+            axes.plot([found.low, found.high], [row, row], color=COLOURS["accent"], linewidth=2)
+            axes.plot(found.difference, row, "o", color=COLOURS["accent"], markersize=6)
+            values.append(f"{row}: {found.low:+.3f} to {found.high:+.3f}")
+        axes.set_yticks(numbers, [f"{number}." for number in numbers], color=COLOURS["ink"])
+        axes.set_ylim(len(compared) + 0.5, 0.5)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x")
+        axes.set_title("Change in genic F1, with 95 % intervals; untouched models: ring")
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        description = (
+            f"95 % intervals of the change in genic F1, model by model: {', '.join(values)}"
+        )
+        return as_svg(drawn, "models", description)
+
+
 def _class_rows(axes: Axes) -> None:
     names = [class_name(name) for name in _SHOWN]
     axes.set_yticks(range(len(_SHOWN)), names, color=COLOURS["ink"])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from helixer_ft.report import SummaryRow, write_report, write_summary
+from helixer_ft.report import write_comparison, write_report
+from tests.comparison.outcomes import compared, tuned, untouched
 from tests.report.browser import CHROMIUM, Browser
 from tests.report.outcomes import comparison, coverage, outcome
 
@@ -36,12 +37,12 @@ def pages(tmp_path_factory):
         prepared={"warnings": ("w" * 200,)},
     )
     write_report(result, folder / "report.html")
-    row = SummaryRow.of(result, report=folder / "report.html")
-    write_summary([row], folder / "summary.html", title="Runs")
+    rows = [untouched("b" * 150), tuned("head", 0.5), tuned("hidden-layer-coverage", 0.7)]
+    write_comparison(compared(folder, rows), folder / "comparison.html")
     return folder
 
 
-@pytest.mark.parametrize("name", ["report.html", "summary.html"])
+@pytest.mark.parametrize("name", ["report.html", "comparison.html"])
 @pytest.mark.parametrize("width", [1200, 390])
 @pytest.mark.parametrize("dark", [False, True])
 def test_themes_and_widths(browser, pages, name, width, dark):
@@ -70,11 +71,11 @@ def test_a_summary_fits_a_phone(browser, pages):
     shown = "getComputedStyle(document.querySelector('.runs thead')).display"
     label = "getComputedStyle(document.querySelector('.runs td'), '::before').content"
     inside = "document.querySelector('.scroll').scrollWidth <= innerWidth"
-    browser.open(pages / "summary.html", width=390, dark=False)
+    browser.open(pages / "comparison.html", width=390, dark=False)
     assert browser.evaluate(shown) == "none"
     assert browser.evaluate(label) == '"verdict"'
     assert browser.evaluate(inside)
-    browser.open(pages / "summary.html", width=1200, dark=False)
+    browser.open(pages / "comparison.html", width=1200, dark=False)
     assert browser.evaluate(shown) == "table-header-group"
     assert browser.evaluate(label) == "none"
 

@@ -29,9 +29,9 @@ from helixer_ft.runtime.backend import select_backend
 def command(**options: Any) -> None:
     """Run the whole workflow on a small simulated species, offline, in a few minutes.
 
-    Simulates two species, takes the small model shipped with helixer-ft, which was trained on one
-    of them, and fine-tunes it to the other in four ways. Each command is shown before it runs; a
-    table at the end compares the errors on held-out sequences before and after.
+    Simulates a species, takes the small model shipped with helixer-ft, which was trained on another
+    one, and tunes it in four ways. Each command is shown before it runs; a table at the end
+    compares the models on held-out sequences, and recommends one.
 
     \b
     Example:

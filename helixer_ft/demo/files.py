@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from helixer_ft.comparison.candidates import NAMES
+from helixer_ft.comparison.folder import REPORT, RESULTS, STATE
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.preparation.outputs import REPORT_FILE, SPLIT_FILE, masked_file
-from helixer_ft.simulate.species import SOURCE, TARGET
-
-HEAD, HIDDEN_LAYER, COVERAGE, WHOLE = "freeze", "freeze_hidden", "freeze_coverage", "whole"
-"""Tuned models: the names of their files, less `.h5`."""
-MODELS = (HEAD, HIDDEN_LAYER, COVERAGE, WHOLE)
+from helixer_ft.simulate.files import MODEL_FILE
+from helixer_ft.simulate.species import TARGET
 
 _SETS = tuple(f"{name}_data.h5" for name in ("training", "validation", "test"))
 
@@ -31,18 +30,10 @@ class DemoFiles:
         self.reads = out_dir / "rnaseq.bam"
         self.data = out_dir / "data"
         self.test_data = self.data / _SETS[-1]
-        self.source = out_dir / "source"
-        self.source_genome = self.source / "genome.fa"
-        self.source_genes = self.source / "genes.gff3"
-        self.source_data = self.source / f"{SOURCE.name}.h5"
-        self.models = out_dir / "models"
-        self.source_model = self.models / "source_model.h5"
+        self.source_model = out_dir / MODEL_FILE
+        self.tuned = out_dir / "tuned"
+        self.report = self.tuned / REPORT
         self.predictions = out_dir / "predictions.h5"
-        self.report = out_dir / "report.html"
-
-    def model(self, name: str) -> Path:
-        """A tuned model."""
-        return self.models / f"{name}.h5"
 
     def check(self, *, force: bool) -> None:
         """Refuse an unsuitable folder before any work.
@@ -89,14 +80,13 @@ class DemoFiles:
             path.unlink(missing_ok=True)
 
     def _folders(self) -> tuple[Path, ...]:
-        return self.out_dir, self.data, self.source, self.models
+        return self.out_dir, self.data, self.tuned
 
     def _files(self) -> Iterator[Path]:
         """Every file of a demonstration, but the shipped model and those in folders of runs."""
         yield from (self.genome, self.genes, self.reads, Path(f"{self.reads}.bai"))
-        yield from (self.predictions, self.report)
+        yield self.predictions
         yield from (self.data / name for name in (*_SETS, SPLIT_FILE, REPORT_FILE))
         yield self.data / masked_file(TARGET.name)
-        yield from (self.source_genome, self.source_genes, self.source_data)
-        yield from (self.source / REPORT_FILE, self.source / masked_file(SOURCE.name))
-        yield from map(self.model, MODELS)
+        yield from (self.tuned / name for name in (RESULTS, STATE, REPORT))
+        yield from (self.tuned / f"{name}.h5" for name in NAMES)

@@ -8,27 +8,23 @@ from helixer_ft.errors import InputError
 
 @dataclass(frozen=True)
 class DemoSize:
-    """How much is simulated, and how long each strategy may train.
+    """How much is simulated, and how long each training may last.
 
     Attributes
     ----------
     sequences, sequence_length
-        Number and length (bp) of the sequences of the target species. A sixth each, at least one,
-        becomes validation and test data.
-    source_sequences
-        Number of sequences of the source species, on which the untouched model is scored.
+        Number and length (bp) of the sequences of the species. A sixth each, at least one, becomes
+        validation and test data.
     subsequence_length
         Length of a window in bp, a multiple of 9.
-    freeze_epochs, whole_epochs
-        Upper bounds; patience ends a run earlier.
+    epochs
+        Upper bound; patience ends a training earlier.
     """
 
     sequences: int = 12
     sequence_length: int = 54_000
-    source_sequences: int = 2
     subsequence_length: int = 2700
-    freeze_epochs: int = 30
-    whole_epochs: int = 20
+    epochs: int = 30
 
 
 @dataclass(frozen=True)

@@ -4,24 +4,15 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from helixer_ft.demo.files import COVERAGE, HEAD, HIDDEN_LAYER, WHOLE, DemoFiles
+from helixer_ft.demo.files import DemoFiles
 from helixer_ft.demo.request import DemoRequest
-from helixer_ft.simulate.species import SOURCE, TARGET
+from helixer_ft.simulate.species import TARGET
 
 LEARNING_RATE = 3e-3
 """Higher than for a released model: the shipped one has some 40,000 parameters."""
 PATIENCE = 5
-TUNED = {
-    HEAD: ("A new output layer on the frozen body", "freeze"),
-    HIDDEN_LAYER: (
-        "A hidden layer and an output layer", "freeze", "--post-coverage-hidden-layer"
-    ),
-    COVERAGE: (
-        "An output layer that takes the coverage too", "freeze", "--input-coverage"
-    ),
-    WHOLE: ("Every layer of the model, from DNA alone", "whole"),
-}  # fmt: skip
-"""Tuned model -> the title of its step, and the strategy as it is typed."""
+STRATEGIES = ("head", "hidden-layer", "head-coverage", "whole")
+"""Some of what `compare` can train; the others take longer than a demo should."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +52,8 @@ class Steps:
         self._size = request.size
         self._backend = () if request.backend == "auto" else ("--backend", request.backend)
 
-    def prepare_source(self) -> Step:
-        """Labelled data of the source species."""
-        files = self._files
-        return _step(
-            "Labelled data of the species the model was trained on",
-            *("prepare", "--fasta", files.source_genome, "--gff3", files.source_genes),
-            *("--species", SOURCE.name, "--subsequence-length", self._size.subsequence_length),
-            *("--no-split", "--out-dir", files.source),
-        )
-
-    def prepare_target(self, validation: tuple[str, ...], test: tuple[str, ...]) -> Step:
-        """Training, validation and test data of the target species, by sequences."""
+    def prepare(self, validation: tuple[str, ...], test: tuple[str, ...]) -> Step:
+        """Training, validation and test data of the species, by sequences."""
         files = self._files
         return _step(
             "Training, validation and test data of your species",
@@ -82,40 +63,30 @@ class Steps:
             *("--out-dir", files.data),
         )
 
-    def evaluate(self) -> Step:
-        """The untouched model, at home and abroad."""
-        files = self._files
-        return _step(
-            "The untouched model, on its own species and on yours",
-            *("evaluate", "-l", files.source_model),
-            *("-t", files.source_data, "-t", files.test_data, *self._backend),
-        )
-
-    def tune(self, name: str) -> Step:
-        """One of the strategies in `TUNED`."""
-        files, size = self._files, self._size
-        title, *strategy = TUNED[name]
-        epochs = size.whole_epochs if name == WHOLE else size.freeze_epochs
-        return _step(
-            title,
-            *(*strategy, "-l", files.source_model, "-d", files.data, "-t", files.test_data),
-            *("-s", files.model(name), "--learning-rate", f"{LEARNING_RATE:g}"),
-            *("-e", epochs, "--patience", PATIENCE, *self._backend),
-        )
-
     def add_coverage(self) -> Step:
-        """RNA-seq into all data of the target species."""
+        """RNA-seq into all data of the species."""
         files = self._files
         return _step(
             "RNA-seq coverage for all data of your species",
             *("add-coverage", "-d", files.data, "--bam", files.reads),
         )
 
-    def predict(self, model: Path) -> Step:
-        """The test data, by a tuned model."""
+    def compare(self) -> Step:
+        """Every strategy in `STRATEGIES`."""
         files = self._files
         return _step(
-            "Predictions for the held-out sequences, by the best model on the validation data",
+            f"The untouched model, and {len(STRATEGIES)} ways to tune it",
+            *("compare", "-l", files.source_model, "-d", files.data, "-t", files.test_data),
+            *("--out-dir", files.tuned, "--strategies", ",".join(STRATEGIES)),
+            *("--learning-rate", f"{LEARNING_RATE:g}", "-e", self._size.epochs),
+            *("--patience", PATIENCE, *self._backend),
+        )
+
+    def predict(self, model: Path) -> Step:
+        """The test data, by the recommended model."""
+        files = self._files
+        return _step(
+            "Predictions for the held-out sequences, by the recommended model",
             *("predict", "-l", model, "-t", files.test_data, "-p", files.predictions),
             *self._backend,
         )

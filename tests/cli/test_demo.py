@@ -25,10 +25,8 @@ PAGE = Path(__file__).parents[2] / "docs/demo.md"
 SMALL = DemoSize(
     sequences=3,
     sequence_length=40_000,
-    source_sequences=1,
     subsequence_length=1350,
-    freeze_epochs=4,
-    whole_epochs=4,
+    epochs=4,
 )
 """A fifth of the sequence, and too short a training for new layers on the frozen body."""
 TINY = replace(SMALL, sequence_length=15_000)
@@ -62,12 +60,12 @@ def work(tmp_path, monkeypatch) -> Workplace:
 
 @pytest.fixture
 def first_steps(work, monkeypatch) -> Workplace:
-    """The demonstration fails at its fourth step, the first one that computes."""
+    """The demonstration fails at its fourth step, the first one that trains."""
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise HelixerFtError("the disk is full")
 
-    monkeypatch.setattr(library, "evaluate", fail)
+    monkeypatch.setattr(library, "compare", fail)
     work.size = TINY
     return work
 
@@ -92,40 +90,39 @@ def test_from_a_genome_to_predictions_of_a_tuned_model(work):
 
 
 def check_scores(outcome: DemoOutcome) -> None:
-    """Good at home, weak abroad, and better than that after tuning."""
-    rows = {row.scores.strategy: row for row in outcome.rows}
-    assert list(rows) == [
-        *("freeze", "freeze --post-coverage-hidden-layer", "freeze --input-coverage", "whole")
-    ]
-    assert outcome.at_home.genic_f1 > 0.75 > 0.6 > outcome.abroad.genic_f1
-    for row in rows.values():
-        assert row.scores.before == pytest.approx(outcome.abroad.genic_f1, abs=1e-4)
-        assert row.scores.errors_before == pytest.approx(outcome.abroad.errors, abs=1e-4)
-        assert row.scores.interval.blocks >= 20
-    for name, ratio in (("freeze --input-coverage", 2.2), ("whole", 1.4)):
-        assert rows[name].scores.verdict == "better"
-        assert rows[name].error_ratio > ratio
+    """Weak untouched, and better than that after tuning."""
+    comparison = outcome.comparison
+    untouched, *tuned = comparison.rows
+    rows = {row.name: row for row in tuned}
+    assert list(rows) == ["head", "hidden-layer", "head-coverage", "whole"]
+    assert 0.2 < untouched.scores["test"].genic_f1 < 0.6
+    assert comparison.blocks >= 20
+    for name, ratio in (("head-coverage", 2.2), ("whole", 1.4)):
+        found = rows[name].decisive
+        assert rows[name].verdict == "better"
+        assert found.baseline.wrong_share / found.tuned.wrong_share > ratio
+    assert comparison.recommendation.row.name == "head-coverage"
 
 
 def check_models(outcome: DemoOutcome) -> None:
     """The frozen strategies keep the body, `whole` does not."""
     base = load_model(SOURCE_MODEL).weights["conv1d"]
-    for row in outcome.rows:
-        tuned = load_model(row.request.save_model_path).weights["conv1d"]
+    for row in outcome.comparison.rows:
+        tuned = load_model(row.path).weights["conv1d"]
         kept = all(np.array_equal(*pair) for pair in zip(base, tuned, strict=True))
-        assert kept == (row.scores.strategy != "whole")
+        assert kept == (row.name != "whole")
 
 
 def check_predictions(outcome: DemoOutcome) -> None:
-    """By the best model on the validation data: as many errors as it was scored with."""
-    best = max(outcome.rows, key=lambda row: row.validation_f1)
+    """By the recommended model: as many errors as it was scored with."""
+    best = outcome.comparison.recommendation.row
     request = outcome.prediction.request
-    assert request.load_model_path == best.request.save_model_path
+    assert request.load_model_path == best.path
     with h5py.File(request.test_data) as file:
         labels, valid = file["data/y"][:].argmax(axis=-1), file["data/sample_weights"][:] > 0
     wrong = genic_classes(request.prediction_output_path) != labels
     # windows overlap in predictions, so they differ a little
-    assert wrong[valid].mean() == pytest.approx(best.scores.errors_after, abs=0.02)
+    assert wrong[valid].mean() == pytest.approx(best.scores["test"].wrong_share, abs=0.02)
 
 
 def check_commands(outcome: DemoOutcome, shown: str) -> None:
@@ -133,31 +130,20 @@ def check_commands(outcome: DemoOutcome, shown: str) -> None:
     commands = [step.command for step in outcome.steps if step.command]
     assert re.findall(r"\$ (.*)", shown) == commands
     assert [command.split()[1] for command in commands] == [
-        *("prepare", "prepare", "evaluate", "freeze", "freeze", "add-coverage", "freeze"),
-        *("whole", "predict"),
+        *("prepare", "add-coverage", "compare", "predict")
     ]
-    steps = re.findall(r"^\[(\d+)/(\d+)\] ", shown, re.M)
-    assert steps == [(str(number + 1), str(library.STEPS)) for number in range(library.STEPS)]
+    steps = re.findall(rf"^\[(\d+)/({library.STEPS})\] ", shown, re.M)
+    numbers = [int(number) for number, _ in steps if number]
+    assert sorted(set(numbers)) == list(range(1, library.STEPS + 1))
 
 
 def check_table(outcome: DemoOutcome, text: str) -> None:
-    """What the table says of each strategy is what its interval says."""
-    lines = {re.split(r"\s{2,}", line)[0]: line.strip() for line in text.splitlines()}
-    scores = [row.scores for row in outcome.rows]
-    for row in scores:
-        assert re.split(r"\s{2,}", lines[row.strategy])[1:-1] == [
-            f"{row.trainable_parameters:,}",
-            f"{row.after:.4f}",
-            f"{row.interval.low:+.4f} to {row.interval.high:+.4f}",
-            f"{row.errors_after:.1%}",
-            f"{row.errors_before / row.errors_after:.1f} x",
-            row.verdict,
-        ]
-    better = [row for row in scores if row.interval.low > 0]
-    (line,) = (line for line in text.splitlines() if line.startswith("Better than"))
-    assert f"{len(better)} of 4 strategies" in line
-    for row in scores:
-        assert (f"{row.strategy}: {row.verdict}" in line) == (row not in better)
+    """The table and the recommendation are those of the comparison."""
+    lines = {re.split(r"\s{2,}", line)[0].rstrip(" *"): line for line in text.splitlines()}
+    for row in outcome.comparison.rows[1:]:
+        assert f"{row.scores['test'].genic_f1:.4f}" in lines[row.name]
+        assert f"  {row.verdict}  " in lines[row.name]
+    assert f"\nRecommendation: {outcome.comparison.recommendation.text}.\n" in text
     for command in NEXT_STEPS:
         assert f"\n  {command}\n" in text
 
@@ -166,33 +152,26 @@ def check_files(outcome: DemoOutcome) -> None:
     """Everything in one folder, and a page that leads to those of the runs."""
     folder = outcome.request.out_dir
     assert {path.name for path in folder.iterdir()} == {
-        *("genome.fa", "genes.gff3", "rnaseq.bam", "rnaseq.bam.bai", "source", "data", "models"),
-        *("predictions.h5", "report.html"),
+        *("genome.fa", "genes.gff3", "rnaseq.bam", "rnaseq.bam.bai", "source_model.h5", "data"),
+        *("tuned", "predictions.h5"),
     }
-    page = (folder / "report.html").read_text()
-    for row in outcome.rows:
-        assert row.scores.strategy in page
-        assert row.scores.report.is_file()
-        assert f'href="./{row.scores.report.relative_to(folder)}"' in page
+    page = (folder / "tuned" / "report.html").read_text()
+    for row in outcome.comparison.rows[1:]:
+        assert row.name in page
+        report = outcome.comparison.report(row)
+        assert f'href="./{report.relative_to(folder / "tuned")}"' in page
 
 
 def check_json(outcome: DemoOutcome) -> None:
-    """Every number of the table, and every command; every key is documented."""
+    """The comparison, and every command; every key is documented."""
     found = json.loads(json.dumps(outcome.to_dict()))
     section = PAGE.read_text(encoding="utf-8").split("## `--json`\n")[1]
     words = set(re.findall(r"`(\w+)`", section))
-    parts = [found, *found["strategies"], *found["steps"], *found["untouched"].values()]
-    parts += [value for one in parts for value in one.values() if isinstance(value, dict)]
-    assert set().union(*(part for part in parts if part is not found["versions"])) <= words
-    for row, of_strategy in zip(outcome.rows, found["strategies"], strict=True):
-        assert of_strategy["strategy"] == row.scores.strategy
-        assert of_strategy["verdict"] == row.scores.verdict
-        assert of_strategy["tuned"]["errors"] == row.scores.errors_after
-        assert Path(of_strategy["model"]).is_file()
-    assert found["untouched"]["source"]["genic_f1"] == outcome.at_home.genic_f1
-    assert found["untouched"]["target"]["errors"] == outcome.abroad.errors
+    assert {*found, *found["steps"][0]} <= words
+    assert found["comparison"] == json.loads(json.dumps(outcome.comparison.to_dict()))
+    assert found["predicted_by"] == found["comparison"]["recommendation"]["path"]
     assert [step["command"] for step in found["steps"]] == [s.command for s in outcome.steps]
-    assert Path(found["report"]) == outcome.request.out_dir / "report.html"
+    assert Path(found["report"]) == outcome.request.out_dir / "tuned" / "report.html"
 
 
 def test_options_change_what_is_simulated(first_steps):
@@ -200,27 +179,14 @@ def test_options_change_what_is_simulated(first_steps):
         result = first_steps.run("--out-dir", first_steps.folder / name, *options)
         assert result.exit_code == 1
         assert "the disk is full" in result.stderr
-    names = ("genome.fa", "genes.gff3", "rnaseq.bam", "source/genome.fa", "data/test_data.h5")
-    for name in names[:4]:
+    names = ("genome.fa", "genes.gff3", "rnaseq.bam", "data/test_data.h5")
+    for name in names[:3]:
         one, again, other = (
             (first_steps.folder / run / name).read_bytes() for run in ("a", "again", "seed")
         )
         assert one == again, name
         assert one != other, name
-    assert (first_steps.folder / "seed" / names[4]).is_file()
-
-
-def test_held_out_source_sequences_are_not_those_the_model_was_trained_on(first_steps):
-    from helixer_ft.simulate.files import SOURCE_SEED
-    from helixer_ft.simulate.genome import simulate
-    from helixer_ft.simulate.species import SOURCE
-
-    first_steps.run("--seed", SOURCE_SEED)
-    text = (first_steps.out_dir / "source/genome.fa").read_text()
-    shown = "".join(line for line in text.splitlines() if line[0] != ">")
-    trained_on = simulate(SOURCE, 1, TINY.sequence_length, SOURCE_SEED).sequences["chr01"]
-    assert len(shown) > 1000
-    assert shown[:1000] != trained_on[:1000]
+    assert (first_steps.folder / "seed" / names[3]).is_file()
 
 
 def test_a_demo_that_was_interrupted_is_replaced_with_force(first_steps):
@@ -236,7 +202,7 @@ def test_a_demo_that_was_interrupted_is_replaced_with_force(first_steps):
 
 
 def test_quiet(first_steps):
-    assert "[1/10] " in first_steps.run().stderr
+    assert "[1/5] " in first_steps.run().stderr
     assert first_steps.run("--force", "-q").stderr == "Error: the disk is full\n"
 
 
@@ -269,18 +235,18 @@ def test_commands_pasted_give_the_same_results(work, monkeypatch):
     """At the small size, over the files of the demonstration."""
     work.run("-q")
     (outcome,) = work.outcomes
-    scores = {str(row.request.save_model_path): row.scores for row in outcome.rows}
     predicted = genic_classes(work.out_dir / "predictions.h5")
     for step in outcome.steps[1:]:
         arguments = [*shlex.split(step.command)[1:], "--force", "--json"]
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, result.output
         found = json.loads(result.stdout)
-        if arguments[0] in ("freeze", "whole"):
-            row = scores.pop(found["save_model_path"])
-            assert found["verdict"] == row.verdict
-            assert found["test"]["tuned"]["genic_f1"] == pytest.approx(row.after, abs=1e-3)
-    assert scores == {}
+        if arguments[0] == "compare":
+            for row, one in zip(found["models"], outcome.comparison.rows, strict=True):
+                assert row["verdict"] == (one.verdict or None)
+                assert row["test"]["genic_f1"] == pytest.approx(
+                    one.scores["test"].genic_f1, abs=1e-3
+                )
     again = genic_classes(work.out_dir / "predictions.h5")
     assert (again != predicted).mean() < 1e-3
 
@@ -291,11 +257,13 @@ def test_at_full_size_two_strategies_or_more_are_better(tmp_path, seed):
     arguments = ["demo", "--out-dir", str(tmp_path / "demo"), "--seed", str(seed), "--json", "-q"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
-    outcome = json.loads(result.stdout)
-    verdicts = {row["strategy"]: row["verdict"] for row in outcome["strategies"]}
-    assert list(verdicts.values()).count("better") >= 2
-    ratios = {row["strategy"]: row["error_ratio"] for row in outcome["strategies"]}
-    assert ratios["freeze --input-coverage"] > 3
+    comparison = json.loads(result.stdout)["comparison"]
+    untouched, *tuned = comparison["models"]
+    assert [row["verdict"] for row in tuned].count("better") >= 2
+    before = untouched["test"]["wrong_bases"]
+    ratios = {row["name"]: before / row["test"]["wrong_bases"] for row in tuned}
+    assert ratios["head-coverage"] > 3
     assert ratios["whole"] > 2.5
-    for row in outcome["strategies"]:
-        assert (row["verdict"] == "better") == (row["difference"]["low"] > 0)
+    for row in tuned:
+        better = row["difference"]["test"]["low"] > 0
+        assert (row["verdict"] == "better") == better

@@ -31,8 +31,8 @@ def test_a_folder_with_something_in_it_is_taken_with_force_alone(tmp_path):
 def test_only_files_of_a_demo_are_removed(tmp_path):
     files = DemoFiles(tmp_path)
     files.make_folders()
-    own = [files.genome, files.reads, files.test_data, files.model("whole"), files.report]
-    others = [tmp_path / "notes.txt", files.data / "notes.tsv", files.models / "mine.h5"]
+    own = [files.genome, files.reads, files.test_data, files.tuned / "whole.h5", files.report]
+    others = [tmp_path / "notes.txt", files.data / "notes.tsv", files.tuned / "mine.h5"]
     for path in (*own, *others):
         path.write_text("x")
     files.source_model.write_text("x")
@@ -47,7 +47,7 @@ def test_files_that_are_not_of_a_demo_are_never_replaced(tmp_path):
     assert "not from a demo" in refusal(DemoFiles(tmp_path), force=True)
 
 
-@pytest.mark.parametrize("name", ["data", "models", "source"])
+@pytest.mark.parametrize("name", ["data", "tuned"])
 def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path, name):
     (tmp_path / name).write_text("x")
     assert "is not a folder" in refusal(DemoFiles(tmp_path), force=True)
@@ -55,8 +55,7 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path, name):
 
 def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path):
     (tmp_path / "genome.fa").mkdir()
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "source_model.h5").write_text("x")
+    (tmp_path / "source_model.h5").write_text("x")
     assert "genome.fa: is a folder" in refusal(DemoFiles(tmp_path), force=True)
 
 

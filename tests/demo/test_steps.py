@@ -10,14 +10,13 @@ from helixer_ft.cli import main
 from helixer_ft.cli.demo import _parse
 from helixer_ft.cli.demo_output import NEXT_STEPS
 from helixer_ft.demo.demo import STEPS
-from helixer_ft.demo.files import COVERAGE, HEAD, HIDDEN_LAYER, WHOLE, DemoFiles
+from helixer_ft.demo.files import DemoFiles
 from helixer_ft.demo.request import DemoRequest, DemoSize
-from helixer_ft.demo.steps import LEARNING_RATE, PATIENCE, Step, Steps
-from helixer_ft.network.strategies import Freeze, Whole
+from helixer_ft.demo.steps import LEARNING_RATE, PATIENCE, STRATEGIES, Step, Steps
 
 LIBRARY = (
     "preparation.prepare.prepare",
-    "training.fine_tune.fine_tune",
+    "comparison.compare.compare",
     "inference.predict.predict",
 )
 """What the commands for the user's own species call."""
@@ -49,40 +48,33 @@ def asked(monkeypatch):
 def all_steps(request: DemoRequest) -> list[Step]:
     steps = Steps(request, DemoFiles(request.out_dir))
     return [
-        steps.prepare_source(),
-        steps.prepare_target(("chr09", "chr10"), ("chr11", "chr12")),
-        steps.evaluate(),
-        steps.tune(HEAD),
-        steps.tune(HIDDEN_LAYER),
+        steps.prepare(("chr09", "chr10"), ("chr11", "chr12")),
         steps.add_coverage(),
-        steps.tune(COVERAGE),
-        steps.tune(WHOLE),
-        steps.predict(request.out_dir / "models" / "whole.h5"),
+        steps.compare(),
+        steps.predict(request.out_dir / "tuned" / "whole.h5"),
     ]
 
 
 def test_what_a_command_asks_for():
     """Also with numbers other than the defaults, and a folder whose name has a blank."""
     out = Path("my demo")
-    size = DemoSize(subsequence_length=1350, freeze_epochs=7, whole_epochs=3)
+    size = DemoSize(subsequence_length=1350, epochs=7)
     steps = all_steps(DemoRequest(out, size=size))
     requests = [_parse(step.words) for step in steps]
-    source, target, evaluation, head, hidden, coverage, with_coverage, whole, prediction = requests
-    tuned = [head, hidden, with_coverage, whole]
-    assert (source.split, target.split) == (False, True)
-    assert {source.subsequence_length, target.subsequence_length} == {1350}
+    target, coverage, comparison, prediction = requests
+    assert target.split
+    assert target.subsequence_length == 1350
     assert target.validation_seqids == ("chr09", "chr10")
     assert target.test_seqids == ("chr11", "chr12")
-    assert evaluation.test_data == (out / "source/simulated_source.h5", out / "data/test_data.h5")
-    assert [request.strategy for request in tuned] == [
-        *(Freeze(), Freeze(post_coverage_hidden_layer=True), Freeze(input_coverage=True), Whole())
-    ]
-    assert [request.settings.epochs for request in tuned] == [7, 7, 7, 3]
-    for request in tuned:
-        assert request.settings.learning_rate == LEARNING_RATE
-        assert request.settings.patience == PATIENCE
     assert coverage.bams == (out / "rnaseq.bam",)
-    assert prediction.load_model_path == out / "models/whole.h5"
+    assert comparison.load_model_paths == (out / "source_model.h5",)
+    assert comparison.test_data == (out / "data/test_data.h5",)
+    assert comparison.out_dir == out / "tuned"
+    assert tuple(one.name for one in comparison.candidates) == STRATEGIES
+    assert comparison.settings.epochs == 7
+    assert comparison.settings.learning_rate == LEARNING_RATE
+    assert comparison.settings.patience == PATIENCE
+    assert prediction.load_model_path == out / "tuned/whole.h5"
     for step, request in zip(steps, requests, strict=True):
         assert request.force  # what may be replaced was checked before
         assert getattr(request, "command_line", step.command) == step.command
@@ -98,7 +90,7 @@ def test_a_backend_that_was_asked_for_is_in_the_commands_that_compute():
     plain, chosen = (all_steps(DemoRequest(backend=name)) for name in ("auto", "tensorflow"))
     assert [step for step in plain if "--backend" in step.words] == []
     computing = [step.words[0] for step in chosen if step.words[-1] == "tensorflow"]
-    assert computing == ["evaluate", "freeze", "freeze", "freeze", "whole", "predict"]
+    assert computing == ["compare", "predict"]
 
 
 @pytest.mark.parametrize("command", NEXT_STEPS)

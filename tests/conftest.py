@@ -156,6 +156,7 @@ def _no_pages(request, monkeypatch) -> None:
     """
     if "pages" not in request.fixturenames:
         monkeypatch.setattr(fine_tuning, "write_report", lambda *_: None)
+        monkeypatch.setattr(fine_tuning, "write_comparison", lambda *_: None)
 
 
 @pytest.fixture

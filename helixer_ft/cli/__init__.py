@@ -18,6 +18,7 @@ COMMANDS = {
     "predict": "Predict genes base by base, on a data file or a genome.",
     "evaluate-genes": "Score predicted gene models against a reference, gene by gene.",
     "inspect": "Show what a model, a data file or a predictions file contains.",
+    "compare": "Train every strategy the data allow, and recommend one.",
     "doctor": "Check that this machine and its GPUs are fit to train and compute correctly.",
     "simulate": "Simulate a small species with known genes, to try things out.",
     "demo": "Run the whole workflow on a small simulated species, offline.",

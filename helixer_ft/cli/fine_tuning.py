@@ -1,6 +1,10 @@
-"""What `whole` and `freeze` do alike: options to a request, the run, its result printed."""
+"""What commands that train do alike: options to a request, the processes of a run, its result
+printed.
+"""
 
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +29,7 @@ from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from helixer_ft.comparison.outcome import CompareOutcome
     from helixer_ft.training.outcome import Outcome
     from helixer_ft.training.prepared import PreparedRun
 
@@ -44,15 +49,58 @@ def fine_tune_request(strategy: type[Strategy], options: dict[str, Any]) -> Fine
     )
 
 
+Work = Callable[[Printer, Backend, Processes], None]
+"""What is done in each of the processes; the first one prints."""
+
+
 def run_command(request: FineTuneRequest, options: dict[str, Any]) -> None:
     """Run a fine-tuning command to its end, or until a signal stops it."""
+    folder = RunFolder(request.save_model_path)
+    work = partial(_work, request, options)
+    run_in_processes(
+        options,
+        [request.load_model_path],
+        training_notices(options),
+        lambda: folder.is_interrupted,
+        work,
+        Printer,
+    )
+
+
+def run_in_processes(
+    options: dict[str, Any],
+    models: Sequence[Path],
+    notices: Sequence[str],
+    resumable: Callable[[], bool],
+    work: Work,
+    make_printer: Callable[..., Printer],
+) -> None:
+    """Do the work of a command that trains, alone or as one of several processes.
+
+    Parameters
+    ----------
+    options
+        Of the command.
+    models, notices
+        What it loads, and what is to be said first.
+    resumable
+        Whether there is something to resume, should a process be lost.
+    work
+        The work.
+    make_printer
+        Makes what prints.
+    """
     launch = computing.launch_of(options)
     first = launch is None or launch.index == 0
     with stop_on_signals(tell_of_signal if first else lambda _: None) as stop:
-        printer = Printer(quiet=options["quiet"] or not first, as_json=options["as_json"])
+        printer = make_printer(quiet=options["quiet"] or not first, as_json=options["as_json"])
         printer.stop = stop
         try:
-            _run(request, options, printer, launch)
+            for path in models:
+                printer.model(path)
+            for notice in notices:
+                printer.notice(notice)
+            _run(options, resumable, work, printer, launch)
         except Interrupted as error:
             if first:  # it speaks for all processes
                 raise
@@ -60,20 +108,20 @@ def run_command(request: FineTuneRequest, options: dict[str, Any]) -> None:
 
 
 def _run(
-    request: FineTuneRequest, options: dict[str, Any], printer: Printer, launch: Launch | None
+    options: dict[str, Any],
+    resumable: Callable[[], bool],
+    work: Work,
+    printer: Printer,
+    launch: Launch | None,
 ) -> None:
-    printer.model(request.load_model_path)
-    for notice in training_notices(options):
-        printer.notice(notice)
     backend = computing.backend_for(options, several_processes=launch is not None)
     if backend.warning:
         printer.warning(backend.warning)
-    run_folder, tell = RunFolder(request.save_model_path), computing.tell_of_end(launch, printer)
-    waiting = _Waiting(printer.stop)
-    with started(launch, tell, lambda: run_folder.is_interrupted, waiting) as processes:
+    tell, waiting = computing.tell_of_end(launch, printer), _Waiting(printer.stop)
+    with started(launch, tell, resumable, waiting) as processes:
         if launch is not None:
             computing.start_together(backend, processes)
-        _work(request, options, printer, backend, processes)
+        work(printer, backend, processes)
 
 
 def _work(
@@ -89,7 +137,7 @@ def _work(
     from helixer_ft.training.prepared import prepare_run
 
     first, verbose = processes.is_first, options["verbose"]
-    progress = printer if first else _Silent(printer.stop)
+    progress = printer if first else Silent(printer.stop)
     computing.check_device(options, progress, processes)
 
     def on_prepared(prepared: "PreparedRun") -> None:
@@ -119,12 +167,17 @@ def _work(
 def _show_prepared(
     prepared: "PreparedRun", printer: Printer, backend: Backend, verbose: bool
 ) -> None:
+    tell_what_computes(printer, backend)
+    show_preparation(prepared, printer, verbose=verbose)
+
+
+def tell_what_computes(printer: Printer, backend: Backend) -> None:
+    """Say which backend on which devices does the work."""
     from helixer_ft.engine import device_notice
 
     printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
     if text := device_notice():
         printer.notice(text)
-    show_preparation(prepared, printer, verbose=verbose)
 
 
 def write_report(outcome: "Outcome", path: Path) -> None:
@@ -134,7 +187,14 @@ def write_report(outcome: "Outcome", path: Path) -> None:
     report.write_report(outcome, path)
 
 
-class _Silent(TrainingProgress):
+def write_comparison(outcome: "CompareOutcome", path: Path) -> None:
+    """Write the page about a comparison."""
+    from helixer_ft import report
+
+    report.write_comparison(outcome, path)
+
+
+class Silent(TrainingProgress):
     """All processes but the first one."""
 
     def __init__(self, stop: Stop) -> None:
@@ -144,7 +204,7 @@ class _Silent(TrainingProgress):
         return self._stop.requested()
 
 
-class _Waiting(_Silent):
+class _Waiting(Silent):
     """A process that looks for the others: each says that, as the first may be the one missing."""
 
     def notice(self, text: str) -> None:

@@ -30,7 +30,7 @@ def show_preparation(prepared: "PreparedRun", printer: Printer, *, verbose: bool
         printer.warning(text)
     if printer.as_json or printer.quiet:
         return
-    printer.table(_data_table(prepared))
+    printer.table(data_table(prepared))
     plan, coverage = prepared.plan, prepared.plan.model.coverage
     new = f"; new: {', '.join(plan.new)}." if plan.new else "."
     printer.lines(
@@ -161,7 +161,8 @@ def _batch_lines(size: int, estimate: "Estimate") -> Iterator[str]:
         )
 
 
-def _data_table(prepared: "PreparedRun") -> Table:
+def data_table(prepared: "PreparedRun") -> Table:
+    """Windows, bases and class shares of each set."""
     rows = []
     for one in prepared.summaries:
         size = f"{one.windows:,}", f"{len(one.sequences):,}", f"{one.bases.sum() / 1e6:.2f} Mb"

@@ -1,4 +1,6 @@
-"""Options that `whole` and `freeze` share; defaults come from the settings of the library."""
+"""Options that `whole`, `freeze` and `compare` share; defaults come from the settings of the
+library.
+"""
 
 from functools import partial
 
@@ -10,9 +12,8 @@ from helixer_ft.settings import TrainingSettings
 
 _setting = partial(kinds.setting, TrainingSettings)
 
-training_options = kinds.in_order(
+data_options = kinds.in_order(
     [
-        shared.load_model_option(),
         kinds.path(
             "-d --data-dir",
             "Folder; every training_data*h5 and validation_data*h5 in it is used.",
@@ -24,12 +25,12 @@ training_options = kinds.in_order(
             "Held-out labelled data (repeatable): the verdict is based on them.",
             multiple=True,
         ),
-        kinds.path(
-            "-s --save-model-path",
-            "This run's best check by genic F1 on the validation data; the folder of the same name "
-            "(best_model.run) has report.html, history.csv and config.toml.",
-            default="best_model.h5",
-        ),
+    ]
+)
+"""What is trained and scored on."""
+
+setting_options = kinds.in_order(
+    [
         _setting("epochs", "Upper bound; --patience ends a run earlier.", "-e"),
         _setting("batch_size", "Subsequences per training step, on all devices together.", "-b"),
         _setting(
@@ -83,6 +84,21 @@ training_options = kinds.in_order(
         kinds.flag("--dry-run", "Check everything, say what would train, stop before training."),
         shared.computing_options,
         shared.processes_options,
+    ]
+)
+"""How it is trained, and on which devices."""
+
+training_options = kinds.in_order(
+    [
+        shared.load_model_option(),
+        data_options,
+        kinds.path(
+            "-s --save-model-path",
+            "This run's best check by genic F1 on the validation data; the folder of the same name "
+            "(best_model.run) has report.html, history.csv and config.toml.",
+            default="best_model.h5",
+        ),
+        setting_options,
         shared.config_option("Options of an earlier run: its config.toml"),
         shared.output_options(
             verbose="Layer table and confusion matrices too.",

@@ -1,6 +1,7 @@
 """Kinds of values that several commands take."""
 
 import glob
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -102,3 +103,20 @@ def name_list(
     """Names separated by commas, in one or several options."""
     names = [name.strip() for value in values for name in value.split(",")]
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+class Duration(click.ParamType):
+    """A time in seconds, minutes, hours or days: `90m`, `8h`, `1.5d`; in seconds."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The seconds; click reports what is no time."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", str(value).strip())
+        if not found:
+            self.fail(f"{value!r} is not a time, expected one like 90m, 8h or 1d.", param, ctx)
+        return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]

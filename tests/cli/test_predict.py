@@ -117,6 +117,7 @@ def test_json_and_quiet(work):
         "resumed_from": None,
         "val_test_batch_size": 3,
         "coverage": None,
+        "batchnorm": None,
         "genes": None,
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from helixer_ft.adaptation.mix import AUTO_MIX
 from helixer_ft.comparison.candidates import Candidate
 from helixer_ft.comparison.folder import CompareFolder
 from helixer_ft.comparison.progress import SILENT
@@ -85,7 +86,7 @@ def run_request(
         test_data=request.test_data,
         settings=request.settings,
         batchnorm_from=request.batchnorm_source if adapted else None,
-        batchnorm_mix=request.batchnorm_mix,
+        batchnorm_mix=request.batchnorm_mix if adapted else AUTO_MIX,
         cache=request.cache,
         predict_phase=request.predict_phase,
         force=True,  # the comparison has checked what it may replace

@@ -17,7 +17,7 @@ from helixer_ft.comparison.progress import CompareProgress, Named
 from helixer_ft.comparison.request import CompareRequest
 from helixer_ft.comparison.state import CompareState, Trained, read_compare_state
 from helixer_ft.comparison.time_limit import TimeLimit
-from helixer_ft.errors import HelixerFtError, Interrupted
+from helixer_ft.errors import HelixerFtError, InputError, Interrupted
 from helixer_ft.runtime.backend import versions
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.training.fine_tune import fine_tune, score_untouched
@@ -115,6 +115,7 @@ class Comparing:
         self.regions: dict[str, list[tuple[str, str, int]]] = {}
         self.warnings: tuple[str, ...] = ()
         self.not_begun: list[str] = []
+        self.left_out: dict[str, str] = {}
 
     def holding(self) -> AbstractContextManager[None]:
         """The folder is made, and held against other processes."""
@@ -155,6 +156,7 @@ class Comparing:
             self.state,
             self.regions,
             not_begun=self.not_begun,
+            left_out=self.left_out,
             failed=self.failed,
             warnings=self.warnings,
         )
@@ -276,6 +278,13 @@ class Comparing:
             done = len(self.state.trained)
             raise Interrupted(f"{name}: {error} Done before: {done} of {total}.") from error
         except HelixerFtError as error:
+            if (
+                not candidate.trains
+                and isinstance(error, InputError)
+                and not self._named(candidate)
+            ):
+                self.left_out[name] = str(error)  # too little sequence, which all processes see
+                return
             if self.processes.count > 1:  # the others may not have it
                 raise
             self._report_failure(name, error)
@@ -308,6 +317,10 @@ class Comparing:
             asked, progress, report=self.report, processes=processes, workbench=workbench
         )
         return _trained(outcome, name, candidate, label, start)
+
+    def _named(self, candidate: Candidate) -> bool:
+        """Whether a candidate was asked for by its name."""
+        return candidate.name in self.request.strategies
 
     def _adapted_is_better(self, label: str) -> bool:
         """Whether there is an adapted model, better than the untouched one on validation data."""

@@ -155,6 +155,7 @@ def outcome_of(
     regions: Regions,
     *,
     not_begun: Sequence[str],
+    left_out: Mapping[str, str],
     failed: Mapping[str, str],
     warnings: Sequence[str],
 ) -> CompareOutcome:
@@ -172,6 +173,8 @@ def outcome_of(
         Genome blocks by set.
     not_begun, failed, warnings
         See `CompareOutcome`.
+    left_out
+        What proved impossible when its turn came, besides what the models say.
     """
     rows = [
         *map(partial(_untouched_row, state), bases),
@@ -183,23 +186,23 @@ def outcome_of(
         if base.label in chosen
         for possible in base.possible
     }
-    left_out = {
+    impossible = {
         request.result_name(base.label, name): reason
         for base in bases
         if base.label in chosen
         for name, reason in base.left_out.items()
-    }
+    } | dict(left_out)
     return CompareOutcome(
         request=request,
         rows=tuple(rows),
         trained=state.trained,
         chosen_models=tuple(chosen),
         recommendation=recommend(rows, regions, request.settings.seed),
-        left_out=left_out,
+        left_out=impossible,
         not_begun=tuple(not_begun),
         failed=dict(failed),
         warnings=tuple(warnings),
-        complete=wanted <= state.trained.keys(),
+        complete=wanted <= state.trained.keys() | left_out.keys(),
         seconds=state.seconds,
         versions=versions(),
     )

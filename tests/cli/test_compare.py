@@ -17,7 +17,7 @@ from helixer_ft.comparison.request import CompareRequest
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.model import load_model
 from helixer_ft.runtime.interruption import Stop
-from helixer_ft.settings import TrainingSettings
+from helixer_ft.settings import TrainingOptions
 from helixer_ft.training.estimate import Estimate
 from tests.cli.workplace import CommandFolder
 from tests.comparison.outcomes import compared, tuned, untouched
@@ -171,7 +171,7 @@ def test_what_options_ask_for():
     assert given.candidates[1].strategy.coverage_prefix == "long"
     assert given.candidates[1].strategy.coverage_norm == "linear"
     assert given.candidates[0].strategy.coverage_prefix is None
-    assert given.settings == TrainingSettings(learning_rate=0.1, seed=3)
+    assert given.settings == TrainingOptions(learning_rate=0.1, seed=3)
     assert given.time_limit == 5400
     assert (given.train_all_models, given.resume, given.force, given.predict_phase) == (True,) * 4
     assert given.cache.folder == Path("comparison/features")
@@ -227,7 +227,7 @@ def test_dry_run_leaves_nothing(work, monkeypatch):
     assert work.content() == before
     (line,) = (line for line in result.stdout.splitlines() if line.startswith("kept-head "))
     assert re.split(r"\s{2,}", line) == [
-        *("kept-head", "freeze + trained head kept", "504", "3.0 s", "2.0 s", "7.0 s")
+        *("kept-head", "freeze + trained head kept", "504", "2", "3.0 s", "2.0 s", "7.0 s")
     ]
     assert "Left out: head-coverage: " in result.stdout
     assert result.stdout.endswith("nothing was trained or written.\n")
@@ -245,7 +245,7 @@ def test_dry_run_leaves_nothing(work, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        (["--strategies", "heads"], ["--strategies has heads", "expected names among head"]),
+        (["--strategies", "heads"], ["--strategies has heads", "expected names among adapted"]),
         (["--strategies", "head-coverage"], ["--strategies head-coverage: ", "rnaseq"]),
         (["--strategies", "head-then-whole"], ["starts from the best head"]),
         (["-l", "base.h5"], ["base.h5: is given twice"]),
@@ -304,7 +304,7 @@ def test_interrupted_and_resumed(work, monkeypatch):
     work.refused(*options, parts=["unfinished comparison", "--resume"])
     work.refused(
         *(*options, "--resume", "--learning-rate", "0.5"),
-        parts=["out: the comparison there", "--learning-rate was 0.0003, now 0.5"],
+        parts=["out: the comparison there", "--learning-rate was auto, now 0.5"],
     )
     write_data_file(work.folder / "data" / "training_data.h5", random_rows(6, seed=11))
     result = work.run(*options, "--resume")

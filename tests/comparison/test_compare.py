@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from conftest import add_coverage, random_rows, tiny_model
 
+from helixer_ft.adaptation import adapt as adaptation
+from helixer_ft.adaptation.adapt import adapt
+from helixer_ft.adaptation.request import AdaptRequest
 from helixer_ft.comparison import compare as library
 from helixer_ft.comparison.candidates import CANDIDATES, NAMES
 from helixer_ft.comparison.compare import compare
@@ -18,7 +21,7 @@ from helixer_ft.comparison.progress import CompareProgress
 from helixer_ft.comparison.request import CompareRequest
 from helixer_ft.dataset.dataset import FileRows
 from helixer_ft.errors import HelixerFtError, InputError, Interrupted
-from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.formats.model_h5 import BATCHNORM, write_model_file
 from helixer_ft.network.model import load_model
 from helixer_ft.settings import TrainingSettings
 from helixer_ft.training import fine_tune
@@ -249,7 +252,10 @@ def test_what_the_data_or_the_model_do_not_allow_is_left_out(request_, model_pat
     assert [row.name for row in outcome.rows[1:]] == [
         *("head", "hidden-layer", "kept-head", "whole", "head-then-whole")
     ]
-    assert list(outcome.left_out) == ["head-coverage", "hidden-layer-coverage", "whole-batchnorm"]
+    assert list(outcome.left_out) == [
+        *("adapted", "head-coverage", "hidden-layer-coverage", "whole-batchnorm")
+    ]
+    assert "no batch normalisation" in outcome.left_out["adapted"]
     assert "rnaseq" in outcome.left_out["head-coverage"]
     assert "no batch normalisation" in outcome.left_out["whole-batchnorm"]
     assert outcome.complete
@@ -273,7 +279,10 @@ def test_what_was_asked_for_by_name_is_refused(request_, model_path, strategies,
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"strategies": ("heads",)}, "--strategies has heads, expected names among head, hidden"),
+        (
+            {"strategies": ("heads",)},
+            "--strategies has heads, expected names among adapted, head, hidden",
+        ),
         ({"strategies": ("head-then-whole",)}, "starts from the best head, but no head"),
         ({"load_model_paths": ()}, "no --load-model-path"),
         ({"load_model_paths": (Path("a"), Path("./a"))}, "given twice"),
@@ -507,3 +516,62 @@ def test_an_expired_limit_is_seen_without_an_estimate(request_, quick, monkeypat
     assert outcome.not_begun == ("head",)
     assert outcome.recommendation.row.name == "base"
     assert outcome.recommendation.reasons == ("Nothing was tuned.",)
+
+
+# -- the adapted model --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def enough(monkeypatch) -> None:
+    """However little sequence there is, it is enough to adapt to."""
+    monkeypatch.setattr(adaptation, "count_bases", lambda source: 10**6)
+
+
+def batchnorm_of(path: Path) -> dict | None:
+    """What a file says of its batch-norm statistics."""
+    found = load_model(path).file.provenance.get(BATCHNORM)
+    return None if found is None else json.loads(found)
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_the_adapted_model_is_a_row_and_heads_start_from_it_where_it_helps(
+    request_, tmp_path, monkeypatch, enough, better
+):
+    monkeypatch.setattr(library.Comparing, "_adapted_is_better", lambda self, label: better)
+    names = ("adapted", "head", "whole")
+    request_ = replace(request_, strategies=names, batchnorm_mix=0.5)
+    outcome = compare(request_)
+    assert [row.name for row in outcome.rows] == ["base", *names]
+    untouched, adapted, *_ = outcome.rows
+    assert (adapted.trainable_parameters, adapted.strategy) == (0, "batch norm of the data")
+    assert adapted.scores["test"].loss != untouched.scores["test"].loss
+    alone = tmp_path / "alone.h5"
+    source = request_.data_dir
+    adapt(AdaptRequest(request_.load_model_paths[0], alone, data_dir=source, batchnorm_mix=0.5))
+    ours, theirs = (load_model(path).weights for path in (adapted.path, alone))
+    for name, arrays in theirs.items():
+        assert all(map(np.array_equal, arrays, ours[name]))
+    folder = CompareFolder(request_)
+    assert batchnorm_of(folder.model("adapted"))["mix"] == 0.5
+    started = batchnorm_of(folder.model("head"))
+    assert (started or {}).get("mix") == (0.5 if better else None)
+    assert batchnorm_of(folder.model("whole")) is None
+
+
+def test_the_adapted_model_is_better_by_validation_data(request_, quick, enough):
+    outcome = compare(replace(request_, strategies=("adapted", "head")))
+    untouched, adapted, _ = outcome.rows
+    better = adapted.validation_f1 > untouched.validation_f1
+    started = batchnorm_of(CompareFolder(request_).model("head"))
+    assert (started is not None) == better
+
+
+def test_with_little_sequence_the_adapted_model_is_left_out_unless_it_was_asked_for(
+    request_, quick
+):
+    outcome = compare(request_)
+    assert "expected at least 100,000" in outcome.left_out["adapted"]
+    assert outcome.complete
+    assert not outcome.failed
+    asked = replace(request_, strategies=("adapted", "head"), force=True)
+    assert "expected at least 100,000" in compare(asked).failed["adapted"]

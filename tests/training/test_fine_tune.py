@@ -87,7 +87,8 @@ def request_(model_path, data_dir, tmp_path) -> FineTuneRequest:
 def typed(model_path, data_dir, test_path, tmp_path) -> list[str]:
     """Options of a command that trains one epoch."""
     words = ["-l", model_path, "-d", data_dir, "-t", test_path, "-s", tmp_path / "tuned.h5"]
-    return [*map(str, words), "-e", "1", "-b", "4", "--learning-rate", "0.01", "--json"]
+    numbers = ["-e", "1", "-b", "4", "--learning-rate", "0.01"]
+    return [*map(str, words), "--recipe", "helixer", *numbers, "--json"]
 
 
 def moved(before: TrainedModel, after: TrainedModel) -> set[str]:
@@ -156,6 +157,7 @@ def test_an_outcome_is_what_json_prints(request_, typed, test_path, strategy):
     result = CliRunner().invoke(main, [*strategy.typed.split(), *typed, "--force"])
     printed = json.loads(result.stdout)
     assert printed.pop("report") is None
+    assert printed["notices"].pop().startswith("recipe helixer, for ")
     times = ("seconds", "check_seconds")
     assert {name: value for name, value in printed.items() if name not in times} == {
         name: value for name, value in outcome.items() if name not in times

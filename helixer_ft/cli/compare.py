@@ -69,7 +69,7 @@ def command(**options: Any) -> None:
     \b
     Examples:
       helixer-ft compare -l land_plant.h5 -d data/ -t test_data.h5 --out-dir tuned
-      helixer-ft compare -l land_plant -l fungi -d data/ -t test_data.h5 --time-limit 8h
+      helixer-ft compare -l land_plant -l fungi -d data/ --time-limit 8h
       helixer-ft compare --strategies head,whole -l land_plant.h5 -d data/
     """
     from helixer_ft.cli.compare_output import ComparePrinter

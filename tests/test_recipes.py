@@ -127,3 +127,11 @@ def test_what_was_chosen_is_said():
 def test_an_unknown_recipe():
     with pytest.raises(InputError, match="--recipe is cake, expected one of default, helixer"):
         TrainingOptions(recipe="cake")
+
+
+def test_epochs_go_by_the_amount_of_sequence_not_by_the_length_of_windows():
+    few, short, long = (
+        choose(TrainingOptions(), windows, length, head_alone=False)
+        for windows, length in ((100, 21_384), (800, 2_673), (100, 2_673))
+    )
+    assert few.epochs == short.epochs < long.epochs

@@ -81,9 +81,9 @@ def test_what_does_not_reach_the_untouched_model_where_it_was_chosen():
 def test_too_few_blocks_for_a_verdict():
     rows = tuned("head", 0.6, blocks=9), tuned("whole", 0.9, blocks=9)
     found = asked(*rows, blocks=9)
-    assert found.row.name == "head"  # nothing can be told apart
+    assert found.row.name == "whole"
     assert found.is_tentative
-    assert found.text == "use head.h5 (freeze) for now"
+    assert found.text == "use whole.h5 (freeze) for now"
     assert "9 genome blocks are too few for a verdict (20 are needed)" in found.reasons[2]
     worse = asked(tuned("head", 0.32, 0.25, blocks=9), blocks=9)
     assert not worse.row.is_tuned

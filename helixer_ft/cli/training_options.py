@@ -33,9 +33,10 @@ setting_options = kinds.in_order(
     [
         _setting(
             "recipe",
-            "How training proceeds. default: a warm-up and a falling learning rate, averaged weights, "
-            "windows shifted by up to 8 bases in each epoch, and what is auto chosen from the amount "
-            "of training data. helixer: as the original does, with its numbers where auto.",
+            "How training proceeds. default: a warm-up and a falling learning rate, averaged "
+            "weights, windows shifted by up to 8 bases in each epoch, and what is auto chosen from "
+            "the amount of training data. helixer: as the original does, with its numbers where "
+            "auto.",
         ),
         _setting("epochs", "Upper bound; --patience ends a run earlier.", "-e"),
         _setting("batch_size", "Subsequences per training step, on all devices together.", "-b"),

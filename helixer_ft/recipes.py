@@ -75,14 +75,12 @@ RECIPES = {
 SMALL_BATCH, SMALL_DATA, LARGEST_DOUBLINGS = 2, 400, 2
 """Batch size of all layers up to so many training windows; four times the windows have batches
 twice as large, up to the original's 8."""
-WHOLE_RATE, HEAD_RATE = 1e-3, 7e-3
+WHOLE_RATE, HEAD_RATE, MOST_BY_ROOT = 1e-3, 7e-3, 8
 """Learning rates of all layers and of a head alone, in batches of `SMALL_BATCH`; they grow with the
-square root of the batch, the usual rule for Adam (Malladi et al. 2022, arXiv:2205.10287)."""
-USUAL_LENGTH = 21_384
-"""Bases of a window, unless the data were prepared otherwise."""
+square root of the batch, the usual rule for Adam (Malladi et al. 2022, arXiv:2205.10287), up to
+batches of `MOST_BY_ROOT`: larger ones were not tried."""
 EPOCHS_OF_ONE, FEWEST_EPOCHS, MOST_EPOCHS, HEAD_EPOCHS = 110, 5, 40, 30
-"""Epochs fall with the square root of the amount of sequence, in windows of the usual length; a
-head alone, which is quick, has its own number."""
+"""Epochs fall with the square root of the windows; a head alone, which is quick, has its own."""
 CHECKS, PATIENCE, PATIENT_SHARE = 10, 3, 0.4
 """Checks that a training has at least, where there are batches for them; and its patience: a share
 of all checks, because the last updates, at a low learning rate, gain too."""
@@ -93,17 +91,15 @@ def recipe_of(settings: TrainingOptions) -> Recipe:
     return RECIPES[settings.recipe]
 
 
-def choose(
-    options: TrainingOptions, windows: int, length: int = USUAL_LENGTH, *, head_alone: bool
-) -> TrainingSettings:
+def choose(options: TrainingOptions, windows: int, *, head_alone: bool) -> TrainingSettings:
     """Settings in which every "auto" has become a number.
 
     Parameters
     ----------
     options
         What is asked for; numbers stay as they are.
-    windows, length
-        Subsequences of the training data, and bases of each.
+    windows
+        Subsequences of the training data.
     head_alone
         Whether the body is frozen.
     """
@@ -112,7 +108,7 @@ def choose(
     given = {field.name: getattr(options, field.name) for field in fields(options)}
     chosen = TrainingSettings()
     if options.recipe == "default":
-        chosen = _by_amount(windows, length, head_alone, options)
+        chosen = _by_amount(windows, head_alone, options)
     auto = {name: getattr(chosen, name) for name in CHOSEN_FROM_DATA if given[name] == AUTO}
     return TrainingSettings(**given | auto)
 
@@ -132,12 +128,10 @@ def _text(value: float | None) -> str:
     return "at each epoch's end" if value is None else f"{value:g}"
 
 
-def _by_amount(
-    windows: int, length: int, head_alone: bool, options: TrainingOptions
-) -> TrainingSettings:
+def _by_amount(windows: int, head_alone: bool, options: TrainingOptions) -> TrainingSettings:
     """The default recipe's numbers; those that the user gave come first where others follow."""
     batch_size = _given(options.batch_size, _batch_size(windows, head_alone))
-    epochs = _given(options.epochs, _epochs(windows * length / USUAL_LENGTH, head_alone))
+    epochs = _given(options.epochs, _epochs(windows, head_alone))
     n_batches = math.ceil(windows / batch_size)
     parts = max(1, round(CHECKS / epochs))
     updates = math.ceil(n_batches / options.accumulate)
@@ -146,7 +140,8 @@ def _by_amount(
         few = parts == 1 or updates < 2 * parts
         every = None if few else math.ceil(updates / parts) * options.accumulate
     checks = epochs * (1 if every is None else math.ceil(n_batches / every))
-    rate, of_an_update = HEAD_RATE if head_alone else WHOLE_RATE, batch_size * options.accumulate
+    rate = HEAD_RATE if head_alone else WHOLE_RATE
+    of_an_update = min(MOST_BY_ROOT, batch_size * options.accumulate)
     return TrainingSettings(
         epochs=epochs,
         batch_size=batch_size,
@@ -162,11 +157,10 @@ def _batch_size(windows: int, head_alone: bool) -> int:
     return SMALL_BATCH * 2 ** min(LARGEST_DOUBLINGS, doublings)
 
 
-def _epochs(amount: float, head_alone: bool) -> int:
-    """For as much sequence as so many windows of the usual length have."""
+def _epochs(windows: int, head_alone: bool) -> int:
     if head_alone:
         return HEAD_EPOCHS
-    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(EPOCHS_OF_ONE / math.sqrt(amount))))
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(EPOCHS_OF_ONE / math.sqrt(windows))))
 
 
 def _given(asked: int | Auto, chosen: int) -> int:

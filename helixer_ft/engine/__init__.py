@@ -3,9 +3,9 @@
 from types import ModuleType
 from typing import Any
 
-from helixer_ft.engine.base import Devices, Engine, EngineState, Read
+from helixer_ft.engine.base import Devices, Engine, Read
 from helixer_ft.engine.forward import Forward
-from helixer_ft.engine.scored_batch import ScoredBatch
+from helixer_ft.engine.values import EngineState, ScoredBatch
 
 __all__ = [
     "Devices",

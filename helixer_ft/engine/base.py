@@ -4,14 +4,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, SupportsFloat
+from typing import Any, Literal, SupportsFloat
 
 import numpy as np
 
 from helixer_ft.dataset.batch import Batch
 from helixer_ft.engine.arithmetic import make_optimizer
-from helixer_ft.engine.scored_batch import ScoredBatch
+from helixer_ft.engine.values import Accumulated, EngineState, ScoredBatch
 from helixer_ft.engine.windows_at_once import UNTOLD
 from helixer_ft.errors import InputError
 from helixer_ft.network.architecture import Architecture, BatchNorm
@@ -32,32 +31,6 @@ Devices = Literal["one", "own", "all"]
 """One device, all of this process, or those of all processes of the run (JAX alone has several)."""
 Read = Callable[[np.ndarray], Batch]
 """Indices of subsequences -> a batch."""
-
-
-class Accumulated(NamedTuple):
-    """The subsequences of a batch, and its gradients."""
-
-    subsequences: int
-    gradients: list[np.ndarray]
-
-
-@dataclass(frozen=True)
-class EngineState:
-    """All that the next batch and the next update depend on, in host memory.
-
-    Attributes
-    ----------
-    variables
-        Arrays in the order of the Keras variables: `trainable`, `fixed` (batch-norm statistics,
-        random state of dropout, weights that do not train), `optimizer`, and `average` of the first
-        two where the recipe asks for one.
-    accumulated
-        For each batch since the last update: its subsequences, its gradients (in the order of
-        `trainable`).
-    """
-
-    variables: dict[str, list[np.ndarray]]
-    accumulated: list[Accumulated]
 
 
 class Engine(ABC):

@@ -70,8 +70,9 @@ def plan_run(request: FineTuneRequest, progress: Progress) -> PlannedRun:
     sets, coverage = _open_sets(request, architecture, wanted, *data_files)
     if coverage is not None and takes_coverage:
         base = base.with_coverage(coverage, str(request.load_model_path))
-    training, head_alone = sets["training"], request.strategy.fixes_body
-    settings = choose(request.settings, len(training), training.length, head_alone=head_alone)
+    settings = choose(
+        request.settings, len(sets["training"]), head_alone=request.strategy.fixes_body
+    )
     request = replace(request, settings=settings)
     plan, comparison = _plans(request, base, coverage)
     return PlannedRun(request, base, plan, comparison, coverage, sets)

@@ -16,7 +16,7 @@ from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
 from helixer_ft.recipes import choice_notices
 from helixer_ft.runtime.processes import Processes
-from helixer_ft.settings import TrainingSettings, option
+from helixer_ft.settings import TrainingOptions, TrainingSettings, option
 from helixer_ft.training.adapted_base import adapted_base, batchnorm_notices
 from helixer_ft.training.data_checks import (
     DATA_PREFIXES,
@@ -221,28 +221,13 @@ def prepare_run(
     folder = None if dry else CacheFolder(request.cache, run_folder.path, progress, processes)
     sets, summaries = workbench.read(planned.sets, architecture.pool_size, folder, progress)
     if resumed is not None:
-        data = data_origin(summaries)
-        require_same(resumed, {name for name in resumed.origin if name.endswith(" data")}, data)
-        chosen = {option(name): getattr(settings, name) for name in asked.chosen_from_data}
-        require_same(resumed, set(), chosen)
+        _require_same_data(resumed, summaries, asked, settings)
     before = None if resumed is None else resumed.provenance
     adaptation = adapted_base(request, base, sets["validation"], before, processes, progress)
     if adaptation is not None:
         planned = planned.on(adaptation.model)
     plan = planned.plan
-    processes.require_same(
-        settings_origin(request, base.file.sha256)
-        | data_origin(summaries)
-        | {
-            "--val-test-batch-size": request.settings.val_test_batch_size,
-            "--save-model-path": str(request.save_model_path.resolve()),
-            "--dry-run": dry,
-            "interrupted run": resumed.place if resumed else "",
-            "weights": digest(array for layer in plan.model.weights.values() for array in layer),
-            "codes of bases": [one.source.table.vectors.tolist() for one in sets.values()],
-        }
-    )
-    return PreparedRun(
+    prepared = PreparedRun(
         request=request,
         base=base,
         plan=plan,
@@ -262,6 +247,26 @@ def prepare_run(
             *sets["training"].overhang_notices(architecture.pool_size),
         ),
         warnings=(*_annotation_warnings(sets.values()), *warnings(summaries)),
+    )
+    processes.require_same(_alike(prepared, sets.values(), dry=dry))
+    return prepared
+
+
+def _alike(prepared: PreparedRun, sets: Iterable[Dataset], *, dry: bool) -> dict[str, Any]:
+    """What must be the same in all processes of a run."""
+    request, resumed = prepared.request, prepared.resumed
+    weights = prepared.plan.model.weights.values()
+    return (
+        settings_origin(request, prepared.base.file.sha256)
+        | data_origin(prepared.summaries)
+        | {
+            "--val-test-batch-size": request.settings.val_test_batch_size,
+            "--save-model-path": str(request.save_model_path.resolve()),
+            "--dry-run": dry,
+            "interrupted run": resumed.place if resumed else "",
+            "weights": digest(array for layer in weights for array in layer),
+            "codes of bases": [one.source.table.vectors.tolist() for one in sets],
+        }
     )
 
 
@@ -293,6 +298,19 @@ def _interrupted_run(
     known = {name: value for name, value in present.items() if name not in later}
     require_same(state, names - later, known)
     return state
+
+
+def _require_same_data(
+    state: RunState,
+    summaries: tuple[SetSummary, ...],
+    asked: TrainingOptions,
+    settings: TrainingSettings,
+) -> None:
+    """Refuse to resume with other data, or with numbers other than those that follow from them."""
+    names = {name for name in state.origin if name.endswith(" data")}
+    require_same(state, names, data_origin(summaries))
+    chosen = {option(name): getattr(settings, name) for name in asked.chosen_from_data}
+    require_same(state, set(), chosen)
 
 
 def check_save_path(request: FineTuneRequest) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from helixer_ft.engine.base import Accumulated, EngineState
+from helixer_ft.engine.values import Accumulated, EngineState
 from helixer_ft.training.scoring import DatasetScore
 from helixer_ft.training.state_record import from_record, to_record
 

@@ -1,7 +1,8 @@
-"""Scores of a batch, which an accelerator may still be computing."""
+"""What an engine gives back: scores of a batch, and the state of a training."""
 
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,3 +36,29 @@ class ScoredBatch:
     def entropy(self) -> np.ndarray:
         """(n, outputs) summed cross-entropy of the valid bases, unweighted."""
         return np.asarray(self._entropy, np.float64)[: self._n]
+
+
+class Accumulated(NamedTuple):
+    """The subsequences of a batch, and its gradients."""
+
+    subsequences: int
+    gradients: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class EngineState:
+    """All that the next batch and the next update depend on, in host memory.
+
+    Attributes
+    ----------
+    variables
+        Arrays in the order of the Keras variables: `trainable`, `fixed` (batch-norm statistics,
+        random state of dropout, weights that do not train), `optimizer`, and `average` of the first
+        two where the recipe asks for one.
+    accumulated
+        For each batch since the last update: its subsequences, its gradients (in the order of
+        `trainable`).
+    """
+
+    variables: dict[str, list[np.ndarray]]
+    accumulated: list[Accumulated]

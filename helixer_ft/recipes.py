@@ -33,7 +33,7 @@ class Recipe:
         share of 1 - `average`; None: the weights of the last update.
     shifts
         In every epoch, each window begins at another base of its first pooled step, so that the
-        steps hold other bases. Not where a head is trained on the body's output, which is of the
+        steps hold other bases. Not where the body is frozen, whose output is computed once, of the
         windows as they are.
     """
 

@@ -11,6 +11,7 @@ class QuickEngine:
     """Learns nothing of use, quickly: what comes depends on every batch so far, in its order."""
 
     alone = True
+    training_mode = True
     windows_at_once = 32
 
     def __init__(self, architecture, weights, plan, settings, *, from_features):

@@ -215,9 +215,10 @@ class _Loop:
 
     def _reading_shifted(self) -> Read:
         """Reads training data as the recipe has them in the present epoch."""
-        training, pool_size = self.data.training, self.engine.architecture.pool_size
-        if not self.recipe.shifts or pool_size == 1:
+        training = self.data.training
+        if not (self.recipe.shifts and self.engine.training_mode):
             return training.read
+        pool_size = self.engine.architecture.pool_size
         offsets = epoch_offsets(len(training), pool_size, self.settings.seed, self.at.epoch)
         return lambda indices: training.read(indices).shifted(offsets[indices])
 

@@ -476,7 +476,7 @@ def test_the_page_says_what_made_it(page):
         "python benchmarks/evidence.py --genomes GENOMES --model small.h5=celegans --work WORK "
         "--seeds 3 --peer HELIXER_ENV --jobs 2 --out docs/evidence.md\n"
     ) in text
-    assert "*patience 10*: `--batch-size 8 --learning-rate 3e-4 --patience 10`" in text
+    assert "*patience 10*: `--recipe helixer --patience 10`" in text
 
 
 def test_another_reference(store, tmp_path):

@@ -105,6 +105,7 @@ def outcome(
         data=None,  # type: ignore[arg-type]
         test=None,
         summaries=summaries,
+        adaptation=None,
         comparison=None,
         cache_folder=None,
         workbench=Workbench(),

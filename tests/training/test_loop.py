@@ -39,6 +39,7 @@ class ScriptedEngine:
     scored: int = 0
     memory: ProcessMemory = field(default_factory=ProcessMemory)
     alone: bool = True
+    training_mode: bool = True
     windows_at_once: int = 32
 
     def reading(self, read, batch_size):

@@ -15,7 +15,7 @@ from helixer_ft.adaptation.statistics import (
 )
 from helixer_ft.network.model import TrainedModel
 
-HALF_MIX_SHIFT = 0.08
+HALF_MIX_SHIFT = 0.06
 """Shift at which `mix_for` is one half; see docs/evidence.md."""
 STEEPNESS = 4
 """Exponent of the shift in `mix_for`."""
@@ -24,7 +24,7 @@ STEEPNESS = 4
 def mix_for(shift: float) -> float:
     """How much of a genome's statistics to take, by their shift alone.
 
-    `s^4 / (s^4 + 0.08^4)`, rounded to hundredths. It rises smoothly, and stays near 0 for shifts
+    `s^4 / (s^4 + 0.06^4)`, rounded to hundredths. It rises smoothly, and stays near 0 for shifts
     as species have that the model knows (0.03 at most, where they were measured): models lose
     there.
     """

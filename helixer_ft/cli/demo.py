@@ -30,7 +30,7 @@ def command(**options: Any) -> None:
     """Run the whole workflow on a small simulated species, offline, in a few minutes.
 
     Simulates a species, takes the small model shipped with helixer-ft, which was trained on another
-    one, and tunes it in four ways. Each command is shown before it runs; a table at the end
+    one, and tunes it in five ways. Each command is shown before it runs; a table at the end
     compares the models on held-out sequences, and recommends one.
 
     \b

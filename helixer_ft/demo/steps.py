@@ -11,7 +11,7 @@ from helixer_ft.simulate.species import TARGET
 LEARNING_RATE = 3e-3
 """Higher than for a released model: the shipped one has some 40,000 parameters."""
 PATIENCE = 5
-STRATEGIES = ("head", "hidden-layer", "head-coverage", "whole")
+STRATEGIES = ("adapted", "head", "hidden-layer", "head-coverage", "whole")
 """Some of what `compare` can train; the others take longer than a demo should."""
 
 

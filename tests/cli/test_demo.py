@@ -94,7 +94,7 @@ def check_scores(outcome: DemoOutcome) -> None:
     comparison = outcome.comparison
     untouched, *tuned = comparison.rows
     rows = {row.name: row for row in tuned}
-    assert list(rows) == ["head", "hidden-layer", "head-coverage", "whole"]
+    assert list(rows) == ["adapted", "head", "hidden-layer", "head-coverage", "whole"]
     assert 0.2 < untouched.scores["test"].genic_f1 < 0.6
     assert comparison.blocks >= 20
     for name, ratio in (("head-coverage", 2.2), ("whole", 1.4)):

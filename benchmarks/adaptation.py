@@ -58,6 +58,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--species", default="", help="of DIR; default: all")
     parser.add_argument("--pairs", default="", help="a+b,a+c: models to tune")
+    parser.add_argument(
+        "--also", action="append", default=[], metavar="FILE=SPECIES,...",
+        help="a further model, and the species that it was tuned on; repeatable",
+    )  # fmt: skip
     parser.add_argument("--deep", default="", help="a+b: train a network of four convolutions")
     parser.add_argument("--amounts", default="", help="species of which little sequence is tried")
     parser.add_argument("--work", type=Path, required=True)
@@ -68,6 +72,10 @@ def parse_arguments() -> argparse.Namespace:
     for name in ("species", "knows", "pairs", "amounts"):
         setattr(args, name, [word for word in getattr(args, name).split(",") if word])
     args.species = args.species or found
+    args.also = {
+        Path(path): species.split(",")
+        for path, _, species in (one.partition("=") for one in args.also)
+    }
     return args
 
 
@@ -82,6 +90,7 @@ def header(args: argparse.Namespace) -> Record:
             "knows": args.knows,
             "species": args.species,
             "pairs": args.pairs,
+            "also": {path.stem: species for path, species in args.also.items()},
             "deep": args.deep,
             "amounts": args.amounts,
             "tuning": TUNING,
@@ -99,6 +108,8 @@ def measure(args: argparse.Namespace, results: Results) -> None:
             (parts / species).mkdir(parents=True, exist_ok=True)
             cut_species(args.data / species, parts / species)
     score_models(args.model.stem, args.model, args.species, args, results)
+    for path in args.also:
+        score_models(path.stem, path, args.species, args, results)
     # first what tells most: a model's own species, and those of the other pairs
     tuned_on = sorted({species for pair in args.pairs for species in pair.split("+")})
     for chosen in (tuned_on, args.species):

@@ -53,6 +53,10 @@ def introduction(results: Record) -> str:
     words = "".join(
         f" \\\n    --{name} {','.join(values)}" for name, values in options.items() if values
     )
+    words += "".join(
+        f" \\\n    --also {name}.h5={','.join(species)}"
+        for name, species in settings["also"].items()
+    )
     deep = f" --deep {settings['deep']}" if settings["deep"] else ""
     tuned = ""
     if settings["pairs"]:
@@ -60,6 +64,12 @@ def introduction(results: Record) -> str:
             f" `a+b` is `{settings['model']}` tuned on windows of these two species (helixer-ft "
             f"whole {' '.join(settings['tuning'])}): they are known to it, other species that no "
             "model here was tuned on are *known before tuning*, if the base knew them."
+        )
+    if settings["also"]:
+        tuned += (
+            " Models named after a species are the first one tuned on it (whole network, by "
+            "`benchmarks/evidence.py`): it is known to them, what the first one knew is *known "
+            "before tuning*."
         )
     return (
         f"Measured on {results['date']} with {machine['cores']} cores of {machine['processor']}, "
@@ -75,6 +85,10 @@ def introduction(results: Record) -> str:
 
 def kind_of(model: str, species: str, settings: Record) -> str:
     """Whether a model knows a species."""
+    if model in settings["also"]:
+        if species in settings["also"][model]:
+            return KNOWN
+        return FORMER if species in settings["knows"] else STRANGER
     tuned = settings["deep"] if model == "deep" else model
     if "+" in tuned:
         if species in tuned.split("+"):

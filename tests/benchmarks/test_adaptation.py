@@ -16,7 +16,7 @@ import adaptation_page
 
 SETTINGS = {
     "model": "m.h5", "knows": ["c"], "species": ["a", "b", "c"], "pairs": ["a+b"], "deep": "",
-    "amounts": ["a"], "tuning": ["-e", "2"],
+    "amounts": ["a"], "tuning": ["-e", "2"], "also": {},
 }  # fmt: skip
 
 
@@ -36,6 +36,15 @@ def record(untouched: float, adapted: float, shift: float, auto: float) -> dict:
 def test_regions_have_both_strands_in_genome_order(tmp_path):
     write_data_file(tmp_path / "a.h5", random_rows(3))
     assert adaptation_data.regions_of(tmp_path / "a.h5") == [[0, 5], [1, 4], [2, 3]]
+
+
+def test_a_model_that_was_tuned_elsewhere():
+    settings = SETTINGS | {"also": {"tuned": ["b"]}}
+    kinds = [adaptation_page.kind_of("tuned", species, settings) for species in ("a", "b", "z")]
+    assert kinds[1:] == [adaptation_page.KNOWN, adaptation_page.STRANGER]
+    assert kinds[0] == (
+        adaptation_page.FORMER if "a" in SETTINGS["knows"] else adaptation_page.STRANGER
+    )
 
 
 def test_who_knows_whom():

@@ -7,10 +7,9 @@ from typing import Any
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.origin import differing
-from helixer_ft.formats.state_h5 import Arrays, damaged, read_state_file, write_state_file
 from helixer_ft.training.run_state import differences_text
 from helixer_ft.training.scoring import DatasetScore
-from helixer_ft.training.state_record import from_record, to_record
+from helixer_ft.training.state_record import read_record, write_record
 
 FORMAT = 1
 
@@ -94,12 +93,8 @@ class CompareState:
         HelixerFtError
             Writing failed; the state before is there still.
         """
-        arrays: Arrays = {}
         values = vars(self) | {"trained": list(self.trained.values())}
-        record = {
-            name: to_record(kind, values[name], name, arrays) for name, kind in _STORED.items()
-        }
-        write_state_file(self.path, {"format": FORMAT} | record, arrays)
+        write_record(self.path, FORMAT, _STORED, values)
 
     def require_same(self, present: Mapping[str, Any]) -> None:
         """Refuse to resume a comparison of other models or data, or with other settings.
@@ -136,14 +131,6 @@ def read_compare_state(path: Path) -> CompareState:
     InputError
         A damaged file, or one of another version.
     """
-    record, arrays = read_state_file(path)
-    if record.get("format") != FORMAT:
-        raise damaged(path, f"has format {record.get('format')}, which is not {FORMAT}")
-    try:
-        values = {
-            name: from_record(kind, record[name], name, arrays) for name, kind in _STORED.items()
-        }
-        values["trained"] = {one.name: one for one in values["trained"]}
-        return CompareState(path, **values)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(path, f"has unexpected content ({type(error).__name__}: {error})") from error
+    values = read_record(path, FORMAT, _STORED)
+    values["trained"] = {one.name: one for one in values["trained"]}
+    return CompareState(path, **values)

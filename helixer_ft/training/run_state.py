@@ -11,7 +11,6 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.origin import differing
-from helixer_ft.formats.state_h5 import Arrays, damaged, read_state_file, write_state_file
 from helixer_ft.runtime.backend import versions
 from helixer_ft.settings import option
 from helixer_ft.training.adapted_base import batchnorm_origin
@@ -20,9 +19,9 @@ from helixer_ft.training.history import Check
 from helixer_ft.training.loop import Position
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.scoring import DatasetScore
-from helixer_ft.training.state_record import from_record, to_record
+from helixer_ft.training.state_record import read_record, write_record
 
-FORMAT = 1
+FORMAT = 2
 _FREE = {
     "load_model_path",
     "data_dir",
@@ -157,12 +156,8 @@ class RunState:
         if not self.writes:
             return
         self.path.parent.mkdir(exist_ok=True)
-        arrays: Arrays = {}
         values = vars(self) | {"trainings": list(self.trainings.values())}
-        record = {
-            name: to_record(kind, values[name], name, arrays) for name, kind in _STORED.items()
-        }
-        write_state_file(self.path, {"format": FORMAT} | record, arrays)
+        write_record(self.path, FORMAT, _STORED, values)
 
     def remove(self) -> None:
         """The run is complete."""
@@ -189,17 +184,9 @@ def read_run_state(path: Path) -> RunState:
     InputError
         A damaged file, or one of another version.
     """
-    record, arrays = read_state_file(path)
-    if record.get("format") != FORMAT:
-        raise damaged(path, f"has format {record.get('format')}, which is not {FORMAT}")
-    try:
-        values = {
-            name: from_record(kind, record[name], name, arrays) for name, kind in _STORED.items()
-        }
-        values["trainings"] = {training.name: training for training in values["trainings"]}
-        return RunState(path, **values)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(path, f"has unexpected content ({type(error).__name__}: {error})") from error
+    values = read_record(path, FORMAT, _STORED)
+    values["trainings"] = {training.name: training for training in values["trainings"]}
+    return RunState(path, **values)
 
 
 # -- what a run follows from -------------------------------------------------------------------

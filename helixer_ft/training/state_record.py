@@ -5,14 +5,15 @@ The types of the fields say how. Arrays are kept apart, by where they belong:
 own, which in a state holds confusion counts, leaves nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from helixer_ft.formats.state_h5 import Arrays
+from helixer_ft.formats.state_h5 import Arrays, damaged, read_state_file, write_state_file
 
 _PLACES = {
     "position": "",
@@ -23,6 +24,36 @@ _PLACES = {
     "arrays": "",
 }
 """Field -> the name under which its arrays lie, where that is another; "": that of what has it."""
+
+
+def write_record(path: Path, version: int, kinds: Mapping[str, Any], values: Any) -> None:
+    """Write values, each of its type, as a state file of a version.
+
+    Raises
+    ------
+    HelixerFtError
+        Writing failed; the file before is there still.
+    """
+    arrays: Arrays = {}
+    record = {name: to_record(kind, values[name], name, arrays) for name, kind in kinds.items()}
+    write_state_file(path, {"format": version} | record, arrays)
+
+
+def read_record(path: Path, version: int, kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that `write_record` wrote.
+
+    Raises
+    ------
+    InputError
+        A damaged file, or one of another version.
+    """
+    record, arrays = read_state_file(path)
+    if record.get("format") != version:
+        raise damaged(path, f"has format {record.get('format')}, which is not {version}")
+    try:
+        return {name: from_record(kind, record[name], name, arrays) for name, kind in kinds.items()}
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(path, f"has unexpected content ({type(error).__name__}: {error})") from error
 
 
 def to_record(kind: Any, value: Any, place: str, arrays: Arrays) -> Any:

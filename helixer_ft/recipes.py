@@ -1,7 +1,8 @@
 """How a training proceeds: the learning rate from update to update, averaging, and the numbers that
 are chosen from the amount of data.
 
-`docs/evidence.md` has the measurements that these choices rest on.
+`docs/evidence.md` has the measurements that these choices rest on: the rows *whole, default* against
+*whole, helixer*, and *head*, *hidden layer* and *kept head, default* against *head, helixer*.
 """
 
 import math
@@ -66,7 +67,7 @@ class Recipe:
         return min(self.average, (1 + updates) / (10 + updates))
 
 
-RECIPES = {
+RECIPES = {  # rows of the same names in docs/evidence.md
     "helixer": Recipe(),
     "default": Recipe(warmup=20, last_rate=0.01, average=0.98, shifts=True),
 }

@@ -32,7 +32,8 @@ class TrainingOptions:
     Attributes
     ----------
     recipe
-        How training proceeds, and what "auto" becomes: see `recipes.RECIPES`.
+        How training proceeds, and what "auto" becomes: see `recipes.RECIPES`. The default is the
+        better one in docs/evidence.md.
     epochs
         Upper bound; patience ends a run earlier. Where the recipe lowers the learning rate, it
         does so over these epochs.

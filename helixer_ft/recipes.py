@@ -1,8 +1,9 @@
 """How a training proceeds: the learning rate from update to update, averaging, and the numbers that
 are chosen from the amount of data.
 
-`docs/evidence.md` has the measurements that these choices rest on: the rows *whole, default* against
-*whole, helixer*, and *head*, *hidden layer* and *kept head, default* against *head, helixer*.
+`docs/evidence.md` has the measurements that these choices rest on: the rows *whole, default*
+against *whole, helixer*, and *head*, *hidden layer* and *kept head, default* against *head,
+helixer*.
 """
 
 import math

@@ -146,13 +146,15 @@ def set_advice(sets: Mapping[str, Content]) -> list[str]:
         if usable < FEW_GENES:
             result.append(
                 f"only {usable:,} usable training genes: fewer than {FEW_GENES}, below which "
-                "training a gene finder is, by the field's rule of thumb, hardly worth it. Expect "
-                "little, try 'freeze' first, and trust the verdict on the test data only."
+                "training a gene finder is, by the field's rule of thumb, hardly worth it. A "
+                "trained model may still gain much: run 'helixer-ft compare', and trust the "
+                "verdict on the test data only."
             )
         elif usable < ENOUGH_GENES:
             result.append(
                 f"{usable:,} usable training genes: fewer than {ENOUGH_GENES}, the field's rule of "
-                "thumb for a well-trained gene finder. Try 'freeze' first."
+                "thumb for a well-trained gene finder. See with 'helixer-ft compare' what they are "
+                "good for."
             )
         if training.valid_fractions[0] < LITTLE_INTERGENIC:
             result.append(

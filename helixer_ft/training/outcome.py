@@ -264,6 +264,13 @@ def outcome_warnings(
         )
     on, decisive = ("test", test) if test else ("validation", validation)
     result += _interval_warnings(decisive.interval, on)
+    before, after = validation.baseline.genic_f1, validation.tuned.genic_f1
+    if decisive.interval.verdict == "cannot tell" and after < before:
+        result.append(
+            f"no check was better than the untouched model on the validation data (genic F1 "
+            f"{after:.4f}, untouched {before:.4f}): use the untouched model, which may know this "
+            "species already."
+        )
     blocks = validation.interval.blocks
     if test and blocks < MIN_BLOCKS:
         result.append(

@@ -149,3 +149,18 @@ def test_what_helps_against_too_many_genes():
     for share, words in ((0.3, "Add intergenic sequence"), (0.7, "Train longer")):
         (text,) = warnings(compared(-0.2, -0.1, tuned=matrix), intergenic_share=share)
         assert words in text
+
+
+WORSE = np.array([[800, 5, 5, 0], [25, 30, 0, 0], [45, 0, 50, 5], [20, 0, 0, 30]])
+
+
+def test_where_no_check_was_better_than_the_untouched_model():
+    unclear = compared(-0.1, 0.1)
+    worse = compared(-0.2, -0.1, tuned=WORSE)
+    (text,) = [one for one in warnings(unclear, validation=worse) if "no check was better" in one]
+    assert "(genic F1 0.6" in text
+    assert "use the untouched model" in text
+    for test, validation in ((unclear, compared()), (compared(), worse)):
+        assert not any(
+            "no check was better" in one for one in warnings(test, validation=validation)
+        )

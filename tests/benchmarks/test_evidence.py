@@ -18,6 +18,7 @@ from conftest import random_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helixer_ft.cli import main
 from helixer_ft.preparation.prepare import prepare
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample
@@ -210,7 +211,8 @@ def test_the_command_line_knows_the_words_of_every_row():
     for run in evidence_plan.plan(MODELS, ["athaliana"], 1):
         for name, *words in run.words:
             command = import_module(f"helixer_ft.cli.{name}").command
-            context = command.make_context(name, [*words, *needed])  # raises for a mistake
+            # raises for a mistake
+            context = command.make_context(name, [*words, *needed], **main.context_settings)
             assert context.params["seed"] == 0
 
 

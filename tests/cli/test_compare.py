@@ -61,7 +61,9 @@ def options_of(*arguments: str) -> CompareRequest:
     import click
 
     command = main.get_command(click.Context(main), "compare")
-    context = command.make_context("compare", ["-l", "a.h5", "-d", "data", *arguments])
+    context = command.make_context(
+        "compare", ["-l", "a.h5", "-d", "data", *arguments], **main.context_settings
+    )
     with context:
         return request_from(context.params)
 

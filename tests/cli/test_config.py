@@ -58,7 +58,7 @@ SOME = {
 def parsed(command: str, *arguments: object) -> dict[str, Any]:
     """The parameters that a command would run with."""
     found = main.get_command(click.Context(main), command)
-    return found.make_context(command, list(map(str, arguments))).params
+    return found.make_context(command, list(map(str, arguments)), **main.context_settings).params
 
 
 @pytest.mark.parametrize("command", SOME)

@@ -75,6 +75,7 @@ def genic_classes(path: Path) -> np.ndarray:
         return file["predictions"][:].argmax(axis=-1)
 
 
+@pytest.mark.slow
 def test_from_a_genome_to_predictions_of_a_tuned_model(work):
     """One run, as it takes a while."""
     result = work.run()

@@ -108,7 +108,7 @@ def test_what_is_chosen_is_noted_and_written_down(tune):
     )
 
 
-@pytest.mark.parametrize("recipe", ["default", "helixer"])
+@pytest.mark.parametrize("recipe", ["default", pytest.param("helixer", marks=pytest.mark.slow)])
 def test_a_dry_run_says_what_would_be_chosen(model_path, data_dir, recipe):
     arguments = ["whole", "-l", model_path, "-d", data_dir, "--dry-run", "--recipe", recipe]
     result = CliRunner().invoke(main, list(map(str, arguments)))

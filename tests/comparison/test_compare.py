@@ -111,7 +111,7 @@ def scores(outcome: CompareOutcome) -> dict[str, list]:
 @pytest.mark.parametrize(
     "names",
     [
-        ("head", "hidden-layer-coverage", "whole", "head-then-whole"),
+        ("hidden-layer-coverage", "head-then-whole"),
         pytest.param(NAMES, marks=pytest.mark.slow),
     ],
 )
@@ -396,6 +396,7 @@ def test_where_no_model_can_be_loaded_the_first_error_is_raised(two_models):
 # -- interrupted and resumed --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_resumed_wherever_it_is_interrupted(request_, quick, tmp_path):
     request_ = replace(request_, strategies=("head", "whole", "head-then-whole"))
     once = compare(request_)

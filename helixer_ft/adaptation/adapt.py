@@ -82,13 +82,7 @@ def adapt_model(
     progress = progress or Progress()
     check_mix(mix)
     require_batch_norm(model)
-    bases = count_bases(source)
-    if bases < least:
-        raise InputError(
-            f"{', '.join(map(str, source.paths))}: {_amount(bases)}, expected at least "
-            f"{least:,} of both strands: statistics of less sequence say little about a "
-            "genome. Give the whole genome."
-        )
+    bases = require_enough(source, least)
     original = original_of(model)
     weights = with_statistics(model.weights, original)
     measured = measure(model.with_weights(weights), source, progress)
@@ -104,6 +98,24 @@ def adapt_model(
     if mix == AUTO_MIX:
         return adaptation.with_mix(adaptation.recommended_mix, "shift")
     return adaptation.with_mix(float(mix), "user")
+
+
+def require_enough(source: WindowSource, least: int = MIN_BASES) -> int:
+    """Count the bases of both strands.
+
+    Raises
+    ------
+    InputError
+        Fewer than enough; a genome that cannot be read.
+    """
+    bases = count_bases(source)
+    if bases < least:
+        raise InputError(
+            f"{', '.join(map(str, source.paths))}: {_amount(bases)}, expected at least "
+            f"{least:,} of both strands: statistics of less sequence say little about a "
+            "genome. Give the whole genome."
+        )
+    return bases
 
 
 def require_batch_norm(model: TrainedModel) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from helixer_ft.adaptation.adapt import require_enough
+from helixer_ft.adaptation.windows import open_windows
 from helixer_ft.comparison.adapted import SCORED_AS, adapt_and_score
 from helixer_ft.comparison.bases import Base, Possible, look_at_models, run_request
 from helixer_ft.comparison.candidates import ADAPTED, HEADS, Candidate
@@ -104,6 +106,9 @@ class Comparing:
         self.first = processes.is_first
         self.folder = CompareFolder(request)
         self.bases, self.failed = look_at_models(request)
+        if request.batchnorm_from is not None:
+            with open_windows(request.batchnorm_from, progress=progress) as source:
+                require_enough(source)
         self.names = [
             request.result_name(base.label, possible.candidate.name)
             for base in self.bases

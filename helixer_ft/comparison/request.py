@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from helixer_ft.adaptation.mix import AUTO_MIX, Mix, check_mix
-from helixer_ft.comparison.candidates import Candidate, candidates_named
+from helixer_ft.comparison.candidates import ADAPTED, Candidate, candidates_named
 from helixer_ft.errors import InputError
 from helixer_ft.formats.input_file import real_path
 from helixer_ft.settings import CacheSettings, TrainingOptions
@@ -74,7 +74,13 @@ class CompareRequest:
                 f"--time-limit is {self.time_limit:g} s, expected more than nothing: 90m, 8h, 1d."
             )
         check_mix(self.batchnorm_mix)
-        candidates_named(self.strategies)
+        chosen = candidates_named(self.strategies)
+        asked = self.batchnorm_from is not None or self.batchnorm_mix != AUTO_MIX
+        if asked and all(one.trains for one in chosen):
+            raise InputError(
+                "--batchnorm-from and --batchnorm-mix say what the adapted model is made of, which "
+                f"--strategies leaves out. Add {ADAPTED} to it, or leave them out."
+            )
 
     @property
     def batchnorm_source(self) -> Path:

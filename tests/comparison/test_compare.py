@@ -576,3 +576,30 @@ def test_with_little_sequence_the_adapted_model_is_left_out_unless_it_was_asked_
     assert not outcome.failed
     asked = replace(request_, strategies=("adapted", "head"), force=True)
     assert "expected at least 100,000" in compare(asked).failed["adapted"]
+
+
+def test_what_the_adapted_model_is_made_of(request_, tmp_path, enough):
+    """The data, or what --batchnorm-from names."""
+    found = []
+    for source in (None, request_.test_data[0]):
+        asked = replace(
+            request_, strategies=("adapted",), batchnorm_from=source, batchnorm_mix=1.0, force=True
+        )
+        compare(asked)
+        found.append(batchnorm_of(CompareFolder(request_).model("adapted"))["sources"])
+    assert len(found[0]) == 2
+    assert len(found[1]) == 1
+    assert not found[0].keys() & found[1].keys()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"strategies": ("head",)}, "which --strategies leaves out. Add adapted to it"),
+        ({}, "expected at least 100,000 of both strands"),
+    ],
+)
+def test_batchnorm_from_is_checked_before_anything_is_done(request_, changes, message):
+    with pytest.raises(InputError, match=message):
+        compare(replace(request_, batchnorm_from=request_.test_data[0], **changes))
+    assert not request_.out_dir.parent.exists()

@@ -10,6 +10,7 @@ from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.formats.input_file import real_path, refuse_overwriting
+from helixer_ft.formats.model_h5 import BATCHNORM
 from helixer_ft.formats.origin import digest
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
@@ -223,7 +224,12 @@ def prepare_run(
     if resumed is not None:
         _require_same_data(resumed, summaries, asked, settings)
     before = None if resumed is None else resumed.provenance
-    adaptation = adapted_base(request, base, sets["validation"], before, processes, progress)
+    validation = next(one for one in summaries if one.name == "validation")
+    asked_for = request.batchnorm_from, request.batchnorm_mix, (before or {}).get(BATCHNORM)
+    adaptation = workbench.adapted(
+        (base.file.sha256, *asked_for, validation.fingerprint, settings.precision),
+        lambda: adapted_base(request, base, sets["validation"], before, processes, progress),
+    )
     if adaptation is not None:
         planned = planned.on(adaptation.model)
     plan = planned.plan

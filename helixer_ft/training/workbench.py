@@ -1,8 +1,9 @@
 """What one run leaves for the next: data that are decoded, the body's output, scores of models."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 
+from helixer_ft.adaptation.adapted import Adaptation
 from helixer_ft.dataset.cache_folder import CacheFolder
 from helixer_ft.dataset.dataset import Dataset, keep_rows
 from helixer_ft.dataset.row_cache import RowCache
@@ -35,6 +36,15 @@ class Workbench:
         self._read: dict[Hashable, _ReadSet] = {}
         self._features: tuple[Hashable, FeatureCaches] | None = None
         self._untouched: dict[Hashable, dict[str, DatasetScore]] = {}
+        self._adapted: tuple[Hashable, Adaptation | None] | None = None
+
+    def adapted(self, key: Hashable, make: Callable[[], Adaptation | None]) -> Adaptation | None:
+        """The model that training starts from with the statistics of a genome, measured once for
+        all runs that follow one another; `key` is what it follows from.
+        """
+        if self._adapted is None or self._adapted[0] != key:
+            self._adapted = key, make()
+        return self._adapted[1]
 
     def read(
         self,

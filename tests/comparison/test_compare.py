@@ -603,3 +603,18 @@ def test_batchnorm_from_is_checked_before_anything_is_done(request_, changes, me
     with pytest.raises(InputError, match=message):
         compare(replace(request_, batchnorm_from=request_.test_data[0], **changes))
     assert not request_.out_dir.parent.exists()
+
+
+def test_statistics_are_measured_once_for_all_heads(request_, quick, monkeypatch, enough):
+    """Once for the adapted model, once for all that start from it."""
+    measured, own = [], adaptation.measure
+    monkeypatch.setattr(
+        adaptation, "measure", lambda *arguments: (measured.append(1), own(*arguments))[1]
+    )
+    monkeypatch.setattr(library.Comparing, "_adapted_is_better", lambda self, label: True)
+    names = ("adapted", "head", "hidden-layer", "kept-head")
+    outcome = compare(replace(request_, strategies=names, batchnorm_mix=0.5))
+    assert len(measured) == 2
+    folder = CompareFolder(request_)
+    assert {batchnorm_of(folder.model(name))["mix"] for name in names} == {0.5}
+    assert outcome.complete

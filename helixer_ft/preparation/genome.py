@@ -44,6 +44,9 @@ class Genome:
         None: no labels.
     request
         How it is to be labelled.
+    amend
+        What changes the labels of a sequence, given its name: masks more of them. Any thread may
+        call it. None: nothing.
     """
 
     sample: Sample
@@ -51,6 +54,7 @@ class Genome:
     lengths: Mapping[str, int]
     annotation: Annotation | None
     request: PrepareRequest
+    amend: Callable[[str, SequenceLabels], SequenceLabels] | None = None
 
     def genes(self, seqid: str) -> Sequence[Gene]:
         """The genes of a sequence."""
@@ -205,6 +209,7 @@ def _size(genome: Genome) -> Callable[[str], int]:
 def _label(genome: Genome, seqid: str, bases: np.ndarray) -> SequenceLabels:
     request = genome.request
     flank = DEFAULT_UTR_FLANK if request.utr_flank is None else request.utr_flank
-    return label_sequence(
+    labels = label_sequence(
         bases, genome.genes(seqid), missing_utr=request.missing_utr, utr_flank=flank
     )
+    return labels if genome.amend is None else genome.amend(seqid, labels)

@@ -24,6 +24,7 @@ from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.formats.data_names import ANNOTATION_WARNING, SETS
 from helixer_ft.formats.data_writer import DataWriter
+from helixer_ft.formats.label_source import LabelSource
 from helixer_ft.preparation import advice
 from helixer_ft.preparation.genome import Genome, Survey, labelled, open_genome, survey
 from helixer_ft.preparation.outputs import (
@@ -52,13 +53,26 @@ _SET_OF_ROLE = {"train": "training", "validation": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """A genome, what is in it, and where its pieces go."""
+class Plan:
+    """A genome, what is in it, and where its pieces go.
+
+    Attributes
+    ----------
+    genome, survey
+        The genome, and what is in it; None without annotation.
+    sets
+        Set -> its pieces: what is written.
+    split
+        Where all of the genome went; None where it is not split.
+    label_source
+        Where the labels come from; None: an annotation.
+    """
 
     genome: Genome
     survey: Survey | None
     sets: Mapping[str, Sequence[Piece]]
     split: Split | None = None
+    label_source: LabelSource | None = None
 
 
 def prepare(request: PrepareRequest, progress: Progress | None = None) -> Preparation:
@@ -93,7 +107,7 @@ def prepare(request: PrepareRequest, progress: Progress | None = None) -> Prepar
         ]
         _check_names(request, genomes)
         plans = [_plan(genome, pool, progress) for genome in genomes]
-        preparation = _report(plans, request)
+        preparation = report_of(plans, request)
         if not request.dry_run:
             names = _write(plans, preparation, pool, progress)
             preparation = replace(
@@ -125,17 +139,17 @@ def _check_names(request: PrepareRequest, genomes: Sequence[Genome]) -> None:
             )
 
 
-def _plan(genome: Genome, pool: Executor, progress: Progress) -> _Plan:
+def _plan(genome: Genome, pool: Executor, progress: Progress) -> Plan:
     """Survey a genome, and decide what goes where."""
     everything, request = whole(genome.lengths), genome.request
     if genome.annotation is None:
-        return _Plan(genome, None, {ALL: everything})
+        return Plan(genome, None, {ALL: everything})
     for notice in genome.annotation.notices:
         progress.notice(f"{genome.sample.species}: {notice}")
     if not request.split:
         found = survey(genome, everything, pool, progress)
         _check_usable(genome, found)
-        return _Plan(genome, found, {ALL: everything})
+        return Plan(genome, found, {ALL: everything})
     used = {name: n for name, n in genome.lengths.items() if genome.has_trusted_gene(name)}
     others = {name: n for name, n in genome.lengths.items() if name not in used}
     if genome.sample.role != "split":
@@ -160,7 +174,7 @@ def _plan(genome: Genome, pool: Executor, progress: Progress) -> _Plan:
         if name not in genome.lengths
     ]
     split = replace(split, left_out=split.left_out + left_out)
-    return _Plan(genome, found, split.sets, split)
+    return Plan(genome, found, split.sets, split)
 
 
 def _check_usable(genome: Genome, found: Survey) -> None:
@@ -169,7 +183,7 @@ def _check_usable(genome: Genome, found: Survey) -> None:
     refuse_unusable(genome.sample.gff3, found.content(whole(genome.lengths)).genes)
 
 
-def _report(plans: Sequence[_Plan], request: PrepareRequest) -> Preparation:
+def report_of(plans: Sequence[Plan], request: PrepareRequest) -> Preparation:
     """What the data hold, checked.
 
     Raises
@@ -222,7 +236,7 @@ def _check_sets(sets: Mapping[str, Content]) -> None:
         )
 
 
-def _notices(plan: _Plan) -> list[str]:
+def _notices(plan: Plan) -> list[str]:
     species, split = plan.genome.sample.species, plan.split
     result = [f"{species}: {text}" for text in _frame_shifts(plan)]
     if split is None:
@@ -245,7 +259,7 @@ def _notices(plan: _Plan) -> list[str]:
     return result
 
 
-def _frame_shifts(plan: _Plan) -> list[str]:
+def _frame_shifts(plan: Plan) -> list[str]:
     """What to know of genes whose labels follow the phases of their CDS lines."""
     found = {} if plan.survey is None else plan.survey.sequences
     names = dict.fromkeys(
@@ -261,7 +275,7 @@ def _frame_shifts(plan: _Plan) -> list[str]:
     ]
 
 
-def _species_report(plan: _Plan) -> SpeciesReport:
+def _species_report(plan: Plan) -> SpeciesReport:
     genome = plan.genome
     report = SpeciesReport(genome.sample, len(genome.lengths), sum(genome.lengths.values()))
     if plan.survey is None or genome.annotation is None:
@@ -280,7 +294,7 @@ def _species_report(plan: _Plan) -> SpeciesReport:
     )
 
 
-def _set_report(name: str, plans: Sequence[_Plan], request: PrepareRequest) -> SetReport:
+def _set_report(name: str, plans: Sequence[Plan], request: PrepareRequest) -> SetReport:
     pieces = [(plan, piece) for plan in plans for piece in plan.sets.get(name, ())]
     contents: list[Content] = [
         plan.survey.content(plan.sets.get(name, ())) for plan in plans if plan.survey is not None
@@ -295,12 +309,12 @@ def _set_report(name: str, plans: Sequence[_Plan], request: PrepareRequest) -> S
 
 
 def _write(
-    plans: Sequence[_Plan], preparation: Preparation, pool: Executor, progress: Progress
+    plans: Sequence[Plan], preparation: Preparation, pool: Executor, progress: Progress
 ) -> list[str]:
     """Write everything; return the names of the files."""
     with atomic.staged_folder(plans[0].genome.request.out_dir) as folder:
         for plan in plans:
-            _write_data(plan, folder, pool, progress)
+            write_data(plan, folder, pool, progress)
             if plan.survey is not None:
                 path = folder / masked_file(plan.genome.sample.species)
                 path.write_text(masked_table(plan.genome, plan.survey), "utf-8")
@@ -318,8 +332,11 @@ def _write(
     return names
 
 
-def _write_data(plan: _Plan, folder: Path, pool: Executor, progress: Progress) -> None:
-    """Write the data files of one genome: rows are compressed in threads, written in order."""
+def write_data(plan: Plan, folder: Path, pool: Executor, progress: Progress) -> None:
+    """Write the data files of one genome to a folder that is there.
+
+    Rows are compressed in threads, and written in order.
+    """
     species, request = plan.genome.sample.species, plan.genome.request
     length = request.subsequence_length
     provenance = {
@@ -343,6 +360,7 @@ def _write_data(plan: _Plan, folder: Path, pool: Executor, progress: Progress) -
                     length,
                     labels=request.labelled,
                     provenance=provenance,
+                    label_source=plan.label_source,
                 )
             )
             for name, count in counts.items()
@@ -361,7 +379,7 @@ def _write_data(plan: _Plan, folder: Path, pool: Executor, progress: Progress) -
             writers[name].append(packed, seqid, species, plan.genome.is_annotated(seqid))
 
 
-def _rows(plan: _Plan, pool: Executor) -> Iterator[tuple[str, str, Rows]]:
+def _rows(plan: Plan, pool: Executor) -> Iterator[tuple[str, str, Rows]]:
     """Yield (set, sequence, rows) in the order of the files."""
     pieces: dict[str, list[tuple[str, Piece]]] = {}
     for name, parts in plan.sets.items():

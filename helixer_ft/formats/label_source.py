@@ -106,8 +106,12 @@ class LabelSource:
         names = ", ".join(teacher.name for teacher in self.teachers)
         return f"{self.kind} of {names}" if names else self.kind
 
+    def brief(self) -> dict[str, Any]:
+        """As `--json` prints it: the kind, and the names of the teachers."""
+        return {"kind": self.kind, "teachers": [teacher.name for teacher in self.teachers]}
+
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
+        """All of it, as files keep it (JSON values)."""
         return asdict(self)
 
 

@@ -63,7 +63,6 @@ def test_a_file_that_says_nothing_has_an_annotation(path):
     assert file.label_source == LabelSource(ANNOTATION)
     assert not file.label_source.is_predicted
     assert file.label_codes.tolist() == [0] * 6
-    assert file.label_kinds == (ANNOTATION,)
 
 
 def test_what_is_written_reads_back(path):
@@ -74,7 +73,6 @@ def test_what_is_written_reads_back(path):
     assert file.label_source == WHOLE
     assert file.label_source.text == "predictions of a.h5, b.h5"
     assert file.label_codes.tolist() == [1, 1, 0, 0, 1, 0]
-    assert file.label_kinds == (ANNOTATION, PREDICTIONS)
 
 
 def test_what_is_left_out_is_unknown(path):
@@ -82,7 +80,7 @@ def test_what_is_left_out_is_unknown(path):
     file = DataFile(path)
     assert file.label_source == LabelSource(PREDICTIONS)
     assert file.label_source.text == "predictions"
-    assert file.label_kinds == (PREDICTIONS,)
+    assert file.label_codes.tolist() == [1] * 6
 
 
 @pytest.mark.parametrize(("codes", "kind"), [([0] * 6, ANNOTATION), ([0, 1] * 3, PREDICTIONS)])

@@ -59,8 +59,7 @@ def _setting(name: str, text: str, **kwargs: Any) -> kinds.Decorator:
 )
 @_setting(
     "min_confidence",
-    "Least mean probability of each exon and intron of a gene that is kept; ends of UTRs below it "
-    "are masked.",
+    "Least mean probability of each exon and intron of a gene that is kept.",
 )
 @_setting(
     "intergenic_confidence", "Probability from which on bases outside of genes are intergenic."

@@ -195,7 +195,7 @@ def _report(plans: Sequence[_Plan], request: PrepareRequest) -> Preparation:
             warnings += advice.annotation_advice(
                 report, request.subsequence_length, request.missing_utr
             )
-        warnings += advice.set_advice(contents)
+        warnings += advice.set_advice(contents, predicted=request.labels_are_predictions)
     return Preparation(
         species=species,
         sets=sets,

@@ -96,9 +96,10 @@ def command(**options: Any) -> None:
 
     \b
     Examples:
-      helixer-ft pseudo-label -l fungi --fasta genome.fa.gz --min-cds 120 --out-dir data
-      helixer-ft pseudo-label -l land_plant --fasta genome.fa --bam leaf.bam --out-dir data
-      helixer-ft pseudo-label -l student.h5 --fasta genome.fa --previous data --out-dir data2
+      helixer-ft pseudo-label -l fungi --fasta genome.fa --min-cds 120 --out-dir data
+      helixer-ft pseudo-label -l fungi --fasta genome.fa --bam reads.bam --out-dir data
+      helixer-ft pseudo-label -l student.h5 --fasta genome.fa --previous data \\
+        --out-dir data2
     """
     request = request_from(options)
     computing = options | {"gpu_id": None, "workers": None}

@@ -18,7 +18,7 @@ from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_h5 import Track, members, read_tracks
 from helixer_ft.formats.data_names import ANNOTATION_WARNING, WHAT
 from helixer_ft.formats.hdf5 import as_text, attribute, find, open_hdf5
-from helixer_ft.formats.label_source import KINDS, Kind, LabelSource, read_label_source
+from helixer_ft.formats.label_source import LabelSource, read_label_source
 
 NO_CLASS = 4
 """Class code of a base without label (padding)."""
@@ -264,11 +264,6 @@ class DataFile:
         if self.labels:
             return "with labels. Make it with helixer-ft prepare, with --gff3."
         return "to predict on. Make it with helixer-ft prepare."
-
-    @property
-    def label_kinds(self) -> tuple[Kind, ...]:
-        """Of which kinds the labels of its rows are."""
-        return tuple(kind for code, kind in enumerate(KINDS) if (self.label_codes == code).any())
 
     @cached_property
     def shifts(self) -> np.ndarray:

@@ -106,9 +106,48 @@ class LabelSource:
         names = ", ".join(teacher.name for teacher in self.teachers)
         return f"{self.kind} of {names}" if names else self.kind
 
+    def brief(self) -> dict[str, Any]:
+        """As `--json` prints it: the kind, and the names of the teachers."""
+        return {"kind": self.kind, "teachers": [teacher.name for teacher in self.teachers]}
+
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
+        """All of it, as files keep it (JSON values)."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Any) -> "LabelSource":
+        """The value that `to_dict` gave; names that are not known are passed over.
+
+        Raises
+        ------
+        ValueError
+            It is something else.
+        """
+        values = _typed(record, dict, "the record")
+        kind = values.get("kind")
+        if kind not in KINDS:
+            raise ValueError(f"kind is {kind!r}, not one of {', '.join(KINDS)}")
+        counts = _typed(values.get("counts", {}), dict, "counts")
+        return cls(
+            kind=kind,
+            teachers=tuple(
+                Teacher(*_file(one, "a teacher"), _texts(one.get("provenance", {}), "provenance"))
+                for one in _typed(values.get("teachers", []), list, "teachers")
+            ),
+            fasta=_file_or_none(values, "fasta"),
+            gff3=_file_or_none(values, "gff3"),
+            bams=tuple(
+                SourceFile(*_file(one, "one of bams"))
+                for one in _typed(values.get("bams", []), list, "bams")
+            ),
+            helixerpost=_or_none(values, "helixerpost", str),
+            filters=tuple(
+                _typed(one, str, "one of filters")
+                for one in _typed(values.get("filters", []), list, "filters")
+            ),
+            seed=_or_none(values, "seed", int),
+            counts={name: _typed(n, int, f"counts of {name}") for name, n in counts.items()},
+        )
 
 
 def write_label_source(file: h5py.File, source: LabelSource, codes: np.ndarray) -> None:
@@ -201,47 +240,12 @@ def _record(text: str, path: Path) -> LabelSource:
     try:
         if len(text) > _LONGEST:
             raise ValueError(f"it has {len(text):,} characters")
-        return _from_dict(json.loads(text))
+        return LabelSource.from_dict(json.loads(text))
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: its attribute '{ATTRIBUTE}' cannot be read ({error}), expected JSON as "
             f"helixer-ft writes it. {_REMEDY}"
         ) from error
-
-
-def _from_dict(record: Any) -> LabelSource:
-    """The value that `LabelSource.to_dict` gave; names that are not known are passed over.
-
-    Raises
-    ------
-    ValueError
-        It is something else.
-    """
-    values = _typed(record, dict, "the record")
-    kind = values.get("kind")
-    if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}, not one of {', '.join(KINDS)}")
-    counts = _typed(values.get("counts", {}), dict, "counts")
-    return LabelSource(
-        kind=kind,
-        teachers=tuple(
-            Teacher(*_file(one, "a teacher"), _texts(one.get("provenance", {}), "provenance"))
-            for one in _typed(values.get("teachers", []), list, "teachers")
-        ),
-        fasta=_file_or_none(values, "fasta"),
-        gff3=_file_or_none(values, "gff3"),
-        bams=tuple(
-            SourceFile(*_file(one, "one of bams"))
-            for one in _typed(values.get("bams", []), list, "bams")
-        ),
-        helixerpost=_or_none(values, "helixerpost", str),
-        filters=tuple(
-            _typed(one, str, "one of filters")
-            for one in _typed(values.get("filters", []), list, "filters")
-        ),
-        seed=_or_none(values, "seed", int),
-        counts={name: _typed(n, int, f"counts of {name}") for name, n in counts.items()},
-    )
 
 
 def _typed(value: Any, kind: type, name: str) -> Any:

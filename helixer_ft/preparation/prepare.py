@@ -33,6 +33,7 @@ from helixer_ft.preparation.outputs import (
     SPLIT_FILE,
     check_outputs,
     data_file,
+    label_source,
     masked_file,
     masked_table,
     read_gene_list,
@@ -65,7 +66,7 @@ class Plan:
     split
         Where all of the genome went; None where it is not split.
     label_source
-        Where the labels come from; None: an annotation.
+        Where the labels come from; None: from the annotation of the genome.
     """
 
     genome: Genome
@@ -208,7 +209,7 @@ def report_of(plans: Sequence[Plan], request: PrepareRequest) -> Preparation:
             warnings += advice.annotation_advice(
                 report, request.subsequence_length, request.missing_utr
             )
-        warnings += advice.set_advice(contents)
+        warnings += advice.set_advice(contents, predicted=request.labels_are_predictions)
     return Preparation(
         species=species,
         sets=sets,
@@ -239,6 +240,8 @@ def _check_sets(sets: Mapping[str, Content]) -> None:
 def _notices(plan: Plan) -> list[str]:
     species, split = plan.genome.sample.species, plan.split
     result = [f"{species}: {text}" for text in _frame_shifts(plan)]
+    if plan.genome.request.labels_are_predictions:
+        result.insert(0, f"{species}: the labels are predictions, and the data files say so")
     if split is None:
         return result
     without = [piece for piece, reason in split.left_out if reason == _NO_GENE]
@@ -347,6 +350,9 @@ def write_data(plan: Plan, folder: Path, pool: Executor, progress: Progress) -> 
         unusable = unusable_warning(plan.survey.content(whole(plan.genome.lengths)).genes)
         if unusable is not None:
             provenance[ANNOTATION_WARNING] = f"{species}: {unusable}"
+    source = plan.label_source
+    if source is None and plan.survey is not None:
+        source = label_source(plan.genome, plan.survey)
     counts = {
         name: sum(count_rows(piece.length, length) for piece in pieces)
         for name, pieces in plan.sets.items()
@@ -360,7 +366,7 @@ def write_data(plan: Plan, folder: Path, pool: Executor, progress: Progress) -> 
                     length,
                     labels=request.labelled,
                     provenance=provenance,
-                    label_source=plan.label_source,
+                    label_source=source,
                 )
             )
             for name, count in counts.items()

@@ -210,6 +210,7 @@ def _as_preparation(request: PseudoLabelRequest, genes: Path | None) -> PrepareR
         out_dir=request.out_dir,
         subsequence_length=request.subsequence_length,
         exclude=request.exclude,
+        labels_are_predictions=True,
         threads=request.threads,
         seed=request.seed,
         command_line=request.command_line,

@@ -264,7 +264,14 @@ def _tune(
         engine = engine or _engine(plan.model, plan, prepared)
         data = keep_features_on_device(engine, prepared.data, settings, progress)
         ended = train(
-            engine, data, settings, progress, record.add, start=training.position, save=record.save
+            engine,
+            data,
+            settings,
+            progress,
+            record.add,
+            keeps_last=prepared.keeps_last,
+            start=training.position,
+            save=record.save,
         )
         engine.set_weights(record.best[1])
         if prepared.test is not None:

@@ -21,7 +21,7 @@ from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.scoring import DatasetScore
 from helixer_ft.training.state_record import read_record, write_record
 
-FORMAT = 2
+FORMAT = 3
 _FREE = {
     "load_model_path",
     "data_dir",
@@ -33,6 +33,7 @@ _FREE = {
     "val_test_batch_size",
     "checkpoint_minutes",
     "skip_device_check",
+    "mix_label_sources",
 }
 """Options that may differ when a run is resumed; model and data are compared by content."""
 _VERSIONS = ("helixer_ft", "keras", "backend", "numpy")

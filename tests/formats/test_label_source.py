@@ -5,8 +5,10 @@ import json
 import h5py
 import numpy as np
 import pytest
+from conftest import add_coverage
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.coverage_h5 import copy_data_file
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.data_writer import DataWriter
 from helixer_ft.formats.label_source import (
@@ -63,7 +65,6 @@ def test_a_file_that_says_nothing_has_an_annotation(path):
     assert file.label_source == LabelSource(ANNOTATION)
     assert not file.label_source.is_predicted
     assert file.label_codes.tolist() == [0] * 6
-    assert file.label_kinds == (ANNOTATION,)
 
 
 def test_what_is_written_reads_back(path):
@@ -74,7 +75,6 @@ def test_what_is_written_reads_back(path):
     assert file.label_source == WHOLE
     assert file.label_source.text == "predictions of a.h5, b.h5"
     assert file.label_codes.tolist() == [1, 1, 0, 0, 1, 0]
-    assert file.label_kinds == (ANNOTATION, PREDICTIONS)
 
 
 def test_what_is_left_out_is_unknown(path):
@@ -82,7 +82,7 @@ def test_what_is_left_out_is_unknown(path):
     file = DataFile(path)
     assert file.label_source == LabelSource(PREDICTIONS)
     assert file.label_source.text == "predictions"
-    assert file.label_kinds == (PREDICTIONS,)
+    assert file.label_codes.tolist() == [1] * 6
 
 
 @pytest.mark.parametrize(("codes", "kind"), [([0] * 6, ANNOTATION), ([0, 1] * 3, PREDICTIONS)])
@@ -197,3 +197,15 @@ def test_a_source_file_is_known_by_its_content(tmp_path):
     assert (one.name, other.name) == ("a.fa", "b.fa")
     assert one.sha256 == other.sha256
     assert len(one.sha256) == 64
+
+
+@pytest.mark.parametrize("prefix", ["rnaseq", "other"])
+def test_add_coverage_keeps_the_source(path, tmp_path, prefix):
+    """Whether the file is copied byte by byte, or object by object without its old coverage."""
+    add_coverage(path, "leaf")
+    with h5py.File(path, "r+") as file:
+        write_label_source(file, WHOLE, np.array([1, 1, 0, 0, 1, 0], np.uint8))
+    copy_data_file(path, tmp_path / "copy.h5", prefix)
+    copy = DataFile(tmp_path / "copy.h5")
+    assert copy.label_source == WHOLE
+    assert copy.label_codes.tolist() == [1, 1, 0, 0, 1, 0]

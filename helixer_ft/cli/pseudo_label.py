@@ -59,8 +59,7 @@ def _setting(name: str, text: str, **kwargs: Any) -> kinds.Decorator:
 )
 @_setting(
     "min_confidence",
-    "Least mean probability of each exon and intron of a gene that is kept; ends of UTRs below it "
-    "are masked.",
+    "Least mean probability of each exon and intron of a gene that is kept.",
 )
 @_setting(
     "intergenic_confidence", "Probability from which on bases outside of genes are intergenic."
@@ -97,9 +96,10 @@ def command(**options: Any) -> None:
 
     \b
     Examples:
-      helixer-ft pseudo-label -l fungi --fasta genome.fa.gz --min-cds 120 --out-dir data
-      helixer-ft pseudo-label -l land_plant --fasta genome.fa --bam leaf.bam --out-dir data
-      helixer-ft pseudo-label -l student.h5 --fasta genome.fa --previous data --out-dir data2
+      helixer-ft pseudo-label -l fungi --fasta genome.fa --min-cds 120 --out-dir data
+      helixer-ft pseudo-label -l fungi --fasta genome.fa --bam reads.bam --out-dir data
+      helixer-ft pseudo-label -l student.h5 --fasta genome.fa --previous data \\
+        --out-dir data2
     """
     request = request_from(options)
     computing = options | {"gpu_id": None, "workers": None}

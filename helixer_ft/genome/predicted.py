@@ -10,7 +10,7 @@ from helixer_ft.genome.gff3 import WHAT
 from helixer_ft.genome.packed_text import open_text
 
 SOURCE = b"helixer"
-"""What the source begins with, in lower case."""
+"""In lower case."""
 _FEATURES = 10_000
 """From the beginning of the file, that are looked at."""
 _MOST = 0.5
@@ -29,7 +29,7 @@ def refuse_predictions(path: Path) -> None:
         rows = (line.split(b"\t") for line in file.lines() if not line.startswith(b"#"))
         features = (columns for columns in rows if len(columns) > 8)
         sources = [columns[1].lower() for columns in islice(features, _FEATURES)]
-    predicted = sum(source.startswith(SOURCE) for source in sources)
+    predicted = sources.count(SOURCE)
     if predicted > _MOST * len(sources):
         raise InputError(
             f"{path}: {predicted:,} of its first {len(sources):,} features are predictions of "

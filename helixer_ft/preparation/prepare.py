@@ -66,7 +66,7 @@ class Plan:
     split
         Where all of the genome went; None where it is not split.
     label_source
-        Where the labels come from; None: an annotation.
+        Where the labels come from; None: from the annotation of the genome.
     """
 
     genome: Genome
@@ -209,7 +209,7 @@ def report_of(plans: Sequence[Plan], request: PrepareRequest) -> Preparation:
             warnings += advice.annotation_advice(
                 report, request.subsequence_length, request.missing_utr
             )
-        warnings += advice.set_advice(contents)
+        warnings += advice.set_advice(contents, predicted=request.labels_are_predictions)
     return Preparation(
         species=species,
         sets=sets,

@@ -24,9 +24,10 @@ class Candidate:
     family, copies
         Number of its family of near-identical genes, and how many these are.
     confidence
-        Lowest mean probability of the label over its exons and introns, 0 to 1.
+        Lowest mean probability, 0 to 1, of the label over its introns and the coding parts of its
+        exons.
     uncertain_ends
-        (start, end) in bp of the ends of its UTRs that are not confident.
+        (start, end) in bp of the ends of its UTRs that are not certain.
     part
         The set that it lies in as a whole; empty: in none.
     supported

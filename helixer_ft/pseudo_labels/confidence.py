@@ -18,6 +18,9 @@ from helixer_ft.pseudo_labels.candidates import Candidate
 from helixer_ft.pseudo_labels.probabilities import Part
 
 STRANDS = ("plus", "minus")
+CERTAIN_UTR = 0.5
+"""Probability from which on a base of a UTR is certain: more likely UTR than not. Where UTRs end is
+less sure than all else, in any model."""
 
 
 class ConfidentIntergenic:
@@ -85,8 +88,6 @@ class SequenceScores:
     ----------
     candidates
         All of the sequence.
-    min_confidence
-        Probability from which on a base of a UTR is confident.
 
     Attributes
     ----------
@@ -94,8 +95,7 @@ class SequenceScores:
         Sum of the probability of intergenic, and number of bases, of both strands.
     """
 
-    def __init__(self, candidates: Sequence[Candidate], min_confidence: float) -> None:
-        self._min_confidence = min_confidence
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
         self._strands = {
             "plus": _StrandScores([c for c in candidates if c.gene.strand == "+"]),
             "minus": _StrandScores([c for c in candidates if c.gene.strand == "-"]),
@@ -109,7 +109,7 @@ class SequenceScores:
             values = getattr(part, name)
             self.intergenic += float(values[:, INTERGENIC].sum(dtype=np.float64))
             self.bases += len(values)
-            scores.add(part.start, values, self._min_confidence)
+            scores.add(part.start, values)
 
     def finish(self) -> None:
         """Give the candidates their confidence and the uncertain ends of their UTRs."""
@@ -120,30 +120,29 @@ class SequenceScores:
 class _StrandScores:
     """The same for one strand.
 
-    A feature is an exon or an intron; it consists of segments, each of one class. Arrays are of
-    segments: start, end and class, the feature each belongs to, and its sum of probabilities.
+    Arrays are of features, which are introns and the coding parts of exons: start, end and class,
+    the candidate each belongs to, and the sum of its probabilities. UTRs do not count: where they
+    end is uncertain in any gene, and is masked instead.
     """
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         self._candidates = candidates
-        segments: list[tuple[int, int, int, int]] = []
-        self._owners: list[int] = []
+        features: list[tuple[int, int, int, int]] = []
         ends: list[Interval] = []
         for i, candidate in enumerate(candidates):
-            for feature in _features(candidate):
-                segments += [(*segment, len(self._owners)) for segment in feature]
-                self._owners.append(i)
+            features += [(start, end, CDS, i) for start, end in candidate.cds]
+            features += [(start, end, INTRON, i) for start, end in candidate.introns]
             ends += _utr_ends(candidate)
-        table = np.array(segments, np.int64).reshape(-1, 4)
-        self._starts, self._stops, self._classes, self._features = table.T
+        table = np.array(features, np.int64).reshape(-1, 4)
+        self._starts, self._stops, self._classes, self._owners = table.T
         self._sums = np.zeros(len(table))
         self._ends = np.array(ends, np.int64).reshape(-1, 2, 2)
         """(candidates, 2, 2): start and end of the UTR at the lower and at the higher end."""
         self._first = self._ends[:, 0, 1].copy()
         self._last = self._ends[:, 1, 0].copy()
-        """First confident base of the lower UTR, and the one after the last of the higher."""
+        """First certain base of the lower UTR, and the one after the last of the higher."""
 
-    def add(self, start: int, values: np.ndarray, min_confidence: float) -> None:
+    def add(self, start: int, values: np.ndarray) -> None:
         """Take in (n, 4) probabilities from `start` on."""
         end = start + len(values)
         sums = np.zeros((len(values) + 1, values.shape[1]))
@@ -153,46 +152,30 @@ class _StrandScores:
         low = np.maximum(self._starts[there], start) - start
         high = np.minimum(self._stops[there], end) - start
         self._sums[there] += sums[high, classes] - sums[low, classes]
-        confident = start + np.flatnonzero(values[:, UTR] >= min_confidence)
-        if len(confident):
-            self._find_ends(confident)
+        certain = start + np.flatnonzero(values[:, UTR] >= CERTAIN_UTR)
+        if len(certain):
+            self._find_ends(certain)
 
-    def _find_ends(self, confident: np.ndarray) -> None:
-        """Take in sorted positions of confident UTR."""
+    def _find_ends(self, certain: np.ndarray) -> None:
+        """Take in sorted positions of certain UTR."""
         (low_start, low_end), (high_start, high_end) = self._ends.transpose(1, 2, 0)
         beyond = np.iinfo(np.int64).max
-        following = np.append(confident, beyond)[np.searchsorted(confident, low_start)]
+        following = np.append(certain, beyond)[np.searchsorted(certain, low_start)]
         found = following < low_end
         self._first[found] = np.minimum(self._first[found], following[found])
-        preceding = np.append(-1, confident)[np.searchsorted(confident, high_end)]
+        preceding = np.append(-1, certain)[np.searchsorted(certain, high_end)]
         found = preceding >= high_start
         self._last[found] = np.maximum(self._last[found], preceding[found] + 1)
 
     def finish(self) -> None:
         """See `SequenceScores.finish`."""
-        n = len(self._owners)
-        sizes = np.bincount(self._features, self._stops - self._starts, minlength=n)
-        means = np.bincount(self._features, self._sums, minlength=n) / np.maximum(sizes, 1)
         lowest = np.ones(len(self._candidates))
-        np.minimum.at(lowest, np.array(self._owners, np.int64), means)
+        np.minimum.at(lowest, self._owners, self._sums / (self._stops - self._starts))
         for i, candidate in enumerate(self._candidates):
             candidate.confidence = float(lowest[i])
             (low, _), (_, high) = self._ends[i].tolist()
             ends = ((low, int(self._first[i])), (int(self._last[i]), high))
             candidate.uncertain_ends = tuple(end for end in ends if end[0] < end[1])
-
-
-def _features(candidate: Candidate) -> list[list[tuple[int, int, int]]]:
-    """Exons and introns as segments: start, end, class; bases of an exon outside CDS are UTR."""
-    features = [[(start, end, INTRON)] for start, end in candidate.introns]
-    for start, end in candidate.exons:
-        segments, at = [], start
-        for first, last in candidate.cds:
-            if start <= first and last <= end:
-                segments += [(at, first, UTR), (first, last, CDS)]
-                at = last
-        features.append([one for one in (*segments, (at, end, UTR)) if one[0] < one[1]])
-    return features
 
 
 def _utr_ends(candidate: Candidate) -> list[Interval]:

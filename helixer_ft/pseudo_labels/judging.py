@@ -187,7 +187,7 @@ def _score(
     probabilities: GenomeProbabilities,
     intergenic: ConfidentIntergenic,
 ) -> SequenceScores:
-    scores = SequenceScores(candidates, request.min_confidence)
+    scores = SequenceScores(candidates)
     for part in probabilities.parts(seqid):
         scores.add(part)
         for strand in STRANDS:

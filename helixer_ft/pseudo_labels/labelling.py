@@ -71,15 +71,15 @@ def check_outputs(request: PseudoLabelRequest) -> None:
     InputError
         A file to be written is there (and `force` is false), or there are other data files.
     """
+    if request.resume and not request.force and (request.out_dir / RECORD).exists():
+        raise InputError(
+            f"{request.out_dir}: the labels there are complete: there is nothing to resume. Give "
+            "another --out-dir, or --force to make them again."
+        )
     written = [request.out_dir / name for name in _file_names(request)]
     for path in written:
         if path.is_dir():
             raise InputError(f"{path}: is a folder, but a file of that name is to be written.")
-        if path.name == RECORD and path.exists() and request.resume and not request.force:
-            raise InputError(
-                f"{request.out_dir}: the labels there are complete: there is nothing to resume. "
-                "Give another --out-dir, or --force to make them again."
-            )
         atomic.refuse_existing(path, force=request.force, other="--out-dir")
     names = {path.name for path in written}
     strange = sorted(
@@ -210,6 +210,7 @@ def _as_preparation(request: PseudoLabelRequest, genes: Path | None) -> PrepareR
         out_dir=request.out_dir,
         subsequence_length=request.subsequence_length,
         exclude=request.exclude,
+        labels_are_predictions=True,
         threads=request.threads,
         seed=request.seed,
         command_line=request.command_line,

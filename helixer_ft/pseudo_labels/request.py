@@ -46,7 +46,7 @@ class PseudoLabelRequest:
     keep
         Share of the genes that pass which is kept, the most confident ones of each stratum.
     min_confidence
-        Genes below are never kept for their confidence, and ends of UTRs below are masked.
+        Genes below are never kept for their confidence.
     intergenic_confidence
         Probability from which on a base outside genes is labelled intergenic.
     min_cds

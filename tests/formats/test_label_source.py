@@ -5,8 +5,10 @@ import json
 import h5py
 import numpy as np
 import pytest
+from conftest import add_coverage
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.coverage_h5 import copy_data_file
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.data_writer import DataWriter
 from helixer_ft.formats.label_source import (
@@ -195,3 +197,15 @@ def test_a_source_file_is_known_by_its_content(tmp_path):
     assert (one.name, other.name) == ("a.fa", "b.fa")
     assert one.sha256 == other.sha256
     assert len(one.sha256) == 64
+
+
+@pytest.mark.parametrize("prefix", ["rnaseq", "other"])
+def test_add_coverage_keeps_the_source(path, tmp_path, prefix):
+    """Whether the file is copied byte by byte, or object by object without its old coverage."""
+    add_coverage(path, "leaf")
+    with h5py.File(path, "r+") as file:
+        write_label_source(file, WHOLE, np.array([1, 1, 0, 0, 1, 0], np.uint8))
+    copy_data_file(path, tmp_path / "copy.h5", prefix)
+    copy = DataFile(tmp_path / "copy.h5")
+    assert copy.label_source == WHOLE
+    assert copy.label_codes.tolist() == [1, 1, 0, 0, 1, 0]

@@ -26,7 +26,7 @@ from typing import Any
 
 from evidence_data import SPECIES
 from page import machine, write_section
-from pseudo_labels_drivers import LABELS, Folders, audit, make_labels, make_teacher, train
+from pseudo_labels_drivers import LABELS, Folders, audit, make_teacher, train
 from pseudo_labels_page import render
 from speed import Results
 
@@ -107,12 +107,15 @@ def measure(args: argparse.Namespace, results: Results) -> None:
         made.append((folders, model))
         for labels in args.labels:
             options = folders, model, labels, args.min_cds.get(species, 300)
-            if labels != "true":
-                make_labels(*options)
-            results.measure(f"audit/{species}/{teacher}/{labels}/0", audit, folders, labels)
+            results.measure(f"audit/{species}/{teacher}/{labels}/0", audit, *options)
     extra = args.training.split()
     key = args.training or "default"
     for seed, (folders, model), labels in product(range(args.seeds), made, args.labels):
+        if (
+            "refused"
+            in results.content["records"][f"audit/{folders.species}/{folders.teacher}/{labels}/0"]
+        ):
+            continue
         name = f"student/{folders.species}/{folders.teacher}/{labels}/{key}/{seed}"
         results.measure(name, train, folders, model, labels, seed, extra)
         record = results.content["records"][name]

@@ -270,12 +270,17 @@ def genes_on(data: Path, genes: Path) -> list[str]:
     return lines
 
 
-def audit(folders: Folders, labels: str) -> Record:
-    """Genes that are labelled against the known ones."""
+def audit(folders: Folders, model: Path, labels: str, min_cds: int) -> Record:
+    """Genes that are labelled against the known ones; or why there are none."""
+    from helixer_ft.errors import InputError
     from helixer_ft.genes.evaluate import evaluate_genes
 
     if labels == "true":
         return {}
+    try:
+        make_labels(folders, model, labels, min_cds)
+    except InputError as error:
+        return {"refused": str(error)}
     target = folders.labels(labels)
     found = evaluate_genes(target / KEPT, folders.truth, folders.fasta).to_dict()
     record: Record = {"genes": found["genes"], "coding": found["coding"]}

@@ -57,6 +57,8 @@ def render(content: Record) -> str:
 def audit_row(key: Sequence[str], record: Record) -> list[str]:
     """Labels against known genes."""
     species, teacher, labels, _ = key
+    if "refused" in record:
+        return [*names(species, teacher, labels), "0", "refused", *[""] * 3]
     coding = record["coding"]
     figures = [coding[level][of] for level in ("exon", "base") for of in ("precision", "recall")]
     genes = str(record["genes"]["predicted"])

@@ -6,7 +6,8 @@ Usage: `python benchmarks/pseudo_labels.py --genomes GENOMES --model small.h5 --
 GENOMES has a folder per species, as for evidence.py, whose sequences and sets are taken: labels are
 made of the training and validation sequences, whose known genes audit them, and students are judged
 on the test data, which played no part. Teachers are the model, the model with the batch-norm
-statistics of the genome, and the model tuned on another species (--other). Labels are those of
+statistics of the genome, the model tuned on another species (--other), and the model tuned on a
+share of the annotation (a number: per cent of the training windows), which is better. Labels are of
 `helixer-ft pseudo-label`; as many genes drawn at random; all genes of HelixerPost; and rows that
 agree with HelixerPost best, as Helixer chooses them, each with its own agreement and (as where rows
 of two files are matched by number) three of four with that of another row. Figures are kept in
@@ -60,7 +61,7 @@ def parse_arguments() -> argparse.Namespace:
         help="for SPECIES, a further teacher: the model tuned on another species; repeatable",
     )  # fmt: skip
     add("--min-cds", default="cneoformans=120", help="SPECIES=BP,... (default: %(default)s)")
-    add("--teachers", default="untouched,adapted,other", help="default: %(default)s")
+    add("--teachers", default="untouched,adapted,other,10,50", help="default: %(default)s")
     add("--labels", default=",".join(LABELS), help="to train on (default: %(default)s)")
     add("--training", default="", help="further options of `whole`, as one text")
     add("--seeds", type=int, default=3)
@@ -110,16 +111,14 @@ def measure(args: argparse.Namespace, results: Results) -> None:
             results.measure(f"audit/{species}/{teacher}/{labels}/0", audit, *options)
     extra = args.training.split()
     key = args.training or "default"
+    records = results.content["records"]
     for seed, (folders, model), labels in product(range(args.seeds), made, args.labels):
-        if (
-            "refused"
-            in results.content["records"][f"audit/{folders.species}/{folders.teacher}/{labels}/0"]
-        ):
+        which = f"{folders.species}/{folders.teacher}/{labels}"
+        if "refused" in records[f"audit/{which}/0"]:
             continue
-        name = f"student/{folders.species}/{folders.teacher}/{labels}/{key}/{seed}"
+        name = f"student/{which}/{key}/{seed}"
         results.measure(name, train, folders, model, labels, seed, extra)
-        record = results.content["records"][name]
-        print(json.dumps({name: record}), file=sys.stderr)
+        print(json.dumps({name: records[name]}), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from evidence_data import SPECIES, cut_genome, make_data
+from evidence_data import SPECIES, cut_genome, make_data, reduced
 from speed_data import copy_rows, usable_rows
 
 Record = dict[str, Any]
@@ -97,16 +97,23 @@ def command(*words: object) -> str:
 
 
 def make_teacher(folders: Folders, model: Path, other: Path | None) -> Path:
-    """What predicts: the model, the same with the genome's statistics, or one tuned elsewhere."""
+    """What predicts: the model, with the genome's statistics, or tuned elsewhere or a little."""
     if folders.teacher == "untouched":
         return model
     if folders.teacher == "other":
         assert other is not None, "one is given"
         return other
     path = folders.here / "teacher.h5"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        command("adapt", "-l", model, "--fasta", folders.fasta, "-s", path)
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name("part.h5")
+    if folders.teacher == "adapted":
+        command("adapt", "-l", model, "--fasta", folders.fasta, "-s", part, "--force")
+    else:
+        data = reduced(folders.data, int(folders.teacher), 0)
+        command("whole", "-l", model, "-d", data, "-s", part, "--force")
+    part.rename(path)
     return path
 
 

@@ -84,7 +84,8 @@ def student_row(key: Sequence[str], found: Sequence[Record]) -> list[str]:
 
 def names(species: str, teacher: str, labels: str) -> list[str]:
     """As the tables have them."""
-    return [f"*{SPECIES[species].name}*", TEACHERS[teacher], NAMES[labels]]
+    told = TEACHERS.get(teacher, f"the model, tuned on {teacher} % of the annotation")
+    return [f"*{SPECIES[species].name}*", told, NAMES[labels]]
 
 
 def spread(values: Sequence[float]) -> str:

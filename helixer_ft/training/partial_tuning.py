@@ -1,0 +1,78 @@
+"""Weights between the untouched and the tuned model's: what part of a training is worth keeping.
+
+A model that already knows a species loses by training on a little of it, and may lose less, or
+gain, by a part of the way there (Wortsman et al. 2022, arXiv:2109.01903, who choose no share).
+docs/evidence.md has the measurements.
+"""
+
+from dataclasses import replace
+
+from helixer_ft.dataset.dataset import Dataset
+from helixer_ft.engine import Engine
+from helixer_ft.network.weights import LayerWeights
+from helixer_ft.recipes import recipe_of
+from helixer_ft.settings import TrainingSettings
+from helixer_ft.training.history import Check, TrainingProgress
+from helixer_ft.training.loop import TrainingData
+from helixer_ft.training.run_state import Best, LayerArrays
+from helixer_ft.training.scoring import DatasetScore, score_dataset
+
+
+def best_part(
+    engine: Engine,
+    start: LayerWeights,
+    best: tuple[Check, LayerWeights],
+    data: TrainingData,
+    settings: TrainingSettings,
+    progress: TrainingProgress,
+) -> Best:
+    """The share of a training that is best on the validation data, of those that the recipe has; of
+    equals, the largest.
+
+    Parameters
+    ----------
+    engine
+        The network; has the weights of the result afterwards.
+    start
+        Weights before training.
+    best
+        The best check of the training, and its weights.
+    data
+        The sets to score on.
+    settings
+        Those of the training.
+    progress
+        Reports the scoring.
+    """
+    check, tuned = best
+    found, validation = 1.0, check.validation
+
+    def score(share: float, dataset: Dataset, name: str) -> DatasetScore:
+        engine.set_weights(between(start, tuned, share))
+        task = f"scoring {share:.0%} of the tuning: {name}"
+        return score_dataset(engine, dataset, settings.val_test_batch_size, progress, task)
+
+    for share in recipe_of(settings).partial_shares:
+        one = score(share, data.validation, "validation data")
+        if (one.genic_f1, -one.loss) > (validation.genic_f1, -validation.loss):
+            found, validation = share, one
+    if found < 1:
+        subset = score(found, data.subset, "training subset")
+        check = replace(check, validation=validation, subset=subset)
+    weights = between(start, tuned, found)
+    engine.set_weights(weights)
+    return Best(check, [LayerArrays(*item) for item in weights.items()], found)
+
+
+def between(start: LayerWeights, tuned: LayerWeights, share: float) -> LayerWeights:
+    """The weights at a share of the way from `start` (0) to `tuned` (1), in the layers of `tuned`;
+    exactly the one or the other at its end, and where both are alike.
+    """
+    if share == 1:
+        return tuned
+    return {
+        layer: [
+            a + (b - a) * a.dtype.type(share) for a, b in zip(start[layer], arrays, strict=True)
+        ]
+        for layer, arrays in tuned.items()
+    }

@@ -78,6 +78,7 @@ def adapt_and_score(
         epochs=0,
         best_epoch=0,
         best_batch=0,
+        tuning_share=1.0,
         ended=f"nothing was trained: a mix of {adaptation.mix:g} by {adaptation.chosen_by}",
         seconds=time.monotonic() - began,
         warnings=(),

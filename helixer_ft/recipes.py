@@ -39,8 +39,8 @@ class Recipe:
         windows as they are.
     partial_shares
         Shares of the way from the untouched model's weights to those of the best check, of which
-        the one is kept that is best on the validation data, where the best check itself (share 1)
-        is not better. Not where layers are new, whose first weights are worth nothing.
+        the one is kept that is best on the validation data, unless the best check itself (share 1)
+        is better. Not where layers are new, whose first weights are worth nothing.
     """
 
     warmup: int = 0

@@ -183,9 +183,9 @@ class Outcome:
         full = next(c for c in self.checks if c.number == self.best.number).validation.genic_f1
         if self.share == 0:
             return (
-                f"no part of the tuning was better on the validation data than the model as it was "
-                f"(genic F1 {self.best.validation.genic_f1:.4f}, at {at} {full:.4f}): the saved "
-                "model has the weights that training began with"
+                "no part of the tuning is beyond doubt better on the validation data than the "
+                f"model as it was (genic F1 {self.best.validation.genic_f1:.4f}, at {at} "
+                f"{full:.4f}): the saved model has the weights that training began with"
             )
         return (
             f"the saved model has {self.share:.0%} of the change that training made up to {at}, "

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.engine import Engine
+from helixer_ft.metrics import paired_bootstrap
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.recipes import recipe_of
 from helixer_ft.settings import TrainingSettings
@@ -26,8 +27,9 @@ def best_part(
     settings: TrainingSettings,
     progress: TrainingProgress,
 ) -> Best:
-    """The share of a training that is best on the validation data, of those that the recipe has; of
-    equals, the largest.
+    """The share of a training that is best on the validation data, of those that the recipe tries;
+    of equals, the largest. Nothing of it where not even that one is better than the start beyond
+    doubt: what was chosen among several by a small difference may be worse elsewhere.
 
     Parameters
     ----------
@@ -44,8 +46,8 @@ def best_part(
     progress
         Reports the scoring.
     """
-    check, tuned = best
-    found, validation = 1.0, check.validation
+    (check, tuned), found = best, 1.0
+    before, after = check.validation, check.validation
 
     def score(share: float, dataset: Dataset, name: str) -> DatasetScore:
         engine.set_weights(between(start, tuned, share))
@@ -54,11 +56,15 @@ def best_part(
 
     for share in recipe_of(settings).partial_shares:
         one = score(share, data.validation, "validation data")
-        if (one.genic_f1, -one.loss) > (validation.genic_f1, -validation.loss):
-            found, validation = share, one
+        if (one.genic_f1, -one.loss) > (after.genic_f1, -after.loss):
+            found, after = share, one
+        if share == 0:
+            before = one
+    if after is not before and not _better(before, after, data.validation, settings.seed):
+        found, after = 0.0, before
     if found < 1:
         subset = score(found, data.subset, "training subset")
-        check = replace(check, validation=validation, subset=subset)
+        check = replace(check, validation=after, subset=subset)
     weights = between(start, tuned, found)
     engine.set_weights(weights)
     return Best(check, [LayerArrays(*item) for item in weights.items()], found)
@@ -76,3 +82,9 @@ def between(start: LayerWeights, tuned: LayerWeights, share: float) -> LayerWeig
         ]
         for layer, arrays in tuned.items()
     }
+
+
+def _better(before: DatasetScore, after: DatasetScore, dataset: Dataset, seed: int) -> bool:
+    """Whether the whole 95 % interval of the difference in genic F1 is above 0."""
+    intervals = paired_bootstrap(before.counts, after.counts, dataset.regions, seed=seed)
+    return intervals["genic"].low > 0

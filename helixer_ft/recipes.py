@@ -7,7 +7,8 @@ helixer*.
 """
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
 
 from helixer_ft.settings import (
     AUTO,
@@ -97,6 +98,9 @@ EPOCHS_OF_ONE, FEWEST_EPOCHS, MOST_EPOCHS, HEAD_EPOCHS = 110, 5, 40, 30
 CHECKS, PATIENCE, PATIENT_SHARE = 10, 3, 0.4
 """Checks that a training has at least, where there are batches for them; and its patience: a share
 of all checks, because the last updates, at a low learning rate, gain too."""
+PREDICTED_EPOCHS, PREDICTED_HEAD_EPOCHS = 3, 10
+"""Epochs where the training labels are predictions, of all layers and of a head alone, whatever the
+recipe: few, because a longer training learns the mistakes of the teacher as well."""
 
 
 def recipe_of(settings: TrainingOptions) -> Recipe:
@@ -104,7 +108,13 @@ def recipe_of(settings: TrainingOptions) -> Recipe:
     return RECIPES[settings.recipe]
 
 
-def choose(options: TrainingOptions, windows: int, *, head_alone: bool) -> TrainingSettings:
+def choose(
+    options: TrainingOptions,
+    windows: int,
+    *,
+    head_alone: bool,
+    predicted: Collection[str] = (),
+) -> TrainingSettings:
     """Settings in which every "auto" has become a number.
 
     Parameters
@@ -115,15 +125,26 @@ def choose(options: TrainingOptions, windows: int, *, head_alone: bool) -> Train
         Subsequences of the training data.
     head_alone
         Whether the body is frozen.
+    predicted
+        Which of "training" and "validation" data have labels that are predictions: on the first,
+        training is short; agreement with the second does not end it.
     """
     if isinstance(options, TrainingSettings):
         return options
+    if "training" in predicted and options.epochs == AUTO:
+        epochs = PREDICTED_HEAD_EPOCHS if head_alone else PREDICTED_EPOCHS
+        options = replace(options, epochs=epochs)
     given = {field.name: getattr(options, field.name) for field in fields(options)}
     chosen = TrainingSettings()
     if options.recipe == "default":
         chosen = _by_amount(windows, head_alone, options)
     auto = {name: getattr(chosen, name) for name in CHOSEN_FROM_DATA if given[name] == AUTO}
-    return TrainingSettings(**given | auto)
+    settings = TrainingSettings(**given | auto)
+    if "validation" in predicted and options.patience == AUTO:
+        n_batches = math.ceil(windows / settings.batch_size)
+        checks = _checks(settings.epochs, n_batches, settings.check_every_nth_batch)
+        settings = replace(settings, patience=checks)
+    return settings
 
 
 def choice_notices(
@@ -152,7 +173,7 @@ def _by_amount(windows: int, head_alone: bool, options: TrainingOptions) -> Trai
     if every == AUTO:
         few = parts == 1 or updates < 2 * parts
         every = None if few else math.ceil(updates / parts) * options.accumulate
-    checks = epochs * (1 if every is None else math.ceil(n_batches / every))
+    checks = _checks(epochs, n_batches, every)
     rate = HEAD_RATE if head_alone else WHOLE_RATE
     of_an_update = min(MOST_BY_ROOT, batch_size * options.accumulate)
     return TrainingSettings(
@@ -174,6 +195,11 @@ def _epochs(windows: int, head_alone: bool) -> int:
     if head_alone:
         return HEAD_EPOCHS
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(EPOCHS_OF_ONE / math.sqrt(windows))))
+
+
+def _checks(epochs: int, n_batches: int, every: int | None) -> int:
+    """Checks of a whole training, with epochs of so many batches."""
+    return epochs * (1 if every is None else math.ceil(n_batches / every))
 
 
 def _given(asked: int | Auto, chosen: int) -> int:

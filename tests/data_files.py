@@ -9,8 +9,17 @@ from typing import Any
 import h5py
 import numpy as np
 
+from helixer_ft.formats.label_source import (
+    PREDICTIONS,
+    LabelSource,
+    Teacher,
+    write_label_source,
+)
+
 HELIXER = Path(__file__).with_name("helixer")
 """Figures of Helixer's own; see its README.md."""
+PREDICTED = LabelSource(PREDICTIONS, teachers=(Teacher("teacher.h5", "0a"),))
+"""Labels that a model of that name predicted."""
 
 
 def helixer_config(name: str) -> dict[str, Any]:
@@ -34,3 +43,11 @@ def write_data_file(path: Path, datasets: Mapping[str, np.ndarray]) -> None:
             group.create_dataset(
                 name, data=array, chunks=(1, *array.shape[1:]), compression="gzip", shuffle=True
             )
+
+
+def say_predictions(path: Path, source: LabelSource = PREDICTED, rows: Any = slice(None)) -> None:
+    """Say of some rows of a data file that their labels are predictions."""
+    with h5py.File(path, "r+") as file:
+        codes = np.zeros(len(file["data/X"]), np.uint8)
+        codes[rows] = 1
+        write_label_source(file, source, codes)

@@ -57,6 +57,43 @@ def test_the_originals_numbers():
     assert numbers == [100, 8, 3e-4, None, 3]
 
 
+@pytest.mark.parametrize("recipe", ["default", "helixer"])
+@pytest.mark.parametrize(("head_alone", "epochs"), [(False, 3), (True, 10)])
+def test_training_on_predictions_is_short_and_does_not_end_by_them(recipe, head_alone, epochs):
+    options, both = TrainingOptions(recipe=recipe), ("training", "validation")
+    chosen = choose(options, 500, head_alone=head_alone, predicted=both)
+    every, n_batches = chosen.check_every_nth_batch, -(-500 // chosen.batch_size)
+    checks = sum(
+        batch == n_batches or (bool(every) and batch % every == 0)
+        for batch in range(1, n_batches + 1)
+    )
+    assert chosen.epochs == epochs
+    assert chosen.patience == epochs * checks
+    text = choice_notices(options, chosen, 500)[0]
+    assert f"--epochs {epochs}, " in text
+    assert f"--patience {chosen.patience}" in text
+
+
+def test_trusted_validation_data_end_a_training_on_predictions():
+    options = TrainingOptions()
+    some = choose(options, 500, head_alone=False, predicted=["training"])
+    assert (some.epochs, some.patience) == (3, 4)  # a share of 9 checks
+    other = choose(options, 500, head_alone=False, predicted=["validation"])
+    usual = choose(options, 500, head_alone=False)
+    assert other.epochs == usual.epochs
+    assert other.patience > usual.patience
+    assert choose(options, 500, head_alone=False, predicted=["test"]) == usual
+
+
+def test_numbers_that_are_given_count_for_predictions_too():
+    both = ("training", "validation")
+    options = TrainingOptions(epochs=20, patience=2)
+    chosen = choose(options, 500, head_alone=False, predicted=both)
+    assert (chosen.epochs, chosen.patience) == (20, 2)
+    settings = TrainingSettings()
+    assert choose(settings, 500, head_alone=False, predicted=both) is settings
+
+
 def test_numbers_stay_as_they_are():
     settings = TrainingSettings(recipe="default", epochs=2, batch_size=5)
     assert choose(settings, 50, head_alone=True) is settings

@@ -21,8 +21,8 @@ def heading(width: int) -> str:
 
 
 def line(check: Check, width: int, *, best: bool) -> str:
-    """One check; `best` marks it."""
-    mark = "  best" if best else ""
+    """One check; `best` marks it: the best one, or the last where scores do not decide."""
+    mark = ("  best" if check.by_score else "  last") if best else ""
     if width < WIDE:
         place = f"{check.number:>5} {check.epoch:>5}" if check.number else "untouched  "
         scores = f"{check.validation.loss:>7.4f} {check.validation.genic_f1:.4f}"

@@ -1,12 +1,13 @@
 """Prints what a file contains."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.table import Table
 
 from helixer_ft.cli.output import Printer, percents, plain_table
 from helixer_ft.formats.coverage_h5 import Track
+from helixer_ft.formats.model_h5 import LABEL_SOURCES
 from helixer_ft.inspection.data import DataContent, LabelContent
 from helixer_ft.inspection.inspect import FileContent
 from helixer_ft.inspection.model import ModelContent
@@ -43,8 +44,12 @@ def _show_model(content: ModelContent, printer: Printer) -> None:
     if not content.provenance:
         printer.lines("Provenance: none recorded (not written by helixer-ft)")
         return
+    if content.labels:
+        found = "; ".join(f"{name} {text}" for name, text in content.labels.items())
+        printer.lines(f"Labels it was made with: {found}")
     printer.lines("Provenance:")
-    _show_values(content.provenance, printer, "  ")
+    shown = {name: text for name, text in content.provenance.items() if name != LABEL_SOURCES}
+    _show_values(shown, printer, "  ")
 
 
 def _coverage(content: ModelContent) -> str:
@@ -103,12 +108,29 @@ def _show_data(content: DataContent, printer: Printer) -> None:
             f"Annotated windows: {content.labels.annotated:,}; usable for training: "
             f"{content.labels.usable:,}. Masked: {content.labels.masked_share:.1%} of the bases",
         )
+        if content.labels.predicted:
+            printer.lines(*_source_lines(content.labels, content.windows))
         printer.table(_class_table(content.labels))
     for prefix, tracks in content.coverage.items():
         printer.lines(f"Coverage '{prefix}': {len(tracks)} track(s): {_names(tracks)}")
     if not content.coverage:
         printer.lines("Coverage: none")
     _show_values(dict(content.attributes), printer, "")
+
+
+def _source_lines(labels: LabelContent, windows: int) -> Iterator[str]:
+    """Where labels that are predictions come from."""
+    source = labels.source
+    yield f"Labels: {source.text} ({labels.predicted:,} of {windows:,} windows)"
+    files = [one for one in (source.fasta, source.gff3, *source.bams) if one is not None]
+    if files:
+        yield f"  made from: {', '.join(one.name for one in files)}"
+    if source.helixerpost is not None:
+        yield f"  HelixerPost: {source.helixerpost}"
+    if source.filters:
+        yield f"  filters: {', '.join(source.filters)}"
+    if source.counts:
+        yield f"  counts: {', '.join(f'{name} {n:,}' for name, n in source.counts.items())}"
 
 
 def _class_table(labels: LabelContent) -> Table:

@@ -56,7 +56,8 @@ from helixer_ft.preparation.samples import Sample, read_sheet
 )
 @kinds.number(
     "--test-fraction",
-    f"Share of the bases for the test; 0: none.  [default: {DEFAULT_TEST_FRACTION}]",
+    f"Share of the bases for the test; 0: none.  [default: {DEFAULT_TEST_FRACTION}; of labels "
+    "that are predictions 0]",
 )
 @kinds.name_lists(
     "--validation-seqids", "These sequences for validation (separated by commas, repeatable)."
@@ -77,6 +78,11 @@ from helixer_ft.preparation.samples import Sample, read_sheet
 @kinds.integer(
     "--utr-flank",
     f"With --missing-utr keep: bp next to the CDS to mask.  [default: {DEFAULT_UTR_FLANK}]",
+)
+@kinds.flag(
+    "--labels-are-predictions",
+    "The genes are predictions, as HelixerPost writes them: the data say so, training does not "
+    "choose by them, and there are no test data.",
 )
 @kinds.flag(
     "--strict", "Refuse an annotation with odd lines or genes, rather than mask those genes."

@@ -15,6 +15,7 @@ from helixer_ft.progress import duration_text, size_text
 from helixer_ft.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from helixer_ft.training.data_checks import SetSummary
     from helixer_ft.training.estimate import Estimate
     from helixer_ft.training.outcome import Comparison, CoverageComparison, Outcome
     from helixer_ft.training.prepared import PreparedRun
@@ -80,7 +81,8 @@ def show(outcome: "Outcome", printer: Printer, *, report: Path | None, verbose: 
         printer.table(_comparison_table(name, compared))
     decisive, coverage = outcome.decisive, outcome.coverage
     before, after = decisive.baseline.wrong_share, decisive.tuned.wrong_share
-    printer.lines(f"Wrong bases in the {outcome.verdict_on} data: {before:.1%} -> {after:.1%}")
+    wrong = "Wrong bases" if decisive.trusted else "Bases that differ from the labels"
+    printer.lines(f"{wrong} in the {outcome.verdict_on} data: {before:.1%} -> {after:.1%}")
     if coverage:
         printer.table(_coverage_table(outcome, coverage))
     for model, output, matrix in decisive.matrices() if verbose else ():
@@ -100,11 +102,18 @@ def show(outcome: "Outcome", printer: Printer, *, report: Path | None, verbose: 
             f"Saved, without coverage: {RunFolder(path).without_coverage_path}",
             coverage_line(outcome),
         )
-    printer.lines(
-        f"Verdict: {outcome.verdict}. Genic F1 on the {outcome.verdict_on} data "
-        f"{decisive.baseline.genic_f1:.4f} -> {decisive.tuned.genic_f1:.4f} "
-        f"{decisive.interval.text}.",
-        style="bold",
+    printer.lines(_verdict_line(outcome), style="bold")
+
+
+def _verdict_line(outcome: "Outcome") -> str:
+    from helixer_ft.training.outcome import NOT_TRUSTED
+
+    found, score = outcome.decisive, "Genic F1"
+    if not found.trusted:
+        score = f"{NOT_TRUSTED[0].upper()}{NOT_TRUSTED[1:]}. Agreement (genic F1)"
+    return (
+        f"Verdict: {outcome.verdict}. {score} on the {outcome.verdict_on} data "
+        f"{found.baseline.genic_f1:.4f} -> {found.tuned.genic_f1:.4f} {found.interval.text}."
     )
 
 
@@ -116,7 +125,7 @@ def coverage_line(outcome: "Outcome") -> str:
     compared = outcome.coverage.without
     assert compared is not None, "a head without coverage was trained"
     return (
-        f"{COVERAGE_VERDICTS[compared.interval.verdict]}: genic F1 on the {outcome.verdict_on} "
+        f"{COVERAGE_VERDICTS[compared.verdict]}: genic F1 on the {outcome.verdict_on} "
         f"data {compared.baseline.genic_f1:.4f} without, {compared.tuned.genic_f1:.4f} with "
         f"{compared.interval.text}."
     )
@@ -170,10 +179,15 @@ def data_table(prepared: "PreparedRun") -> Table:
         size = f"{one.windows:,}", f"{len(one.sequences):,}", f"{one.bases.sum() / 1e6:.2f} Mb"
         valid = f"{1 - one.masked_share:.1%}"
         rows += [
-            (one.name, *size, *percents(one.fractions)),
+            (_name_of(one), *size, *percents(one.fractions)),
             ("  valid bases", "", "", valid, *percents(one.valid_fractions)),
         ]
     return plain_table("Data", ("set", "windows", "sequences", "bases", *GENIC_CLASSES), rows)
+
+
+def _name_of(summary: "SetSummary") -> str:
+    """A set, and what its labels are where these are no annotation."""
+    return f"{summary.name} ({summary.labels_text})" if summary.is_predicted else summary.name
 
 
 def _layer_table(prepared: "PreparedRun") -> Table:
@@ -200,7 +214,8 @@ def _comparison_table(name: str, compared: "Comparison") -> Table:
         for label, before, after, _ in compared.rows()
     ]
     columns = ("", "precision", "recall", "F1", "F1 change")
-    return plain_table(f"Scores on the {name} data", columns, rows)
+    what = "Scores" if compared.trusted else "Agreement with predictions"
+    return plain_table(f"{what} on the {name} data", columns, rows)
 
 
 def _coverage_table(outcome: "Outcome", coverage: "CoverageComparison") -> Table:

@@ -25,6 +25,11 @@ data_options = kinds.in_order(
             "Held-out labelled data (repeatable): the verdict is based on them.",
             multiple=True,
         ),
+        kinds.flag(
+            "--mix-label-sources",
+            "Allow training and validation data of which some labels come from an annotation, and "
+            "some are predictions.",
+        ),
     ]
 )
 """What is trained and scored on."""

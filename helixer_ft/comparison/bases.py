@@ -9,9 +9,10 @@ from helixer_ft.comparison.candidates import Candidate
 from helixer_ft.comparison.folder import CompareFolder
 from helixer_ft.comparison.progress import SILENT
 from helixer_ft.comparison.request import CompareRequest
+from helixer_ft.dataset.label_sources import refuse_predicted
 from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.network.model import load_model
-from helixer_ft.network.strategies import Whole
+from helixer_ft.network.strategies import Plan, Whole
 from helixer_ft.training.planned import plan_run
 from helixer_ft.training.request import FineTuneRequest
 
@@ -89,6 +90,7 @@ def run_request(
         batchnorm_mix=request.batchnorm_mix if adapted else AUTO_MIX,
         cache=request.cache,
         predict_phase=request.predict_phase,
+        mix_label_sources=request.mix_label_sources,
         force=True,  # the comparison has checked what it may replace
         resume=resume,
         skip_device_check=request.skip_device_check,
@@ -136,7 +138,7 @@ def _look_at(request: CompareRequest, label: str, path: Path) -> Base:
             candidates = [one.candidate for one in possible]
             if candidate.from_best_head and not any(one.is_head for one in candidates):
                 raise InputError("no head can be trained that it could start from.")
-            plan = plan_run(asked, SILENT).plan
+            plan = _plan(asked)
         except InputError as error:
             errors[candidate.name] = error
         else:
@@ -145,9 +147,28 @@ def _look_at(request: CompareRequest, label: str, path: Path) -> Base:
     if not possible:
         # what is wrong with model or data is wrong with every candidate
         any_asked = run_request(request, path, "whole", Candidate("whole", Whole()))
-        plan_run(any_asked, SILENT)
+        _plan(any_asked)
         name, reason = next(iter(errors.items()))
         raise InputError(f"--strategies {name}: {reason}")
     left_out = {name: str(error) for name, error in errors.items()}
     size = model.architecture.parameters()
     return Base(label, path, model.file.sha256, size, tuple(possible), left_out)
+
+
+def _plan(asked: FineTuneRequest) -> Plan:
+    """What trains; the validation data must be able to choose among trainings.
+
+    Raises
+    ------
+    InputError
+        As `plan_run`; validation labels that are predictions.
+    """
+    planned = plan_run(asked, SILENT)
+    try:
+        refuse_predicted(planned.sets["validation"])
+    except InputError as error:
+        raise InputError(
+            f"compare chooses models and strategies on the validation data. {error} helixer-ft "
+            "whole and freeze train on predicted labels without choosing by them."
+        ) from error
+    return planned.plan

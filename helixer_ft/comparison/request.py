@@ -36,7 +36,7 @@ class CompareRequest:
         the training and validation data.
     settings, cache
         Of every training.
-    predict_phase, skip_device_check, command_line
+    predict_phase, mix_label_sources, skip_device_check, command_line
         As for a single run.
     force
         Overwrite an earlier comparison.
@@ -58,6 +58,7 @@ class CompareRequest:
     settings: TrainingOptions = field(default_factory=TrainingOptions)
     cache: CacheSettings = field(default_factory=CacheSettings)
     predict_phase: bool = False
+    mix_label_sources: bool = False
     force: bool = False
     resume: bool = False
     skip_device_check: bool = False

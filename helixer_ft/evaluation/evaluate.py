@@ -11,6 +11,7 @@ import numpy as np
 
 from helixer_ft.dataset.batch import scored_bases
 from helixer_ft.dataset.dataset import Dataset, batches, open_dataset
+from helixer_ft.dataset.label_sources import refuse_predicted
 from helixer_ft.errors import InputError
 from helixer_ft.evaluation.outcome import Evaluation, ModelScore, Part
 from helixer_ft.evaluation.request import EvaluateRequest
@@ -40,6 +41,7 @@ def evaluate(request: EvaluateRequest, progress: Progress | None = None) -> Eval
         atomic.check_writable(request.csv, force=request.force)
     models = tuple(_load(path, request) for path in request.load_model_paths)
     datasets = _open(request, models)
+    refuse_predicted(datasets[_prefix(models[0])])
     pools = {model.architecture.pool_size for model in models}
     first = datasets[_prefix(models[0])]
     _check_rows(first, pools)

@@ -18,6 +18,7 @@ from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_h5 import Track, members, read_tracks
 from helixer_ft.formats.data_names import ANNOTATION_WARNING, WHAT
 from helixer_ft.formats.hdf5 import as_text, attribute, find, open_hdf5
+from helixer_ft.formats.label_source import LabelSource, read_label_source
 
 NO_CLASS = 4
 """Class code of a base without label (padding)."""
@@ -204,6 +205,9 @@ class DataFile:
         (rows, 2) int64, bp; start > end on the minus strand.
     usable
         (rows,) bool: rows to train on, of annotated sequences and with at least one valid base.
+    label_source, label_codes
+        Where the labels come from, and (rows,) uint8 of which kind each row's are: 0 annotation,
+        1 predictions. Without labels 0.
     annotation_warning
         Why most genes of the annotation cannot be used, in the words of `prepare`; empty if they
         can, or if the file does not say.
@@ -239,8 +243,11 @@ class DataFile:
             self.species = data.texts("species")
             self.start_ends: np.ndarray = data.dataset("start_ends")[()].astype(np.int64)
             self.usable = np.zeros(self.n_rows, bool)
+            self.label_source, self.label_codes = LabelSource(), np.zeros(self.n_rows, np.uint8)
             if labels:
                 self.usable = data.flags("is_annotated") & data.flags("err_samples")
+                found = read_label_source(data.file, path, self.n_rows)
+                self.label_source, self.label_codes = found
             if coverage_prefix is not None:
                 self.tracks = read_tracks(data.file, path, coverage_prefix)
             warning = as_text(attribute(data.file, ANNOTATION_WARNING) or "")

@@ -10,6 +10,7 @@ import numpy as np
 
 from helixer_ft.formats.data_h5 import LAYOUT
 from helixer_ft.formats.hdf5 import GZIP_LEVEL, RowWriter, compressed_chunk
+from helixer_ft.formats.label_source import KINDS, LabelSource, write_label_source
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class DataWriter(RowWriter):
         Whether rows have labels; if not, `X`, `seqids`, `species` and `start_ends` are all.
     provenance
         Attributes to give the file.
+    label_source
+        Where the labels of all rows come from; None: the file says nothing, as of an annotation.
     """
 
     def __init__(
@@ -72,9 +75,11 @@ class DataWriter(RowWriter):
         *,
         labels: bool,
         provenance: Mapping[str, str] | None = None,
+        label_source: LabelSource | None = None,
     ) -> None:
         super().__init__(path, n_rows, Path(path.name))  # the folder is the staging one
         self.path = path
+        self._label_source = label_source
         self._length = length
         written = [name for name, layout in LAYOUT.items() if labels or not layout.is_label]
         self._values: dict[str, list[np.ndarray]] = {
@@ -116,6 +121,10 @@ class DataWriter(RowWriter):
             for i in range(self.n_rows):
                 chunk = _pack_value(values[i : i + 1].tobytes(), dtype.itemsize if within else 1)
                 dataset.write_direct_chunk((i, *within), chunk)
+        if self._label_source is not None:
+            code = KINDS.index(self._label_source.kind)
+            codes = np.full(self.n_rows, code, np.uint8)
+            write_label_source(self._file, self._label_source, codes)
 
     def _create(self, name: str) -> tuple[h5py.h5d.DatasetID, tuple[int, ...]]:
         """A new dataset, and the offset of a row's chunk along all axes but the first."""

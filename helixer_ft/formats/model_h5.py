@@ -24,6 +24,8 @@ PROVENANCE_PREFIX = "helixer_ft_"
 BATCHNORM, BATCHNORM_ORIGINAL = "batchnorm", "batchnorm_original"
 """Provenance of adapted batch-norm statistics: the outcome, and the statistics there were before.
 """
+LABEL_SOURCES = "label_sources"
+"""Provenance: where the labels of each set came from, where any were predictions."""
 _MAX_WEIGHT_BYTES = 2**29
 """Of all weights; Helixer's largest models have some 10 MB."""
 _MAX_CONFIG = 2**24

@@ -12,6 +12,7 @@ import numpy as np
 from helixer_ft.formats.coverage_h5 import Track, prefixes, read_tracks
 from helixer_ft.formats.data_h5 import OpenData
 from helixer_ft.formats.hdf5 import as_text, attribute
+from helixer_ft.formats.label_source import LabelSource, read_label_source
 from helixer_ft.metrics import ClassBases
 from helixer_ft.progress import Progress
 
@@ -29,16 +30,22 @@ class LabelContent(ClassBases):
     annotated, usable
         Windows of annotated sequences, and those among them with at least one valid base, which
         training and validation use.
+    source, predicted
+        Where the labels come from, and windows of which they are predictions.
     """
 
     annotated: int
     usable: int
+    source: LabelSource
+    predicted: int
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return self.class_shares() | {
             "annotated_windows": self.annotated,
             "usable_windows": self.usable,
+            "predicted_windows": self.predicted,
+            "label_source": self.source.to_dict(),
         }
 
 
@@ -135,4 +142,7 @@ def _labels(data: OpenData, progress: Progress) -> LabelContent | None:
         total[0] += labels.sum(axis=(0, 1))
         total[1] += labels[valid].sum(axis=0)
     usable = annotated & valid_somewhere
-    return LabelContent(total[0], total[1], int(annotated.sum()), int(usable.sum()))
+    source, codes = read_label_source(data.file, data.path, windows)
+    return LabelContent(
+        total[0], total[1], int(annotated.sum()), int(usable.sum()), source, int(codes.sum())
+    )

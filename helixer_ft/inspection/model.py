@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from helixer_ft.formats.model_h5 import BATCHNORM_ORIGINAL
+from helixer_ft.formats.label_source import LabelSource
+from helixer_ft.formats.model_h5 import BATCHNORM_ORIGINAL, LABEL_SOURCES
 from helixer_ft.network.architecture import Architecture, Pool
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
@@ -60,6 +61,9 @@ class ModelContent:
     provenance
         What helixer-ft recorded in it (attribute names without the prefix), JSON parsed; empty for
         a model that Helixer wrote.
+    labels
+        Set of data ("training", ...) -> where its labels came from, in words; empty where all came
+        from annotations, or the model does not say.
     """
 
     path: Path
@@ -72,6 +76,7 @@ class ModelContent:
     keras_version: str
     backend: str
     provenance: dict[str, Any]
+    labels: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -93,6 +98,7 @@ class ModelContent:
             },
             "keras_version": self.keras_version,
             "backend": self.backend,
+            "labels": self.labels,
             "provenance": self.provenance,
         }
 
@@ -122,6 +128,7 @@ def inspect_model(path: Path) -> ModelContent:
         keras_version=model.file.keras_version,
         backend=model.file.backend,
         provenance=_provenance(model.file.provenance),
+        labels=_labels(model.file.provenance),
     )
 
 
@@ -146,6 +153,18 @@ def _provenance(attributes: Mapping[str, str]) -> dict[str, Any]:
     if isinstance(kept := values.get(BATCHNORM_ORIGINAL), dict):
         values[BATCHNORM_ORIGINAL] = f"kept, of {', '.join(map(str, kept))}"
     return values
+
+
+def _labels(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Where the labels of each set came from; empty too where that cannot be read."""
+    try:
+        sets = json.loads(attributes.get(LABEL_SOURCES, "{}"))
+        return {
+            str(name): ", ".join(LabelSource.from_dict(one).text for one in sources)
+            for name, sources in sets.items()
+        }
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def _parsed(text: str) -> Any:

@@ -137,24 +137,37 @@ def annotation_advice(report: SpeciesReport, window: int, missing_utr: str) -> l
     return result
 
 
-def set_advice(sets: Mapping[str, Content]) -> list[str]:
-    """Warnings about the sets: their number of genes, their composition."""
+def set_advice(sets: Mapping[str, Content], *, predicted: bool = False) -> list[str]:
+    """Warnings about the sets: their number of genes, their composition.
+
+    Parameters
+    ----------
+    sets
+        Name -> what is in it.
+    predicted
+        Whether the labels are predictions, by which strategies cannot be compared.
+    """
     result = []
+    hardly = (
+        "A trained model may still gain much: run 'helixer-ft compare', and trust the verdict on "
+        "the test data only."
+    )
+    enough = "See with 'helixer-ft compare' what they are good for."
+    if predicted:
+        hardly = enough = "Score the tuned model's gene models with 'helixer-ft evaluate-genes'."
     training = sets.get("training")
     if training is not None:
         usable = training.usable_genes
         if usable < FEW_GENES:
             result.append(
                 f"only {usable:,} usable training genes: fewer than {FEW_GENES}, below which "
-                "training a gene finder is, by the field's rule of thumb, hardly worth it. A "
-                "trained model may still gain much: run 'helixer-ft compare', and trust the "
-                "verdict on the test data only."
+                "training a gene finder is, by the field's rule of thumb, hardly worth it. "
+                f"{hardly}"
             )
         elif usable < ENOUGH_GENES:
             result.append(
                 f"{usable:,} usable training genes: fewer than {ENOUGH_GENES}, the field's rule of "
-                "thumb for a well-trained gene finder. See with 'helixer-ft compare' what they are "
-                "good for."
+                f"thumb for a well-trained gene finder. {enough}"
             )
         if training.valid_fractions[0] < LITTLE_INTERGENIC:
             result.append(

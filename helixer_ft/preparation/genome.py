@@ -12,6 +12,7 @@ from helixer_ft.errors import InputError
 from helixer_ft.genome.annotation import Annotation, Gene
 from helixer_ft.genome.fasta import Fasta, open_fasta
 from helixer_ft.genome.mending import read_genes
+from helixer_ft.genome.predicted import refuse_predictions
 from helixer_ft.preparation.labels import SequenceLabels, label_sequence
 from helixer_ft.preparation.pieces import Piece
 from helixer_ft.preparation.report import Content
@@ -133,7 +134,7 @@ def open_genome(
     ------
     InputError
         Files that cannot be used; nothing left after `--exclude`; no coding gene, none of the
-        trusted ones, or none that can be trusted.
+        trusted ones, or none that can be trusted; predictions that are not said to be some.
     """
     fasta = stack.enter_context(open_fasta(sample.fasta, scratch=scratch, progress=progress))
     lengths = {name: n for name, n in fasta.lengths.items() if name not in request.exclude}
@@ -141,6 +142,8 @@ def open_genome(
         raise InputError(f"{sample.fasta}: --exclude leaves no sequence, expected some.")
     if sample.gff3 is None:
         return Genome(sample, fasta, lengths, None, request)
+    if not request.labels_are_predictions:
+        refuse_predictions(sample.gff3)
     annotation = read_genes(
         sample.gff3,
         fasta,

@@ -7,8 +7,10 @@ from helixer_ft.errors import InputError
 from helixer_ft.formats.atomic import refuse_existing
 from helixer_ft.formats.data_names import SETS
 from helixer_ft.formats.input_file import read_text_file, refuse_overwriting
+from helixer_ft.formats.label_source import PREDICTIONS, LabelSource, SourceFile
+from helixer_ft.genome.filters import read_filters
 from helixer_ft.preparation.genome import Genome, Survey
-from helixer_ft.preparation.pieces import Piece
+from helixer_ft.preparation.pieces import Piece, whole
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.split import Split
 
@@ -62,6 +64,22 @@ def check_outputs(request: PrepareRequest) -> None:
             f"{folder}: holds {', '.join(strange)} of another preparation, which would be used "
             "together with the new data. Remove them, or give another --out-dir."
         )
+
+
+def label_source(genome: Genome, survey: Survey) -> LabelSource | None:
+    """Where the labels come from; None: an annotation, of which data files say nothing."""
+    gff3 = genome.sample.gff3
+    if gff3 is None or not genome.request.labels_are_predictions:
+        return None
+    content = survey.content(whole(genome.lengths))
+    return LabelSource(
+        PREDICTIONS,
+        fasta=SourceFile.of(genome.sample.fasta),
+        gff3=SourceFile.of(gff3),
+        filters=read_filters(gff3),
+        seed=genome.request.seed,
+        counts={"genes": len(content.genes), "usable_genes": content.usable_genes},
+    )
 
 
 def masked_table(genome: Genome, survey: Survey) -> str:

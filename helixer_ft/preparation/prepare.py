@@ -32,6 +32,7 @@ from helixer_ft.preparation.outputs import (
     SPLIT_FILE,
     check_outputs,
     data_file,
+    label_source,
     masked_file,
     masked_table,
     read_gene_list,
@@ -194,7 +195,7 @@ def _report(plans: Sequence[_Plan], request: PrepareRequest) -> Preparation:
             warnings += advice.annotation_advice(
                 report, request.subsequence_length, request.missing_utr
             )
-        warnings += advice.set_advice(contents)
+        warnings += advice.set_advice(contents, predicted=request.labels_are_predictions)
     return Preparation(
         species=species,
         sets=sets,
@@ -225,6 +226,8 @@ def _check_sets(sets: Mapping[str, Content]) -> None:
 def _notices(plan: _Plan) -> list[str]:
     species, split = plan.genome.sample.species, plan.split
     result = [f"{species}: {text}" for text in _frame_shifts(plan)]
+    if plan.genome.request.labels_are_predictions:
+        result.insert(0, f"{species}: the labels are predictions, and the data files say so")
     if split is None:
         return result
     without = [piece for piece, reason in split.left_out if reason == _NO_GENE]
@@ -330,6 +333,7 @@ def _write_data(plan: _Plan, folder: Path, pool: Executor, progress: Progress) -
         unusable = unusable_warning(plan.survey.content(whole(plan.genome.lengths)).genes)
         if unusable is not None:
             provenance[ANNOTATION_WARNING] = f"{species}: {unusable}"
+    source = None if plan.survey is None else label_source(plan.genome, plan.survey)
     counts = {
         name: sum(count_rows(piece.length, length) for piece in pieces)
         for name, pieces in plan.sets.items()
@@ -343,6 +347,7 @@ def _write_data(plan: _Plan, folder: Path, pool: Executor, progress: Progress) -
                     length,
                     labels=request.labelled,
                     provenance=provenance,
+                    label_source=source,
                 )
             )
             for name, count in counts.items()

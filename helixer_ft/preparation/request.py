@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_names import DEFAULT_LENGTH, check_length, check_species
-from helixer_ft.preparation.samples import Sample
+from helixer_ft.preparation.samples import Role, Sample
 
 DEFAULT_UTR_FLANK = 300
 """Bases that --missing-utr keep masks next to a CDS without UTR (docs/labels.md says why)."""
@@ -42,6 +42,8 @@ class PrepareRequest:
     missing_utr, utr_flank
         "mask": as Helixer, from the CDS to halfway to the next gene; "keep": a flank of so many
         bp (None: the default).
+    labels_are_predictions
+        The genes are predictions: the data say so, and there are no test data.
     strict
         Refuse an annotation with odd lines, rather than mask the genes that have them.
     threads
@@ -68,6 +70,7 @@ class PrepareRequest:
     genes: Path | None = None
     missing_utr: Literal["mask", "keep"] = "mask"
     utr_flank: int | None = None
+    labels_are_predictions: bool = False
     strict: bool = False
     threads: int | None = None
     seed: int = 0
@@ -107,7 +110,7 @@ class PrepareRequest:
         if validation is None:
             validation = DEFAULT_VALIDATION_FRACTION
         if test is None:
-            test = DEFAULT_TEST_FRACTION
+            test = 0 if self.labels_are_predictions else DEFAULT_TEST_FRACTION
         return {"training": 1 - validation - test, "validation": validation, "test": test}
 
     @property
@@ -140,6 +143,7 @@ class PrepareRequest:
         return self._split_options() | {
             "--genes": self.genes is not None,
             "--missing-utr": self.missing_utr != "mask",
+            "--labels-are-predictions": self.labels_are_predictions,
             "--strict": self.strict,
         }
 
@@ -158,6 +162,8 @@ class PrepareRequest:
         if len(self.samples) > 1:
             seqids = {k: v for k, v in self._split_options().items() if k.endswith("seqids")}
             self._refuse("is for one species; use roles in the sheet", seqids)
+        if self.labels_are_predictions:
+            self._check_without_test(roles)
         self._check_named()
         self._check_fractions()
         for part, role in (("training", "train"), ("validation", "validation")):
@@ -166,6 +172,18 @@ class PrepareRequest:
                     f"no species has the role {role} (or split), so there would be no {part} data. "
                     "Give one that role in the sheet."
                 )
+
+    def _check_without_test(self, roles: set[Role]) -> None:
+        asked = {
+            "--test-fraction": bool(self.test_fraction),
+            "--test-seqids": bool(self.test_seqids),
+            "the role test of the sheet": "test" in roles,
+        }
+        self._refuse(
+            "asks for test data, which predictions cannot be (--labels-are-predictions): "
+            "agreement with them says nothing about accuracy",
+            asked,
+        )
 
     def _check_named(self) -> None:
         for name, fraction in (

@@ -8,12 +8,25 @@ from helixer_ft.metrics import GENIC_CLASSES, OUTPUTS, matrix_rows
 from helixer_ft.network.coverage import track_list
 from helixer_ft.report.figures import change_figure, f1_curve, f1_figure, loss_curve, shares_figure
 from helixer_ft.report.genome_view import window_figure
-from helixer_ft.report.page import in_order, interval, percent, score, signed, write_page
+from helixer_ft.report.page import (
+    in_order,
+    interval,
+    percent,
+    score,
+    sentence,
+    signed,
+    write_page,
+)
 from helixer_ft.runtime.backend import determinism
 from helixer_ft.runtime.hardware import hardware
 from helixer_ft.settings import option
 from helixer_ft.training.history import overfitting_began
-from helixer_ft.training.outcome import COVERAGE_VERDICTS, Comparison, Outcome
+from helixer_ft.training.outcome import (
+    COVERAGE_VERDICTS,
+    NOT_TRUSTED,
+    Comparison,
+    Outcome,
+)
 
 MatrixRow = tuple[str, list[tuple[int, float]]]
 """A class, and for each class it was predicted as: the count, and its share of the row."""
@@ -83,6 +96,13 @@ def verdict_sentences(outcome: Outcome) -> list[str]:
         f"{score(before.genic_f1)} to {score(after.genic_f1)} ({signed(found.difference)}, 95 % "
         f"interval {interval(found)}, {found.blocks:,} genome blocks)"
     )
+    wrong = percent(before.wrong_share), percent(after.wrong_share)
+    if not compared.trusted:
+        return [
+            f"{sentence(NOT_TRUSTED)}.",
+            f"Agreement on the {on} data (genic F1) went from {numbers}; bases that differ from "
+            f"the labels: {wrong[0]} before, {wrong[1]} after.",
+        ]
     claim = {
         "better": "The tuned model predicts genes better than the untouched one",
         "not better": "The tuned model is no better than the untouched one",
@@ -90,7 +110,6 @@ def verdict_sentences(outcome: Outcome) -> list[str]:
         "untouched one",
     }[outcome.verdict]
     first = f"{claim}: genic F1 on the {on} data went from {numbers}."
-    wrong = percent(before.wrong_share), percent(after.wrong_share)
     sentences = [first, f"Wrong bases: {wrong[0]} before, {wrong[1]} after."]
     if outcome.share_text:
         sentences.append(f"{outcome.share_text[0].upper()}{outcome.share_text[1:]}.")

@@ -12,6 +12,7 @@ from helixer_ft.adaptation.mix import AUTO_MIX
 from helixer_ft.adaptation.record import adapted_to, kept_attributes, to_attributes
 from helixer_ft.adaptation.windows import open_windows, source_digest
 from helixer_ft.dataset.dataset import Dataset
+from helixer_ft.dataset.label_sources import are_predicted, label_sources
 from helixer_ft.engine import Engine, engine_class
 from helixer_ft.formats.model_h5 import BATCHNORM
 from helixer_ft.network.model import TrainedModel
@@ -42,7 +43,8 @@ def adapted_base(
     base
         The untouched model.
     validation
-        What chooses the mix, where that is "auto".
+        What chooses the mix, where that is "auto"; where their labels are predictions, the shift
+        does.
     before
         Provenance of the interrupted run that is resumed, whose mix counts; None: there is none.
     processes
@@ -61,7 +63,8 @@ def adapted_base(
     scratch = request.save_model_path.parent
     with open_windows(request.batchnorm_from, scratch=scratch, progress=progress) as source:
         adaptation = adapt_model(base, source, request.batchnorm_mix, progress)
-    if request.batchnorm_mix == AUTO_MIX:
+    # agreement with labels that are predictions chooses nothing: the mix by the shift stays
+    if request.batchnorm_mix == AUTO_MIX and not are_predicted(label_sources(validation)):
         if before is not None:
             adaptation = _as_before(adaptation, json.loads(before[BATCHNORM]))
         else:

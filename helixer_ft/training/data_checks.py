@@ -9,8 +9,15 @@ import numpy as np
 
 from helixer_ft.dataset.batch import scored_bases, unpack
 from helixer_ft.dataset.dataset import Dataset
+from helixer_ft.dataset.label_sources import (
+    are_predicted,
+    fingerprint_part,
+    label_sources,
+    sources_text,
+)
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import NO_CLASS
+from helixer_ft.formats.label_source import LabelSource
 from helixer_ft.metrics import (
     GENIC_CLASSES,
     LITTLE_INTERGENIC,
@@ -38,11 +45,14 @@ class SetSummary(ClassBases):
     sequences
         (species, sequence) -> (k, 2) start and end of the k stretches that its windows cover.
     fingerprint
-        Hash of bases, labels and masks, independent of the files' compression.
+        Hash of bases, labels and masks, independent of the files' compression; and of where the
+        labels come from, where that is no annotation.
     coverage_fingerprint
         Hash of the normalised coverage; empty where none is read.
     silent_tracks
         Names of coverage tracks without any coverage.
+    label_sources
+        Where the labels come from.
     """
 
     name: str
@@ -51,6 +61,17 @@ class SetSummary(ClassBases):
     fingerprint: str
     coverage_fingerprint: str = ""
     silent_tracks: tuple[str, ...] = ()
+    label_sources: tuple[LabelSource, ...] = (LabelSource(),)
+
+    @property
+    def is_predicted(self) -> bool:
+        """Whether any of the labels are predictions."""
+        return are_predicted(self.label_sources)
+
+    @property
+    def labels_text(self) -> str:
+        """Where the labels come from, in words."""
+        return sources_text(self.label_sources)
 
 
 DATA_PREFIXES = ("training_data", "validation_data")
@@ -93,6 +114,7 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
         total[1] += _count(labels.genic[scored_bases(rows[:, 1], [pool_size])])
         digest.update(np.ascontiguousarray(rows[:, :2]).tobytes())
     digest.update(dataset.source.table.vectors.tobytes())
+    digest.update(fingerprint_part(dataset))
     summary = SetSummary(
         name=name,
         windows=len(dataset),
@@ -100,6 +122,7 @@ def summarise(dataset: Dataset, name: str, pool_size: int, progress: Progress) -
         valid_bases=total[1],
         sequences=_stretches(dataset),
         fingerprint=digest.hexdigest(),
+        label_sources=label_sources(dataset),
     )
     _refuse_unusable(summary, [file.path for file in dataset.source.files])
     return summary if dataset.coverage is None else with_coverage(summary, dataset, progress)
@@ -127,6 +150,16 @@ def with_coverage(summary: SetSummary, dataset: Dataset, progress: Progress) -> 
     heard = (highest > silence).reshape(2, -1).max(axis=0).tolist()
     silent = [track.name for track, any_ in zip(coverage.tracks, heard, strict=True) if not any_]
     return replace(summary, coverage_fingerprint=digest.hexdigest(), silent_tracks=tuple(silent))
+
+
+def label_notices(sets: Sequence[SetSummary]) -> list[str]:
+    """What to say of labels that are predictions."""
+    if not any(one.is_predicted for one in sets):
+        return []
+    text = f"labels: {_labels_of(sets)}"
+    if any(one.is_predicted for one in sets if one.name == "validation"):
+        text += "; agreement with predictions chooses nothing: the last weights are kept"
+    return [text]
 
 
 def warnings(sets: Sequence[SetSummary]) -> list[str]:
@@ -162,6 +195,13 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
         for one in sets
         if one.silent_tracks
     ]
+    learnt = [one for one in sets if one.name != "test"]
+    if len({source.kind for one in learnt for source in one.label_sources}) > 1:
+        result.append(
+            f"labels of different sources are used together ({_labels_of(learnt)}): mistakes of "
+            "predictions are learnt like an annotation. Compare with a training on the annotation "
+            "alone."
+        )
     training = sets[0]
     result += [
         f"there is no valid {name} base in the training data: the tuned model will lose the "
@@ -176,6 +216,10 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
             "unmask it."
         )
     return result
+
+
+def _labels_of(sets: Sequence[SetSummary]) -> str:
+    return "; ".join(f"{one.name} {one.labels_text}" for one in sets)
 
 
 def _stretches(dataset: Dataset) -> dict[tuple[str, str], np.ndarray]:

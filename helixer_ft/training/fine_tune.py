@@ -266,10 +266,17 @@ def _tune(
         engine = engine or _engine(plan.model, plan, prepared)
         data = keep_features_on_device(engine, prepared.data, settings, progress)
         ended = train(
-            engine, data, settings, progress, record.add, start=training.position, save=record.save
+            engine,
+            data,
+            settings,
+            progress,
+            record.add,
+            keeps_last=prepared.keeps_last,
+            start=training.position,
+            save=record.save,
         )
         engine.set_weights(record.best[1])
-        if not plan.new and record.share == 1:
+        if not (plan.new or prepared.keeps_last) and record.share == 1:
             record.keep(
                 best_part(engine, plan.model.weights, record.best, data, settings, progress)
             )

@@ -25,11 +25,14 @@ class Check:
     subset, validation
         Unweighted scores, taken alike: their gap is overfitting.
     improved
-        Whether this is the best check so far (its model was saved).
+        Whether its model was saved: it is the best check so far, or, where the validation labels
+        are predictions, simply the last one.
     failed_in_a_row
         Checks without improvement up to this one; patience counts these.
     seconds
         Since training began.
+    by_score
+        Whether scores decide which model is saved.
     """
 
     number: int
@@ -41,6 +44,7 @@ class Check:
     improved: bool
     failed_in_a_row: int
     seconds: float
+    by_score: bool = True
 
     def summed(self) -> "Check":
         """This check without its windows, to be kept for the whole run."""
@@ -59,7 +63,7 @@ class Check:
             row[f"{name}_genic_f1"] = f"{score.genic_f1:.6f}"
         for name in GENIC_CLASSES:
             row[f"validation_{name}_f1"] = f"{self.validation.genic[name].f1:.6f}"
-        row["best"] = "yes" if self.improved else "no"
+        row["best"] = ("yes" if self.by_score else "last") if self.improved else "no"
         return row
 
 

@@ -93,6 +93,7 @@ def train(
     progress: TrainingProgress,
     on_check: OnCheck,
     *,
+    keeps_last: bool = False,
     start: Position | None = None,
     save: Save | None = None,
 ) -> str:
@@ -108,6 +109,8 @@ def train(
         Reports the batches.
     on_check
         Called after each check with the check and the present weights.
+    keeps_last
+        The last check counts as the best, whatever its scores.
     start
         Where to resume; None: start from the beginning.
     save
@@ -128,7 +131,7 @@ def train(
     InputError
         The position to resume at belongs to another network.
     """
-    loop = _Loop(engine, data, settings, progress, on_check, save)
+    loop = _Loop(engine, data, settings, progress, on_check, keeps_last, save)
     if start is not None:
         loop.go_to(start)
     return loop.run()
@@ -141,6 +144,7 @@ class _Loop:
     settings: TrainingSettings
     progress: TrainingProgress
     on_check: OnCheck
+    keeps_last: bool
     save: Save | None
 
     def __post_init__(self) -> None:
@@ -293,9 +297,10 @@ class _Loop:
             training_loss=float(np.average(losses, weights=counts)),
             subset=subset,
             validation=validation,
-            improved=improved,
+            improved=improved or self.keeps_last,
             failed_in_a_row=self.at.failed_in_a_row,
             seconds=time.monotonic() - self.started,
+            by_score=not self.keeps_last,
         )
         self.on_check(check, weights)
         self.at.check_is_due = False

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from helixer_ft.dataset.dataset import Dataset
+from helixer_ft.dataset.label_sources import are_predicted, label_sources
 from helixer_ft.metrics import (
     GENIC_CLASSES,
     MIN_BLOCKS,
@@ -31,6 +32,8 @@ COVERAGE_VERDICTS = {
 }
 GENIC_SHARE_OFF = 1.5
 """Predicted genic bases over those of the reference, or the inverse, that call for a warning."""
+NOT_TRUSTED = "the labels are predictions: agreement with the teacher says nothing about accuracy"
+"""Why there is no verdict on data whose labels are predictions."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,19 @@ class Comparison:
         Their scores.
     intervals
         Differences in every F1, named as in the scores.
+    trusted
+        Whether the labels come from an annotation; otherwise scores are agreement with predictions.
     """
 
     baseline: DatasetScore
     tuned: DatasetScore
     intervals: Mapping[str, Interval]
+    trusted: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """ "better", "not better" or "cannot tell"; always that without trusted labels."""
+        return self.interval.verdict if self.trusted else "cannot tell"
 
     @property
     def interval(self) -> Interval:
@@ -109,7 +120,7 @@ class CoverageComparison:
             "with": self.tuned.to_dict(),
             "silenced": silenced.to_dict() if silenced else None,
             "difference": differences_dict(compared.intervals) if compared else None,
-            "verdict": compared.interval.verdict if compared else None,
+            "verdict": compared.verdict if compared else None,
             "checks": dict(zip(("without", "with"), self.checks, strict=True)),
         }
 
@@ -206,7 +217,7 @@ class Outcome:
     @property
     def verdict(self) -> str:
         """ "better", "not better" or "cannot tell"."""
-        return self.decisive.interval.verdict
+        return self.decisive.verdict
 
     @property
     def comparisons(self) -> dict[str, Comparison]:
@@ -224,6 +235,7 @@ class Outcome:
         result = self.prepared.to_dict() | {
             "verdict": self.verdict,
             "verdict_on": self.verdict_on,
+            "verdict_reason": None if self.decisive.trusted else NOT_TRUSTED,
             "difference": differences_dict(self.decisive.intervals),
             "baseline": self.validation.baseline.to_dict(),
             "best": self.validation.tuned.to_dict()
@@ -260,7 +272,8 @@ def place_dict(place: tuple[int, int] | None) -> dict[str, int] | None:
 def compare(dataset: Dataset, baseline: DatasetScore, tuned: DatasetScore, seed: int) -> Comparison:
     """Both models on a dataset, with the interval of their difference."""
     intervals = paired_bootstrap(baseline.counts, tuned.counts, dataset.regions, seed=seed)
-    return Comparison(baseline, tuned, intervals)
+    trusted = not are_predicted(label_sources(dataset))
+    return Comparison(baseline, tuned, intervals, trusted)
 
 
 def outcome_warnings(
@@ -280,14 +293,35 @@ def outcome_warnings(
     intergenic_share
         Share of the valid training bases that are intergenic.
     """
+    on, decisive = ("test", test) if test else ("validation", validation)
+    matrix = decisive.tuned.genic_matrix
+    if not decisive.trusted:
+        return [
+            f"{NOT_TRUSTED}. Give data labelled by an annotation with --test-data, or compare the "
+            "gene models of both models with reads (helixer-ft evaluate-genes --bam).",
+            *_missing_warnings(matrix, on),
+        ]
     result = []
     if test is None:
         result.append(
             "the verdict is based on the validation data, which also chose the checkpoint: it is "
             "optimistic. Give held-out sequences with --test-data."
         )
-    on, decisive = ("test", test) if test else ("validation", validation)
     result += _interval_warnings(decisive.interval, on)
+    if validation.trusted:
+        result += _check_warnings(checks, validation, test)
+    result += _missing_warnings(matrix, on)
+    if decisive.interval.verdict != "not better":  # which says it all
+        result += _worse_warnings(decisive, on)
+    return result + _share_warnings(matrix, on, intergenic_share)
+
+
+def _check_warnings(
+    checks: Sequence[Check], validation: Comparison, test: Comparison | None
+) -> list[str]:
+    """What the checks show, and what their choice rests on."""
+    result = []
+    decisive = test or validation
     before, after = validation.baseline.genic_f1, validation.tuned.genic_f1
     if decisive.interval.verdict == "cannot tell" and after < before:
         result.append(
@@ -308,17 +342,18 @@ def outcome_warnings(
             "better and the validation data worse. More data, a smaller --learning-rate or "
             "earlier checks (--check-every-nth-batch) help."
         )
-    matrix = decisive.tuned.genic_matrix
+    return result
+
+
+def _missing_warnings(matrix: np.ndarray, on: str) -> list[str]:
+    """Classes that are there, and that the tuned model never predicts."""
     truth, predicted = (matrix.sum(axis=axis) for axis in (1, 0))
-    result += [
+    return [
         f"the tuned model never predicts {name} in the {on} data. Train longer, or look at the "
         "class's share in the training data."
         for i, name in enumerate(GENIC_CLASSES)
         if truth[i] and not predicted[i]
     ]
-    if decisive.interval.verdict != "not better":  # which says it all
-        result += _worse_warnings(decisive, on)
-    return result + _share_warnings(matrix, on, intergenic_share)
 
 
 def _interval_warnings(interval: Interval, on: str) -> list[str]:

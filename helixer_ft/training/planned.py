@@ -1,11 +1,18 @@
 """A run that is planned: its model is loaded, its data are opened, but not read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from helixer_ft.dataset.coverage import CoverageWanted
 from helixer_ft.dataset.dataset import Dataset, check_lengths, open_dataset
+from helixer_ft.dataset.label_sources import (
+    are_predicted,
+    label_sources,
+    refuse_mixed,
+    refuse_predicted,
+)
 from helixer_ft.network.architecture import Architecture
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel, load_model
@@ -71,7 +78,10 @@ def plan_run(request: FineTuneRequest, progress: Progress) -> PlannedRun:
     if coverage is not None and takes_coverage:
         base = base.with_coverage(coverage, str(request.load_model_path))
     settings = choose(
-        request.settings, len(sets["training"]), head_alone=request.strategy.fixes_body
+        request.settings,
+        len(sets["training"]),
+        head_alone=request.strategy.fixes_body,
+        predicted=predicted_sets(sets),
     )
     request = replace(request, settings=settings)
     plan, comparison = _plans(request, base, coverage)
@@ -111,9 +121,17 @@ def _open_sets(
     }
     if request.test_data:
         sets["test"] = open_dataset(request.test_data, transitions=False, all_rows=True, **common)
+        refuse_predicted(sets["test"])
+    if not request.mix_label_sources:
+        refuse_mixed({name: sets[name] for name in ("training", "validation")})
     files = [file for dataset in sets.values() for file in dataset.source.files]
     check_lengths(files)
     if coverage is None:
         return sets, None
     found = coverage.found_in(files)
     return {name: dataset.with_coverage(found) for name, dataset in sets.items()}, found
+
+
+def predicted_sets(sets: Mapping[str, Dataset]) -> frozenset[str]:
+    """Names of the sets of which some labels are predictions."""
+    return frozenset(name for name, one in sets.items() if are_predicted(label_sources(one)))

@@ -22,6 +22,7 @@ from helixer_ft.training.adapted_base import adapted_base, batchnorm_notices
 from helixer_ft.training.data_checks import (
     DATA_PREFIXES,
     SetSummary,
+    label_notices,
     warnings,
 )
 from helixer_ft.training.history import TrainingProgress
@@ -92,6 +93,11 @@ class PreparedRun:
         return self.request.chosen_settings
 
     @property
+    def keeps_last(self) -> bool:
+        """Whether the last weights are kept: there are no trusted labels to choose a check by."""
+        return any(one.is_predicted for one in self.summaries if one.name == "validation")
+
+    @property
     def caches_features(self) -> bool:
         """Whether the head alone trains, on the body's output computed once."""
         return self.plan.body_is_frozen and self.request.cache.features
@@ -134,7 +140,11 @@ class PreparedRun:
             "notices": list(self.notices),
             "warnings": list(self.warnings),
             "data": {
-                summary.name: {"subsequences": summary.windows} | summary.class_shares()
+                summary.name: {
+                    "subsequences": summary.windows,
+                    "label_sources": [source.brief() for source in summary.label_sources],
+                }
+                | summary.class_shares()
                 for summary in self.summaries
             },
         }
@@ -248,6 +258,7 @@ def prepare_run(
         workbench=workbench,
         notices=(
             *plan.notices,
+            *label_notices(summaries),
             *choice_notices(asked, settings, len(sets["training"])),
             *batchnorm_notices(request, base, adaptation),
             *sets["training"].overhang_notices(architecture.pool_size),

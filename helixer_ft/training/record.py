@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 
-from helixer_ft.formats.model_h5 import ModelFile, write_model_file
+from helixer_ft.formats.model_h5 import LABEL_SOURCES, ModelFile, write_model_file
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.runtime.backend import determinism, versions
 from helixer_ft.runtime.hardware import hardware
@@ -167,7 +167,13 @@ def provenance_of_training(prepared: PreparedRun) -> dict[str, str]:
             f"{summary.name} coverage": summary.coverage_fingerprint
             for summary in prepared.summaries
         }
-    return {
+    sources = {
+        summary.name: [source.to_dict() for source in summary.label_sources]
+        for summary in prepared.summaries
+    }
+    labels = {LABEL_SOURCES: json.dumps(sources)}
+    predicted = any(summary.is_predicted for summary in prepared.summaries)
+    return (labels if predicted else {}) | {
         "strategy": prepared.plan.strategy,
         "new_layers": ", ".join(prepared.plan.new),
         "trainable_parameters": str(prepared.plan.trainable_parameters),

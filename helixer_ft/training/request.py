@@ -32,6 +32,9 @@ class FineTuneRequest:
         and their share, 0 to 1; "auto": the best on the validation data.
     predict_phase
         The model must predict phase (HybridModel.py's option name).
+    mix_label_sources
+        Training and validation data may have labels of an annotation and labels that are
+        predictions.
     force
         Overwrite the output.
     resume
@@ -54,6 +57,7 @@ class FineTuneRequest:
     batchnorm_from: Path | None = None
     batchnorm_mix: Mix = AUTO_MIX
     predict_phase: bool = False
+    mix_label_sources: bool = False
     force: bool = False
     resume: bool = False
     skip_device_check: bool = False
@@ -90,6 +94,8 @@ class FineTuneRequest:
             options["cache_dir"] = str(real_path(self.cache.folder))
         options["keep_cache"] = self.cache.keep
         options["skip_device_check"] = self.skip_device_check
+        if self.mix_label_sources:
+            options["mix_label_sources"] = True
         if self.batchnorm_from is not None:
             options["batchnorm_from"] = str(real_path(self.batchnorm_from))
             options["batchnorm_mix"] = self.batchnorm_mix

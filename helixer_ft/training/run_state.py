@@ -33,6 +33,7 @@ _FREE = {
     "val_test_batch_size",
     "checkpoint_minutes",
     "skip_device_check",
+    "mix_label_sources",
 }
 """Options that may differ when a run is resumed; model and data are compared by content."""
 _VERSIONS = ("helixer_ft", "keras", "backend", "numpy")

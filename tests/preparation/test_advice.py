@@ -162,6 +162,16 @@ def test_few_genes_are_named_plainly(n, said):
     assert [str(n) in text and said in text for text in warnings] == ([True] if said else [])
 
 
+@pytest.mark.parametrize("n", [199, 599])
+def test_predictions_are_not_to_be_compared_by(n):
+    sets = {"training": content(n_genes=n), "validation": content()}
+    (usual,) = advice.set_advice(sets)
+    (text,) = advice.set_advice(sets, predicted=True)
+    assert "helixer-ft compare" in usual
+    assert "helixer-ft compare" not in text
+    assert "helixer-ft evaluate-genes" in text
+
+
 def test_unusable_genes_do_not_count():
     many = Content(
         np.array([1, 1, 1, 1]), np.array([1, 1, 1, 1]), genes([1000] * 700, usable=False)

@@ -27,10 +27,12 @@ def sequence():
     return bases, labels
 
 
-def write(path, sequence, *, labels=True):
+def write(path, sequence, *, labels=True, label_source=None):
     bases, own = sequence
-    rows = 2 * count_rows(N, LENGTH)
-    with DataWriter(path, rows, LENGTH, labels=labels, provenance={"by": "test"}) as out:
+    rows, provenance = 2 * count_rows(N, LENGTH), {"by": "test"}
+    with DataWriter(
+        path, rows, LENGTH, labels=labels, provenance=provenance, label_source=label_source
+    ) as out:
         for name, annotated in (("chr1", True), ("a_name_of_fifty_bytes".ljust(50, "x"), False)):
             for rows in rows_of(bases, own if labels else None, LENGTH):
                 out.append(pack_rows(rows), name, "A_species_of_25_characte", annotated)

@@ -18,8 +18,9 @@ from helixer_ft.report.page import percent, score, signed
 from helixer_ft.report.run_page import verdict_sentences
 from helixer_ft.runtime.backend import determinism
 from helixer_ft.runtime.hardware import hardware
-from helixer_ft.training.outcome import Outcome
+from helixer_ft.training.outcome import NOT_TRUSTED, Outcome
 from helixer_ft.training.run_state import RunState
+from tests.data_files import PREDICTED
 from tests.report.html_page import Page
 from tests.report.outcomes import check, comparison, coverage, outcome, view
 
@@ -86,6 +87,31 @@ def test_the_verdict_in_plain_words(tmp_path, before, after, blocks, verdict, wo
     ) in first
     right = [float(accuracy(of.genic_matrix)) for of in (compared.baseline, compared.tuned)]
     assert second == f"Wrong bases: {percent(1 - right[0])} before, {percent(1 - right[1])} after."
+
+
+def test_agreement_with_predictions_is_no_verdict(tmp_path):
+    compared = replace(comparison(0.3, 0.6), trusted=False)
+    worth = replace(coverage(), without=replace(coverage().without, trusted=False))
+    summaries = outcome(tmp_path).prepared.summaries[:2]
+    summaries = tuple(replace(one, label_sources=(PREDICTED,)) for one in summaries)
+    found = outcome(
+        tmp_path,
+        validation=compared,
+        coverage=worth,
+        prepared={"summaries": summaries},
+        views=(),
+    )
+    first, second = verdict_sentences(found)
+    assert first == f"{NOT_TRUSTED[0].upper()}{NOT_TRUSTED[1:]}."
+    assert second.startswith("Agreement on the validation data (genic F1) went from ")
+    assert found.to_dict()["coverage"]["verdict"] == "cannot tell"
+    text = page(found, tmp_path).text
+    assert "Cannot tell: tuned.h5" in text
+    assert "Whether coverage helped cannot be told." in text
+    assert "Agreement with predictions on the validation data, base by base" in text
+    assert "training predictions of teacher.h5; validation predictions of teacher.h5." in text
+    for word in ("Wrong bases", "predicts genes better", "Coverage helped"):
+        assert word not in text
 
 
 def test_the_verdict_comes_first(one, result):

@@ -1,11 +1,13 @@
 """What the result itself gives reason to say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from helixer_ft.metrics import GENIC_CLASSES, Interval
 from helixer_ft.training.history import Check
-from helixer_ft.training.outcome import Comparison, outcome_warnings
+from helixer_ft.training.outcome import NOT_TRUSTED, Comparison, outcome_warnings
 from helixer_ft.training.scoring import DatasetScore
 
 GOOD = np.array([[800, 5, 5, 0], [5, 50, 0, 0], [5, 0, 90, 5], [0, 0, 0, 50]])
@@ -47,6 +49,22 @@ def warnings(
 
 def test_nothing_to_say_of_a_good_result_on_held_out_data():
     assert warnings(compared()) == []
+
+
+def test_agreement_with_predictions_is_no_score():
+    absent = GOOD.copy()
+    absent[:, 0] += absent[:, 1]
+    absent[:, 1] = 0
+    predicted = replace(compared(-0.3, -0.1, blocks=5, tuned=absent), trusted=False)
+    assert predicted.verdict == "cannot tell"
+    reason, missing = warnings(None, losses=((0.5, 0.4), (0.2, 0.9)), validation=predicted)
+    assert reason.startswith(f"{NOT_TRUSTED}. Give data labelled by an annotation")
+    assert missing.startswith("the tuned model never predicts UTR in the validation data")
+
+
+def test_trusted_test_data_are_scored_whatever_the_validation_data_are():
+    predicted = replace(compared(blocks=5), trusted=False)
+    assert warnings(compared(), losses=((0.5, 0.4), (0.2, 0.9)), validation=predicted) == []
 
 
 def test_a_verdict_on_the_data_that_chose_the_checkpoint():

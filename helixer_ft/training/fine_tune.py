@@ -22,8 +22,8 @@ from helixer_ft.training.outcome import (
     CoverageComparison,
     Outcome,
     compare,
-    outcome_warnings,
 )
+from helixer_ft.training.outcome_warnings import outcome_warnings
 from helixer_ft.training.partial_tuning import best_part
 from helixer_ft.training.prepared import PreparedRun, check_save_path, prepare_run
 from helixer_ft.training.record import (

@@ -16,6 +16,7 @@ from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.partial_tuning import between
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
+from tests.data_files import say_predictions
 from tests.quick_engine import QuickEngine
 
 SETTINGS = TrainingSettings(
@@ -126,6 +127,13 @@ def test_neither_the_originals_recipe_nor_new_layers_are_cut_short(request_, mon
     )
     assert tuned(helixer, monkeypatch, 0).share == 1
     assert tuned(new_head, monkeypatch, 0).share == 1
+
+
+def test_agreement_with_predictions_cuts_nothing_short(request_, monkeypatch):
+    """Where the labels are predictions, they choose nothing."""
+    for path in request_.data_dir.iterdir():
+        say_predictions(path)
+    assert tuned(request_, monkeypatch, 0).share == 1
 
 
 class Stopping(TrainingProgress):

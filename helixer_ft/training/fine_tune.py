@@ -276,7 +276,7 @@ def _tune(
             save=record.save,
         )
         engine.set_weights(record.best[1])
-        if not (plan.new or prepared.keeps_last) and record.share == 1:
+        if not plan.new and record.share == 1 and not prepared.keeps_last:
             record.keep(
                 best_part(engine, plan.model.weights, record.best, data, settings, progress)
             )

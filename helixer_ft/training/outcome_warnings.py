@@ -1,4 +1,4 @@
-"""What the result of a run warns of."""
+"""What the result of a run gives reason to say, in plain words."""
 
 from collections.abc import Sequence
 

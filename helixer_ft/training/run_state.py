@@ -21,7 +21,7 @@ from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.scoring import DatasetScore
 from helixer_ft.training.state_record import read_record, write_record
 
-FORMAT = 3
+FORMAT = 4
 _FREE = {
     "load_model_path",
     "data_dir",

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from helixer_ft.cli.fine_tuning import Silent
 from helixer_ft.cli.output import Printer, plain_table
+from helixer_ft.cli.processes import Silent
 from helixer_ft.cli.run_output import data_table
 from helixer_ft.comparison.folder import CompareFolder
 from helixer_ft.comparison.outcome import CompareOutcome

@@ -474,7 +474,7 @@ def test_a_full_disk(work):
 def test_out_of_memory(work, monkeypatch):
     from helixer_ft.inference import predict as module
 
-    def network(_model, _precision):
+    def network(*_):
         def run(_batch):
             raise MemoryError
 

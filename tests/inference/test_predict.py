@@ -380,7 +380,7 @@ def test_an_error_in_the_middle_leaves_nothing(request_for, monkeypatch):
     real = predict_module.prediction_function
     calls = []
 
-    def breaking(model, precision):
+    def breaking(model, precision, _devices):
         network = real(model, precision)
 
         def run(batch):

@@ -11,7 +11,7 @@ done theirs; then the first one writes.
 
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, nullcontext
 from itertools import islice
@@ -26,7 +26,8 @@ from helixer_ft.formats.journal import Journal
 from helixer_ft.formats.predictions_h5 import CLASSES, PredictionsWriter, pack
 from helixer_ft.inference import resume
 from helixer_ft.inference.batches import window_batches
-from helixer_ft.inference.gff3 import find_helixerpost, scratch_folder, write_gene_models
+from helixer_ft.inference.gene_groups import write_genes_in_groups
+from helixer_ft.inference.gff3 import find_helixerpost, scratch_folder
 from helixer_ft.inference.network import (
     BatchedPrediction,
     Predict,
@@ -97,14 +98,15 @@ def predict(
             seconds = time.perf_counter() - started
             if helixerpost is not None and request.gff3_out is not None and scratch is not None:
                 progress.notice(f"making gene models: {helixerpost.name}")
-                genes = write_gene_models(
+                genes = write_genes_in_groups(
                     helixerpost,
                     prepared.source.data_file(scratch),
                     output,
                     request.gff3_out,
                     request.helixerpost,
+                    scratch,
+                    progress,
                     force=request.force,
-                    stop=progress.interrupted,
                 )
             parts.remove()
         processes.gather("")  # the others end when the files are there
@@ -255,7 +257,7 @@ class _Job:
         done = {first: n for text in texts for first, n in json.loads(text)}
         self.all_parts = self.kept.parts | done
         if self.processes.end_alike(stopped):
-            raise self._interrupted(sum(self.all_parts.values()))
+            raise self._interrupted(self.all_parts)
 
     def _predict(self, spans: list[Span]) -> None:
         """Predict rows; threads compress them, written in order."""
@@ -310,7 +312,7 @@ class _Job:
         """Stop where asked to; else report, and see to it that the rows are on the disk."""
         if self.progress.interrupted() or self.processes.told_to_stop:
             journal.sync()
-            raise self._interrupted(self._rows_known)
+            raise self._interrupted(self.kept.parts | self._done)
         now = time.perf_counter()
         if now - self._synced >= 60 * self.request.checkpoint_minutes:
             journal.sync()
@@ -318,11 +320,6 @@ class _Job:
         self._number += 1
         rate = self._number * self._per_row / (now - self._started)
         self.progress.advance(note=f"{rate / 1e6:.3f} Mb/s")
-
-    @property
-    def _rows_known(self) -> int:
-        """Rows of the interrupted run and of this process."""
-        return sum((self.kept.parts | self._done).values())
 
     def write(self, output: Path, parts: Parts) -> None:
         """Write the predictions file from the complete journals."""
@@ -334,13 +331,14 @@ class _Job:
         ):
             for chunks in parts.read(self.all_parts, n_rows):
                 if self.progress.interrupted():
-                    raise self._interrupted(n_rows)
+                    raise self._interrupted(self.all_parts)
                 writer.append(chunks)
 
-    def _interrupted(self, rows: int) -> Interrupted:
-        several = " and others beside it" if len(self.kept.parts | self._done) > 1 else ""
+    def _interrupted(self, parts: Mapping[int, int]) -> Interrupted:
+        """First row of each journal -> number of its rows -> what to say of them."""
+        several = " and others beside it" if len(parts) > 1 else ""
         return Interrupted(
-            f"{rows:,} of {self.source.n_rows:,} rows are predicted, and kept in "
+            f"{sum(parts.values()):,} of {self.source.n_rows:,} rows are predicted, and kept in "
             f"{self.request.journal_path}{several}."
         )
 

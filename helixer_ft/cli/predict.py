@@ -95,6 +95,10 @@ def _helixerpost_option(name: str, text: str) -> kinds.Decorator:
 @shared.processes_options
 @shared.resume_option
 @shared.checkpoint_option
+@kinds.flag(
+    "--dry-run",
+    "Check everything, and say what it would take on this machine: time, memory, disk.",
+)
 @shared.options_file
 @shared.output_options(
     verbose="The model and the windows too.", force="Overwrite the output of an earlier run."
@@ -134,11 +138,17 @@ def _work(
     processes: "Processes",
 ) -> None:
     """The prediction, in one of its processes; the first one prints."""
-    from helixer_ft.cli.prediction_output import show
+    from helixer_ft.cli.prediction_output import show, show_dry_run
     from helixer_ft.cli.processes import start_scoring
+    from helixer_ft.inference.estimate import plan_prediction
     from helixer_ft.inference.predict import predict
 
     progress = start_scoring(options, printer, backend, processes)
+    if options["dry_run"]:
+        planned = plan_prediction(request, progress, processes=processes)
+        if processes.is_first:
+            show_dry_run(planned, printer)
+        return
     prediction = predict(request, progress, processes=processes)
     if processes.is_first:
         show(prediction, printer, verbose=options["verbose"])

@@ -139,7 +139,8 @@ def _estimate(
     source, request = prepared.source, prepared.request
     weights = np.zeros(source.n_rows, np.int64)
     weights[~source.skipped] = windows_per_row(source.ranges, prepared.overlap)
-    size, timed, memory = 1, _Timed(0.0, 0), ProcessMemory()
+    memory: ProcessMemory | None = ProcessMemory()
+    size, timed = 1, _Timed(0.0, 0)
     if prepared.n_windows:
         network = prediction_function(prepared.model, request.precision, "own")
         if isinstance(network, CompiledNetwork):

@@ -71,11 +71,18 @@ def write_genes_in_groups(
     def make(number: int) -> tuple[int, int, int]:
         """Rows of a group, and its genes on either strand."""
         first, end = groups[number]
-        names = [scratch / f"{number}.{kind}.h5" for kind in ("data", "predictions")]
-        write_row_view(names[0], data, _ROWS, first, end)
-        write_row_view(names[1], predictions, DATASETS, first, end)
-        part, stop = _part(scratch, number), lambda: failed.is_set() or progress.interrupted()
-        plus, minus = make_gene_models(helixerpost, *names, part, gff3_out, settings, stop)
+        own_data, own_predictions = (scratch / f"{number}.{kind}.h5" for kind in ("data", "rows"))
+        write_row_view(own_data, data, _ROWS, first, end)
+        write_row_view(own_predictions, predictions, DATASETS, first, end)
+        plus, minus = make_gene_models(
+            helixerpost,
+            own_data,
+            own_predictions,
+            _part(scratch, number),
+            gff3_out,
+            settings,
+            lambda: failed.is_set() or progress.interrupted(),
+        )
         return end - first, plus, minus
 
     with atomic.staged_file(gff3_out, force=force) as partial:

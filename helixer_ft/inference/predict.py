@@ -79,7 +79,8 @@ def predict(
     progress, processes = progress or Progress(), processes or Processes()
     with ExitStack() as stack:
         parts = stack.enter_context(resume.open_parts(request)) if processes.is_first else None
-        helixerpost = find_helixerpost() if request.gff3_out is not None else None
+        makes_genes = parts is not None and request.gff3_out is not None
+        helixerpost = find_helixerpost() if makes_genes else None
         prepared = prepare_prediction(request, stack, progress)
         if parts is not None:
             stack.enter_context(resume.kept(parts, prepared.source.n_rows, progress))

@@ -318,7 +318,7 @@ def test_tensorflow_trains_in_one_process(folder, monkeypatch):
     arguments = [*command("whole"), "-s", "two.h5", "--backend", "tensorflow", *several]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
-    assert "TensorFlow (--backend), which trains in one process on one device" in result.stderr
+    assert "TensorFlow (--backend), which computes in one process on one device" in result.stderr
     assert 'pip install ".[jax]"' in result.stderr
 
 
@@ -338,3 +338,30 @@ def test_the_batch_script_of_a_job_with_more_tasks_is_one_process(folder, monkey
         monkeypatch.setenv(f"SLURM_{name}", value)
     result = CliRunner().invoke(main, [*command("freeze"), "-s", "two.h5", "--dry-run"])
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.slow
+def test_two_processes_compare(folder, group, monkeypatch):
+    """Untouched scores, every training, the table and the recommendation."""
+    arguments = [
+        *("compare", "-l", "base.h5", "-d", "data", "-t", "test_data.h5", "-e", "2", "-b", "5"),
+        *("--strategies", "head,whole", "--learning-rate", "0.01", "--backend", "jax", "--json"),
+    ]
+    group.start(*[[*arguments, "--out-dir", "two"]] * 2)
+    monkeypatch.chdir(folder)
+    result = CliRunner().invoke(main, [*arguments, "--out-dir", "one"])
+    assert result.exit_code == 0, result.output
+    assert group.wait() == [0, 0], group.err(0) + group.err(1)
+    one, two = json.loads(result.stdout), json.loads(group.out(0))
+    assert group.out(1) == group.err(1) == ""
+    assert [row["name"] for row in two["models"]] == [row["name"] for row in one["models"]]
+    for found, expected in zip(two["models"], one["models"], strict=True):
+        for name in ("validation", "test"):
+            scores = [row["scores"][name] for row in (found, expected)]
+            assert scores[0]["genic_f1"] == pytest.approx(scores[1]["genic_f1"], abs=1e-6)
+    for name in ("head", "whole"):
+        paths = [folder / run / f"{name}.h5" for run in ("one", "two")]
+        assert largest_difference(*paths) < WEIGHT_TOLERANCE
+    assert sorted(path.name for path in (folder / "two").iterdir()) == sorted(
+        path.name for path in (folder / "one").iterdir()
+    )

@@ -11,11 +11,12 @@ done theirs; then the first one writes.
 
 import json
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -172,7 +173,7 @@ class _Job:
 
     resumed_from: int | None
     """Rows of an interrupted run that is resumed, or None."""
-    header: dict[str, object]
+    header: dict[str, Any]
     """Of the journals."""
     run: BatchedPrediction
     """The network."""
@@ -281,13 +282,14 @@ class _Job:
             self.progress.finish()
             pool.shutdown(cancel_futures=True)
 
-    def _part(self, key: int) -> "nullcontext[Journal] | Journal":
+    @contextmanager
+    def _part(self, key: int) -> Iterator[Journal]:
         """The journal that begins with row `key`, begun."""
         main = self._parts.main if self._parts is not None and key == 0 else None
-        journal = main or open_part(self.request, key)
-        if not journal.records and journal.header != self.header:
-            journal.begin(self.header)
-        return nullcontext(main) if main else journal
+        with nullcontext(main) if main else open_part(self.request, key) as journal:
+            if not journal.records and journal.header != self.header:
+                journal.begin(self.header)
+            yield journal
 
     def _predict_span(
         self, first: int, end: int, journal: Journal, key: int, pool: ThreadPoolExecutor

@@ -357,11 +357,11 @@ def test_two_processes_compare(folder, group, monkeypatch):
     assert [row["name"] for row in two["models"]] == [row["name"] for row in one["models"]]
     for found, expected in zip(two["models"], one["models"], strict=True):
         for name in ("validation", "test"):
-            scores = [row["scores"][name] for row in (found, expected)]
-            assert scores[0]["genic_f1"] == pytest.approx(scores[1]["genic_f1"], abs=1e-6)
+            scores = [row[name]["genic_f1"] for row in (found, expected)]
+            assert scores[0] == pytest.approx(scores[1], abs=1e-6)
     for name in ("head", "whole"):
         paths = [folder / run / f"{name}.h5" for run in ("one", "two")]
         assert largest_difference(*paths) < WEIGHT_TOLERANCE
-    assert sorted(path.name for path in (folder / "two").iterdir()) == sorted(
-        path.name for path in (folder / "one").iterdir()
-    )
+    one_has, two_has = ({p.name for p in (folder / run).iterdir()} for run in ("one", "two"))
+    assert two_has - one_has <= {"report.html"}  # which tests in one process leave out
+    assert one_has <= two_has

@@ -77,9 +77,11 @@ class PlannedComparison:
         prepared = self.prepared.to_dict()
         return {
             "dry_run": True,
-            "most_seconds": self.most_seconds,
-            "disk": self.disk[0],
-            "disk_free": self.disk[1],
+            "estimate": {
+                "most_seconds": self.most_seconds,
+                "disk": self.disk[0],
+                "disk_free": self.disk[1],
+            },
             "trainings": [asdict(one) for one in self.trainings],
             "left_out": dict(self.left_out),
             "failed": dict(self.failed),

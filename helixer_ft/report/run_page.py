@@ -91,7 +91,10 @@ def verdict_sentences(outcome: Outcome) -> list[str]:
     }[outcome.verdict]
     first = f"{claim}: genic F1 on the {on} data went from {numbers}."
     wrong = percent(before.wrong_share), percent(after.wrong_share)
-    return [first, f"Wrong bases: {wrong[0]} before, {wrong[1]} after."]
+    sentences = [first, f"Wrong bases: {wrong[0]} before, {wrong[1]} after."]
+    if outcome.share_text:
+        sentences.append(f"{outcome.share_text[0].upper()}{outcome.share_text[1:]}.")
+    return sentences
 
 
 def _matrices(compared: Comparison) -> dict[str, list[tuple[str, list[MatrixRow]]]]:

@@ -24,6 +24,7 @@ from helixer_ft.training.outcome import (
     compare,
     outcome_warnings,
 )
+from helixer_ft.training.partial_tuning import best_part
 from helixer_ft.training.prepared import PreparedRun, check_save_path, prepare_run
 from helixer_ft.training.record import (
     WITHOUT_COVERAGE,
@@ -204,6 +205,7 @@ def _run(prepared: PreparedRun, state: RunState, progress: TrainingProgress) -> 
         prepared=prepared,
         checks=tuple(record.checks),
         best=record.best[0],
+        share=record.share,
         validation=validation,
         test=test,
         coverage=coverage,
@@ -267,6 +269,10 @@ def _tune(
             engine, data, settings, progress, record.add, start=training.position, save=record.save
         )
         engine.set_weights(record.best[1])
+        if not plan.new and record.share == 1:
+            record.keep(
+                best_part(engine, plan.model.weights, record.best, data, settings, progress)
+            )
         if prepared.test is not None:
             size, task = settings.val_test_batch_size, f"scoring the tuned model{remark}: test data"
             score = score_dataset(engine, prepared.test, size, progress, task)

@@ -137,7 +137,10 @@ class Outcome:
     checks
         All of them; the first is the untouched model.
     best
-        The check whose model was saved.
+        The check whose model was saved, with that model's scores.
+    share
+        How much of the way from the untouched model's weights to that check's was kept, as the
+        validation data say: 1, all; 0, the model is the untouched one.
     validation, test
         Untouched against tuned model; test is None without test data.
     coverage
@@ -160,6 +163,7 @@ class Outcome:
     prepared: PreparedRun
     checks: tuple[Check, ...]
     best: Check
+    share: float
     validation: Comparison
     test: Comparison | None
     coverage: CoverageComparison | None
@@ -169,6 +173,25 @@ class Outcome:
     versions: dict[str, str] = field(default_factory=dict)
     resumed_from: tuple[int, int] | None = None
     views: tuple[WindowView, ...] = ()
+
+    @property
+    def share_text(self) -> str:
+        """Why the saved model has only a part of the tuning, or none; empty where it has all."""
+        if self.share == 1:
+            return ""
+        at = f"check {self.best.number}"
+        full = next(c for c in self.checks if c.number == self.best.number).validation.genic_f1
+        if self.share == 0:
+            return (
+                "no part of the tuning is beyond doubt better on the validation data than the "
+                f"model as it was (genic F1 {self.best.validation.genic_f1:.4f}, at {at} "
+                f"{full:.4f}): the saved model has the weights that training began with"
+            )
+        return (
+            f"the saved model has {self.share:.0%} of the change that training made up to {at}, "
+            f"which is better on the validation data (genic F1 "
+            f"{self.best.validation.genic_f1:.4f}) than all of it ({full:.4f})"
+        )
 
     @property
     def verdict_on(self) -> str:
@@ -204,7 +227,8 @@ class Outcome:
             "difference": differences_dict(self.decisive.intervals),
             "baseline": self.validation.baseline.to_dict(),
             "best": self.validation.tuned.to_dict()
-            | {"check": best.number, "epoch": best.epoch, "batch": best.batch},
+            | {"check": best.number, "epoch": best.epoch, "batch": best.batch}
+            | {"tuning_share": self.share},
             "training_subset": {
                 "baseline": {"genic_f1": baseline.subset.genic_f1, "loss": baseline.subset.loss},
                 "best": {"genic_f1": best.subset.genic_f1, "loss": best.subset.loss},

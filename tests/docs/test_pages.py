@@ -83,8 +83,8 @@ def test_every_attribute_of_a_written_model_is_documented(tuned):
     documented = {
         word for word in code_words(section("Provenance")) if word.startswith("helixer_ft_")
     }
-    skipped = {"helixer_ft_device_check"}  # of runs with --skip-device-check
-    assert written | skipped | {f"helixer_ft_{name}" for name in ADAPTED} == documented
+    others_have = {"helixer_ft_device_check", "helixer_ft_tuning_share"}
+    assert written | others_have | {f"helixer_ft_{name}" for name in ADAPTED} == documented
     assert others == {"model_config", "keras_version", "backend"}
     assert others | set(versions) <= code_words(FORMATS.read_text(encoding="utf-8"))
 

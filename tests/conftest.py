@@ -174,11 +174,11 @@ def compiled_once(monkeypatch) -> None:
 
     compile_network = scoring.prediction_function
 
-    def kept(model: TrainedModel, precision: str = "float32") -> Callable:
+    def kept(model: TrainedModel, precision: str, devices: str) -> Callable:
         arrays = (array.tobytes() for layer in model.weights.values() for array in layer)
         key = (model.architecture, precision, *arrays)
         if key not in _networks:
-            _networks[key] = compile_network(model, precision)
+            _networks[key] = compile_network(model, precision, devices)
         return _networks[key]
 
     monkeypatch.setattr(scoring, "prediction_function", kept)

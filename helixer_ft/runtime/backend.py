@@ -95,7 +95,7 @@ def select_backend(
     backend = _choose(choice, several_processes)
     if several_processes and backend.name == "tensorflow":
         raise InputError(
-            f"the Keras backend is TensorFlow ({backend.reason}), which trains in one process on "
+            f"the Keras backend is TensorFlow ({backend.reason}), which computes in one process on "
             'one device here. Several need JAX: pip install ".[jax]" (or, for NVIDIA GPUs, '
             '".[cuda]") in the repository of helixer-ft, and --backend jax.'
         )

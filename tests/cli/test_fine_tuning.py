@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -387,6 +388,9 @@ def test_dry_run_says_what_would_train_and_writes_nothing(common, tmp_path):
     run = Run("freeze", *common, "--dry-run")
     assert "504 of 1,648 parameters train" in run.out
     assert "valid bases" in run.out
+    assert re.search(r"^Time: about .* per epoch .*; at most .* for \d+ epochs$", run.out, re.M)
+    assert re.search(r"^Memory: about .* GB of .* GB$", run.out, re.M)
+    assert re.search(r"^Disk: about .* while it works, of .* free beside .*\.h5$", run.out, re.M)
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -26,11 +26,12 @@ from helixer_ft.preparation.outputs import (
     split_table,
 )
 from helixer_ft.preparation.pieces import Piece
-from helixer_ft.preparation.prepare import Plan, report_of, write_data
+from helixer_ft.preparation.prepare import report_of
 from helixer_ft.preparation.report import Preparation, joined
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample
 from helixer_ft.preparation.split import Split
+from helixer_ft.preparation.writing import Plan, write_data
 from helixer_ft.progress import Progress
 from helixer_ft.pseudo_labels import tables
 from helixer_ft.pseudo_labels.candidates import CHECK, Candidate, by_sequence

@@ -160,7 +160,7 @@ def test_data_say_what_their_labels_are(done):
     for kind in ("training", "validation"):
         file = DataFile(place.out / f"{kind}_data.h5")
         source = file.label_source
-        assert file.label_kinds == ("predictions",)
+        assert file.label_codes.tolist() == [1] * file.n_rows
         assert [teacher.name for teacher in source.teachers] == ["m.h5"]
         assert source.fasta is not None
         assert source.fasta.name == "g.fa"

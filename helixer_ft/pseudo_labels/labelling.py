@@ -143,7 +143,7 @@ def label(
         genome = replace(genome, amend=replace(masks, share=share))
         found = survey(genome, pieces, pool, progress)
     _check_classes(found, sets)
-    plan = Plan(genome, found, sets, split)
+    plan = Plan(genome, tables.with_reasons(found, judged.candidates), sets, split)
     return Labelled(plan, report_of([plan], prepared), share)
 
 
@@ -173,9 +173,8 @@ def write(
     with atomic.staged_folder(request.out_dir) as folder:
         write_data(plan, folder, pool, progress)
         shutil.copyfile(genes, folder / GENES)
-        survey_told = tables.with_reasons(plan.survey, candidates)
         texts = {
-            masked_file(request.genome_species): masked_table(plan.genome, survey_told),
+            masked_file(request.genome_species): masked_table(plan.genome, plan.survey),
             SPLIT_FILE: split_table([(plan.genome, plan.survey, outcome.split)]),
             tables.GENES_FILE: tables.genes_table(candidates),
             tables.KEPT_FILE: "".join(tables.kept_gff3(genes, candidates, source.filters)),

@@ -45,6 +45,8 @@ from helixer_ft.pseudo_labels.previous import RECORD
 from helixer_ft.pseudo_labels.request import PseudoLabelRequest
 
 _WRITTEN = (TRAINING, VALIDATION)
+_BASES_AT_ONCE = 2**22
+"""Of the sequences whose labels are in memory at a time: the network's memory is still taken."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,9 @@ def label(
         missed = {seqid: junctions.missed(seqid, kept.get(seqid, [])) for seqid in lengths}
     masks = PseudoMasks(intergenic, kept, missed, seed=request.seed)
     annotation = _with_trusted(judged.annotation, judged.candidates)
-    genome = Genome(prepared.samples[0], fasta, lengths, annotation, prepared, masks)
+    genome = Genome(
+        *(prepared.samples[0], fasta, lengths, annotation, prepared, masks, _BASES_AT_ONCE)
+    )
     pieces = [piece for own in split.sets.values() for piece in own]
     pieces += [piece for piece, _ in split.left_out if piece.seqid in lengths]
     found = survey(genome, pieces, pool, progress)

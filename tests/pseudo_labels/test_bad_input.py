@@ -7,6 +7,7 @@ import shutil
 import pytest
 from conftest import SHARED, tiny_model
 
+from helixer_ft.errors import Interrupted
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.pseudo_labels import judging, predicting
 from helixer_ft.pseudo_labels.request import MIN_GENES, PseudoLabelRequest
@@ -194,6 +195,26 @@ def test_resume_takes_up_the_predictions(place, monkeypatch):
     other.done(*ENOUGH)
     tables = ((one.out / "genes.tsv").read_text() for one in (place, other))
     assert len(set(tables)) == 1
+
+
+def test_an_interruption_while_predicting(place, monkeypatch):
+    """Rows that were predicted are in a journal, which `predict` takes up."""
+
+    def interrupted(request, _progress):
+        path = request.prediction_output_path
+        path.with_name(path.name + ".journal").write_text("rows")
+        raise Interrupted("3 of 116 rows are predicted.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predicting, "predict", interrupted)
+        result = place.run(*ENOUGH)
+    assert result.exit_code == 75
+    assert "To resume:" in result.stderr
+    place.done(*ENOUGH, "--resume")
+    (request,) = place.predicted
+    assert request.resume
+    place.done(*ENOUGH, "--force")
+    assert not place.predicted[1].resume
 
 
 def test_nothing_to_resume(place):

@@ -21,6 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("evaluation", "demo", "simulate", "doctor", "report"),
     (
         "comparison",
+        "pseudo_labels",
         "training",
         "inference",
         "adaptation",

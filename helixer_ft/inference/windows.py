@@ -69,6 +69,7 @@ class Windowed:
     overlap: bool
     overlap_offset: int | None
     core_length: int | None
+    pool_offsets: bool = False
 
     def windows(self, length: int, pool_size: int) -> Overlap:
         """How windows overlap where rows have `length` bases, for a network of this pool size.
@@ -87,6 +88,8 @@ class Windowed:
         if not self.overlap:
             return Overlap(length, length, length, removed)
         offset = self.overlap_offset or max(1, length // 2)
+        if self.pool_offsets:
+            offset = _between_steps(offset, pool_size)
         core = self.core_length or max(1, length * 3 // 4)
         if core > length:
             raise InputError(
@@ -105,6 +108,12 @@ class Windowed:
                 f"{_divisor(length, offset)}."
             )
         return Overlap(length, offset, core, removed)
+
+
+def _between_steps(offset: int, pool_size: int) -> int:
+    """The largest offset up to this one by which windows are half a pooled step out of phase."""
+    phase = pool_size // 2
+    return max(1, (offset - phase) // pool_size * pool_size + phase)
 
 
 def _divisor(length: int, near: int) -> int:

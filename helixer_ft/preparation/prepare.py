@@ -9,10 +9,10 @@ import json
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -22,17 +22,14 @@ import pysam
 from helixer_ft import __version__
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
-from helixer_ft.formats.data_names import ANNOTATION_WARNING, SETS
-from helixer_ft.formats.data_writer import DataWriter
+from helixer_ft.formats.data_names import SETS
 from helixer_ft.preparation import advice
-from helixer_ft.preparation.genome import Genome, Survey, labelled, open_genome, survey
+from helixer_ft.preparation.genome import Genome, Survey, open_genome, survey
 from helixer_ft.preparation.outputs import (
     ALL,
     REPORT_FILE,
     SPLIT_FILE,
     check_outputs,
-    data_file,
-    label_source,
     masked_file,
     masked_table,
     read_gene_list,
@@ -43,23 +40,14 @@ from helixer_ft.preparation.report import Content, Preparation, SetReport, Speci
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.split import Split, SplitSettings, draw, pieces_to_split
 from helixer_ft.preparation.survey import masked_totals
-from helixer_ft.preparation.usability import refuse_unusable, unusable_warning
-from helixer_ft.preparation.windows import Rows, count_rows, pack_rows, rows_of
+from helixer_ft.preparation.usability import refuse_unusable
+from helixer_ft.preparation.windows import count_rows
+from helixer_ft.preparation.writing import Plan, write_data
 from helixer_ft.progress import Progress
-from helixer_ft.runtime.parallel import ahead, default_threads
+from helixer_ft.runtime.parallel import default_threads
 
 _NO_GENE = "no trusted coding gene"
 _SET_OF_ROLE = {"train": "training", "validation": "validation", "test": "test"}
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A genome, what is in it, and where its pieces go."""
-
-    genome: Genome
-    survey: Survey | None
-    sets: Mapping[str, Sequence[Piece]]
-    split: Split | None = None
 
 
 def prepare(request: PrepareRequest, progress: Progress | None = None) -> Preparation:
@@ -94,7 +82,7 @@ def prepare(request: PrepareRequest, progress: Progress | None = None) -> Prepar
         ]
         _check_names(request, genomes)
         plans = [_plan(genome, pool, progress) for genome in genomes]
-        preparation = _report(plans, request)
+        preparation = report_of(plans, request)
         if not request.dry_run:
             names = _write(plans, preparation, pool, progress)
             preparation = replace(
@@ -126,17 +114,17 @@ def _check_names(request: PrepareRequest, genomes: Sequence[Genome]) -> None:
             )
 
 
-def _plan(genome: Genome, pool: Executor, progress: Progress) -> _Plan:
+def _plan(genome: Genome, pool: Executor, progress: Progress) -> Plan:
     """Survey a genome, and decide what goes where."""
     everything, request = whole(genome.lengths), genome.request
     if genome.annotation is None:
-        return _Plan(genome, None, {ALL: everything})
+        return Plan(genome, None, {ALL: everything})
     for notice in genome.annotation.notices:
         progress.notice(f"{genome.sample.species}: {notice}")
     if not request.split:
         found = survey(genome, everything, pool, progress)
         _check_usable(genome, found)
-        return _Plan(genome, found, {ALL: everything})
+        return Plan(genome, found, {ALL: everything})
     used = {name: n for name, n in genome.lengths.items() if genome.has_trusted_gene(name)}
     others = {name: n for name, n in genome.lengths.items() if name not in used}
     if genome.sample.role != "split":
@@ -161,7 +149,7 @@ def _plan(genome: Genome, pool: Executor, progress: Progress) -> _Plan:
         if name not in genome.lengths
     ]
     split = replace(split, left_out=split.left_out + left_out)
-    return _Plan(genome, found, split.sets, split)
+    return Plan(genome, found, split.sets, split)
 
 
 def _check_usable(genome: Genome, found: Survey) -> None:
@@ -170,7 +158,7 @@ def _check_usable(genome: Genome, found: Survey) -> None:
     refuse_unusable(genome.sample.gff3, found.content(whole(genome.lengths)).genes)
 
 
-def _report(plans: Sequence[_Plan], request: PrepareRequest) -> Preparation:
+def report_of(plans: Sequence[Plan], request: PrepareRequest) -> Preparation:
     """What the data hold, checked.
 
     Raises
@@ -223,7 +211,7 @@ def _check_sets(sets: Mapping[str, Content]) -> None:
         )
 
 
-def _notices(plan: _Plan) -> list[str]:
+def _notices(plan: Plan) -> list[str]:
     species, split = plan.genome.sample.species, plan.split
     result = [f"{species}: {text}" for text in _frame_shifts(plan)]
     if plan.genome.request.labels_are_predictions:
@@ -248,7 +236,7 @@ def _notices(plan: _Plan) -> list[str]:
     return result
 
 
-def _frame_shifts(plan: _Plan) -> list[str]:
+def _frame_shifts(plan: Plan) -> list[str]:
     """What to know of genes whose labels follow the phases of their CDS lines."""
     found = {} if plan.survey is None else plan.survey.sequences
     names = dict.fromkeys(
@@ -264,7 +252,7 @@ def _frame_shifts(plan: _Plan) -> list[str]:
     ]
 
 
-def _species_report(plan: _Plan) -> SpeciesReport:
+def _species_report(plan: Plan) -> SpeciesReport:
     genome = plan.genome
     report = SpeciesReport(genome.sample, len(genome.lengths), sum(genome.lengths.values()))
     if plan.survey is None or genome.annotation is None:
@@ -283,7 +271,7 @@ def _species_report(plan: _Plan) -> SpeciesReport:
     )
 
 
-def _set_report(name: str, plans: Sequence[_Plan], request: PrepareRequest) -> SetReport:
+def _set_report(name: str, plans: Sequence[Plan], request: PrepareRequest) -> SetReport:
     pieces = [(plan, piece) for plan in plans for piece in plan.sets.get(name, ())]
     contents: list[Content] = [
         plan.survey.content(plan.sets.get(name, ())) for plan in plans if plan.survey is not None
@@ -298,12 +286,12 @@ def _set_report(name: str, plans: Sequence[_Plan], request: PrepareRequest) -> S
 
 
 def _write(
-    plans: Sequence[_Plan], preparation: Preparation, pool: Executor, progress: Progress
+    plans: Sequence[Plan], preparation: Preparation, pool: Executor, progress: Progress
 ) -> list[str]:
     """Write everything; return the names of the files."""
     with atomic.staged_folder(plans[0].genome.request.out_dir) as folder:
         for plan in plans:
-            _write_data(plan, folder, pool, progress)
+            write_data(plan, folder, pool, progress)
             if plan.survey is not None:
                 path = folder / masked_file(plan.genome.sample.species)
                 path.write_text(masked_table(plan.genome, plan.survey), "utf-8")
@@ -319,64 +307,3 @@ def _write(
         del report["seconds"], report["dry_run"]
         (folder / REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     return names
-
-
-def _write_data(plan: _Plan, folder: Path, pool: Executor, progress: Progress) -> None:
-    """Write the data files of one genome: rows are compressed in threads, written in order."""
-    species, request = plan.genome.sample.species, plan.genome.request
-    length = request.subsequence_length
-    provenance = {
-        "helixer_ft_version": __version__,
-        "helixer_ft_command_line": request.command_line,
-    }
-    if plan.survey is not None:
-        unusable = unusable_warning(plan.survey.content(whole(plan.genome.lengths)).genes)
-        if unusable is not None:
-            provenance[ANNOTATION_WARNING] = f"{species}: {unusable}"
-    source = None if plan.survey is None else label_source(plan.genome, plan.survey)
-    counts = {
-        name: sum(count_rows(piece.length, length) for piece in pieces)
-        for name, pieces in plan.sets.items()
-    }
-    with ExitStack() as stack:
-        writers = {
-            name: stack.enter_context(
-                DataWriter(
-                    folder / data_file(name, species, request),
-                    count,
-                    length,
-                    labels=request.labelled,
-                    provenance=provenance,
-                    label_source=source,
-                )
-            )
-            for name, count in counts.items()
-            if count
-        }
-        rows = _rows(plan, pool)
-        threads = request.threads or default_threads()
-        done = ahead(pool, lambda task: pack_rows(task[2]), rows, budget=2 * threads)
-        for (name, seqid, _), packed in progress.track(
-            f"writing {species}",
-            sum(counts.values()),
-            done,
-            "windows",
-            lambda item: len(item[1].values["start_ends"]),
-        ):
-            writers[name].append(packed, seqid, species, plan.genome.is_annotated(seqid))
-
-
-def _rows(plan: _Plan, pool: Executor) -> Iterator[tuple[str, str, Rows]]:
-    """Yield (set, sequence, rows) in the order of the files."""
-    pieces: dict[str, list[tuple[str, Piece]]] = {}
-    for name, parts in plan.sets.items():
-        for piece in parts:
-            pieces.setdefault(piece.seqid, []).append((name, piece))
-    wanted = [seqid for seqid in plan.genome.row_order if seqid in pieces]
-    length = plan.genome.request.subsequence_length
-    for seqid, bases, labels in labelled(plan.genome, wanted, pool):
-        for name, piece in pieces[seqid]:
-            region = piece.start, piece.end
-            for rows in rows_of(bases, labels, length, region):
-                yield name, seqid, rows
-        del bases, labels

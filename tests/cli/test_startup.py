@@ -27,7 +27,8 @@ sys.meta_path.insert(0, Refuse())
 """
 WORKFLOW = (
     *("prepare", "add-coverage", "whole", "freeze", "evaluate", "predict", "evaluate-genes"),
-    *("inspect", "compare", "adapt", "doctor", "simulate", "demo", "completion"),
+    *("inspect", "compare", "pseudo-label", "adapt", "doctor", "simulate", "demo"),
+    "completion",
 )
 NO_JAX = "import sys; sys.modules['jax'] = None\n"
 RUN = "from helixer_ft.cli import main; main(prog_name='helixer-ft')"

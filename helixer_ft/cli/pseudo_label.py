@@ -1,0 +1,122 @@
+"""`helixer-ft pseudo-label`."""
+
+from typing import Any
+
+import click
+
+from helixer_ft.cli import option_kinds as kinds
+from helixer_ft.cli import shared_options as shared
+from helixer_ft.cli.base import Command, tell_of_signal
+from helixer_ft.cli.command_line import command_line
+from helixer_ft.cli.computing import scoring_printer
+from helixer_ft.coverage.request import AUTO, STRANDEDNESS
+from helixer_ft.formats.data_names import POOL_SIZE
+from helixer_ft.pseudo_labels.request import PseudoLabelRequest
+from helixer_ft.runtime.interruption import stop_on_signals
+
+
+def _setting(name: str, text: str, **kwargs: Any) -> kinds.Decorator:
+    return kinds.setting(PseudoLabelRequest, name, text, **kwargs)
+
+
+@click.command("pseudo-label", cls=Command)
+@shared.load_model_option(
+    "", " Repeatable: the predictions of several are averaged.", multiple=True
+)
+@kinds.path("--fasta", "The genome: FASTA, plain, gzip or bgzip.", required=True)
+@kinds.path(
+    "--bam",
+    "Spliced RNA-seq reads of it, BAM or CRAM, sorted (repeatable, taken together): introns they "
+    "support or contradict decide before the model does.",
+    multiple=True,
+)
+@kinds.choice(
+    "--strandedness",
+    "With --bam: strandedness of the reads. reverse: read 2 is sense (dUTP); forward: read 1 is; "
+    "auto: what their GT-AG introns show, for each file.",
+    [AUTO, *STRANDEDNESS],
+    default=AUTO,
+)
+@kinds.path(
+    "--out-dir",
+    "Folder to write to: training_data.h5, validation_data.h5, kept.gff3 and tables.",
+    "DIR",
+    required=True,
+)
+@kinds.option(
+    "--species", "Name in the data files.  [default: from the FASTA's name]", metavar="NAME"
+)
+@_setting(
+    "subsequence_length",
+    f"Window length in bp, of predictions and data; a multiple of {POOL_SIZE}, longer than most "
+    "genes.",
+)
+@kinds.name_lists("--exclude", "Leave these sequences out: organelles, contaminants.")
+@_setting(
+    "keep",
+    "Share of the genes that pass which is kept: the most confident ones of those with 1, of "
+    "those with 2 to 3 and of those with more exons.",
+)
+@_setting(
+    "min_confidence",
+    "Least mean probability of each exon and intron of a gene that is kept.",
+)
+@_setting(
+    "intergenic_confidence", "Probability from which on bases outside of genes are intergenic."
+)
+@_setting("min_cds", "Genes with fewer bp of coding sequence fail (fungi: 120).")
+@_setting(
+    "max_copies",
+    "Families of more near-identical genes than this fail: transposons are confident, intact and "
+    "many.",
+)
+@_setting("min_junction_reads", "With --bam: spliced reads that support an intron, in all files.")
+@kinds.path(
+    "--previous",
+    "Folder of the round before, whose student is the model (-l) now: says how far the genes "
+    "changed, and when to stop.",
+    "DIR",
+)
+@_setting("seed", "Seed of the split, and of which intergenic bases are left out.")
+@shared.windows_at_once
+@shared.precision_option(PseudoLabelRequest.precision)
+@shared.threads_option("Threads that label and compress")
+@shared.computing_options
+@kinds.flag("--dry-run", "Check everything that can be before predicting, write nothing.")
+@shared.resume_option
+@shared.checkpoint_option
+@shared.options_file
+@shared.output_options(force="Overwrite the files of an earlier run.")
+def command(**options: Any) -> None:
+    """Make training data of a genome without annotation, from a model's own predictions.
+
+    The model predicts the genome, HelixerPost makes genes of it, and those become labels that pass
+    rules of structure and that the model is sure of, or that RNA-seq reads support; all else is
+    masked. Such labels can teach, but never judge. Where the model is poor it stops.
+
+    \b
+    Examples:
+      helixer-ft pseudo-label -l fungi --fasta g.fa --min-cds 120 --out-dir data
+      helixer-ft pseudo-label -l fungi --fasta g.fa --bam reads.bam --out-dir data
+      helixer-ft pseudo-label -l student.h5 --fasta g.fa --previous data \\
+        --out-dir data2
+    """
+    request = request_from(options)
+    computing = options | {"gpu_id": None, "workers": None}
+    with stop_on_signals(tell_of_signal) as stop:
+        printer = scoring_printer(computing, request.load_model_paths, stop)
+
+        from helixer_ft.cli.pseudo_label_output import show
+        from helixer_ft.pseudo_labels.pseudo_label import pseudo_label
+
+        show(pseudo_label(request, printer), printer)
+
+
+def request_from(options: dict[str, Any]) -> PseudoLabelRequest:
+    """The labels that the options ask for."""
+    return kinds.from_options(
+        PseudoLabelRequest,
+        options | {"load_model_paths": options["load_model_path"], "bams": options["bam"]},
+        min_genes=PseudoLabelRequest.min_genes,
+        command_line=command_line(),
+    )

@@ -1,0 +1,82 @@
+"""Prints what was labelled: tables to standard output, warnings to standard error."""
+
+from rich.table import Table
+
+from helixer_ft.cli.output import Printer, plain_table
+from helixer_ft.cli.preparation_output import sets_table
+from helixer_ft.progress import duration_text
+from helixer_ft.pseudo_labels.candidates import CHECK, KEPT
+from helixer_ft.pseudo_labels.gate import REASONS
+from helixer_ft.pseudo_labels.outcome import PlannedLabels, PseudoLabels
+
+_MEANINGS = {KEPT: "labelled", CHECK: "on check sequences, which are only looked at"} | REASONS
+
+
+def show(outcome: PseudoLabels | PlannedLabels, printer: Printer) -> None:
+    """The result of `pseudo-label`: genes and why, data, and what to run next."""
+    if isinstance(outcome, PlannedLabels):
+        _show_plan(outcome, printer)
+        return
+    preparation, judged = outcome.preparation, outcome.judged
+    for text in preparation.notices:
+        printer.notice(text)
+    if not printer.as_json:
+        printer.lines(
+            f"HelixerPost's genes: {len(judged.candidates):,}, "
+            f"{sum(one.passes for one in judged.candidates):,} pass, {outcome.kept:,} are kept. "
+            f"Introns: {judged.introns:,}, {judged.canonical:,} canonical."
+        )
+        printer.table(_outcome_table(outcome))
+        printer.table(_stratum_table(outcome))
+        printer.lines(
+            f"Intergenic: mean probability {judged.mean_intergenic:.1%} of the genome; of the "
+            f"confident bases {outcome.intergenic_share:.0%} are trained on."
+        )
+        printer.table(sets_table(preparation))
+    for text in preparation.warnings:
+        printer.warning(text)
+    if printer.as_json:
+        printer.json(outcome.to_dict())
+        return
+    if outcome.change is not None:
+        verdict = "Stop here" if outcome.change.stop else "Go on"
+        printer.lines(
+            f"Round {outcome.number}: {outcome.change.genes_changed:.1%} of the genes changed. "
+            f"{verdict}: {outcome.change.why}."
+        )
+    names = ", ".join(path.name for path in outcome.files)
+    printer.lines(
+        f"Written to {outcome.request.out_dir}: {names}; {duration_text(outcome.seconds)}",
+        "The labels are predictions: they can teach, but not judge. Next:",
+        *(f"  {command}" for command in outcome.commands),
+    )
+
+
+def _show_plan(plan: PlannedLabels, printer: Printer) -> None:
+    if printer.as_json:
+        printer.json(plan.to_dict())
+        return
+    reads = plan.to_dict()["reads"]
+    if reads is not None:
+        printer.lines(
+            f"Reads: {reads['supported_introns']:,} canonical introns with at least "
+            f"{reads['min_reads']} reads of {reads['min_overhang']} bases on either side."
+        )
+    printer.lines(
+        f"To predict: {plan.bases / 1e6:.2f} Mb in {plan.sequences:,} sequence(s), "
+        f"{plan.windows:,} windows, by {len(plan.request.load_model_paths)} model(s); genes by "
+        f"{plan.helixerpost}.",
+        "Dry run: everything is in order so far; nothing was predicted or written.",
+    )
+
+
+def _outcome_table(outcome: PseudoLabels) -> Table:
+    rows = [(word, f"{n:,}", _MEANINGS.get(word, "")) for word, n in outcome.outcomes.items()]
+    table = plain_table("Genes", ("outcome", "genes", "meaning"), rows)
+    table.columns[-1].justify = "left"
+    return table
+
+
+def _stratum_table(outcome: PseudoLabels) -> Table:
+    rows = [(name, f"{n:,}", f"{kept:,}") for name, (n, kept) in outcome.strata.items()]
+    return plain_table("Genes by number of exons", ("exons", "pass", "kept"), rows)

@@ -1,0 +1,257 @@
+"""From judged genes to training and validation data, by the tools of `prepare`."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats import atomic
+from helixer_ft.formats.data_names import TRAINING, VALIDATION
+from helixer_ft.formats.label_source import LabelSource
+from helixer_ft.genome.annotation import Annotation
+from helixer_ft.genome.fasta import Fasta
+from helixer_ft.metrics import GENIC_CLASSES
+from helixer_ft.preparation.genome import Genome, Survey, survey
+from helixer_ft.preparation.labels import CDS, INTERGENIC, UTR
+from helixer_ft.preparation.outputs import (
+    SPLIT_FILE,
+    data_file,
+    masked_file,
+    masked_table,
+    split_table,
+)
+from helixer_ft.preparation.pieces import Piece
+from helixer_ft.preparation.prepare import report_of
+from helixer_ft.preparation.report import Preparation, joined
+from helixer_ft.preparation.request import PrepareRequest
+from helixer_ft.preparation.samples import Sample
+from helixer_ft.preparation.split import Split
+from helixer_ft.preparation.writing import Plan, write_data
+from helixer_ft.progress import Progress
+from helixer_ft.pseudo_labels import tables
+from helixer_ft.pseudo_labels.candidates import CHECK, Candidate, by_sequence
+from helixer_ft.pseudo_labels.confidence import ConfidentIntergenic
+from helixer_ft.pseudo_labels.evidence import Junctions
+from helixer_ft.pseudo_labels.judging import Judged
+from helixer_ft.pseudo_labels.masks import PseudoMasks, share_to_keep
+from helixer_ft.pseudo_labels.outcome import PseudoLabels
+from helixer_ft.pseudo_labels.predicting import GENES
+from helixer_ft.pseudo_labels.previous import RECORD
+from helixer_ft.pseudo_labels.request import PseudoLabelRequest
+
+_WRITTEN = (TRAINING, VALIDATION)
+_BASES_AT_ONCE = 2**22
+"""Of the sequences whose labels are in memory at a time: the network's memory is still taken."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A genome with its pseudo-labels, ready to be written.
+
+    Attributes
+    ----------
+    plan, preparation
+        What `prepare` writes, and its report.
+    intergenic_share
+        Of the confident intergenic bases, what is trained on.
+    """
+
+    plan: Plan
+    preparation: Preparation
+    intergenic_share: float
+
+
+def check_outputs(request: PseudoLabelRequest) -> None:
+    """Refuse, before any work, to overwrite files, or to mix data of two runs.
+
+    Raises
+    ------
+    InputError
+        A file to be written is there (and `force` is false), or there are other data files.
+    """
+    if request.resume and not request.force and (request.out_dir / RECORD).exists():
+        raise InputError(
+            f"{request.out_dir}: the labels there are complete: there is nothing to resume. Give "
+            "another --out-dir, or --force to make them again."
+        )
+    written = [request.out_dir / name for name in _file_names(request)]
+    for path in written:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder, but a file of that name is to be written.")
+        atomic.refuse_existing(path, force=request.force, other="--out-dir")
+    names = {path.name for path in written}
+    strange = sorted(
+        path.name for path in request.out_dir.glob("*_data*h5") if path.name not in names
+    )
+    if strange:
+        raise InputError(
+            f"{request.out_dir}: holds {', '.join(strange)} of another preparation, which would be "
+            "used together with the new data. Remove them, or give another --out-dir."
+        )
+
+
+def label(
+    request: PseudoLabelRequest,
+    genes: Path,
+    fasta: Fasta,
+    lengths: Mapping[str, int],
+    judged: Judged,
+    split: Split,
+    intergenic: ConfidentIntergenic,
+    junctions: Junctions | None,
+    pool: ThreadPoolExecutor,
+    progress: Progress,
+) -> Labelled:
+    """Label a genome by the genes that are kept, and count what is in the data.
+
+    Parameters
+    ----------
+    request, genes
+        What is asked for; HelixerPost's GFF3.
+    fasta, lengths
+        The genome, and its sequences that are used -> bp.
+    judged, split
+        The candidates with their outcomes, and where their stretches go.
+    intergenic, junctions
+        Where intergenic is confident, and introns of reads.
+    pool, progress
+        Does the work; reports the bases.
+
+    Raises
+    ------
+    InputError
+        A set lacks a class.
+    """
+    prepared = _as_preparation(request, genes)
+    candidates = by_sequence(judged.candidates)
+    kept = {seqid: [one for one in own if one.is_kept] for seqid, own in candidates.items()}
+    missed = {}
+    if junctions is not None:
+        missed = {seqid: junctions.missed(seqid, kept.get(seqid, [])) for seqid in lengths}
+    masks = PseudoMasks(intergenic, kept, missed, seed=request.seed)
+    annotation = _with_trusted(judged.annotation, judged.candidates)
+    genome = Genome(
+        *(prepared.samples[0], fasta, lengths, annotation, prepared, masks, _BASES_AT_ONCE)
+    )
+    pieces = [piece for own in split.sets.values() for piece in own]
+    pieces += [piece for piece, _ in split.left_out if piece.seqid in lengths]
+    found = survey(genome, pieces, pool, progress)
+    sets = {name: split.sets.get(name, []) for name in _WRITTEN}
+    share = share_to_keep(_valid_bases(found, sets), judged.mean_intergenic)
+    if share < 1:
+        genome = replace(genome, amend=replace(masks, share=share))
+        found = survey(genome, pieces, pool, progress)
+    _check_classes(found, sets)
+    plan = Plan(genome, tables.with_reasons(found, judged.candidates), sets, split)
+    return Labelled(plan, report_of([plan], prepared), share)
+
+
+def write(
+    outcome: PseudoLabels,
+    labelled: Labelled,
+    source: LabelSource,
+    genes: Path,
+    pool: ThreadPoolExecutor,
+    progress: Progress,
+) -> PseudoLabels:
+    """Write everything; the files appear together once all are complete.
+
+    Returns
+    -------
+    PseudoLabels
+        With the files.
+
+    Raises
+    ------
+    HelixerFtError
+        Writing failed; the folder is then as it was.
+    """
+    request, candidates = outcome.request, outcome.judged.candidates
+    plan = replace(labelled.plan, label_source=source)
+    assert plan.survey is not None, "labelled"
+    with atomic.staged_folder(request.out_dir) as folder:
+        write_data(plan, folder, pool, progress)
+        shutil.copyfile(genes, folder / GENES)
+        texts = {
+            masked_file(request.genome_species): masked_table(plan.genome, plan.survey),
+            SPLIT_FILE: split_table([(plan.genome, plan.survey, outcome.split)]),
+            tables.GENES_FILE: tables.genes_table(candidates),
+            tables.KEPT_FILE: "".join(tables.kept_gff3(genes, candidates, source.filters)),
+        }
+        if outcome.junctions is not None:
+            check = outcome.split.sets.get(CHECK, [])
+            texts[tables.JUNCTIONS_FILE] = tables.junctions_table(outcome.junctions, check)
+        for name, text in texts.items():
+            (folder / name).write_text(text, "utf-8")
+        names = sorted([path.name for path in folder.iterdir()] + [RECORD])
+        outcome = replace(outcome, files=[request.out_dir / name for name in names])
+        record = outcome.to_dict()
+        del record["seconds"]
+        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    return outcome
+
+
+def _file_names(request: PseudoLabelRequest) -> list[str]:
+    prepared = _as_preparation(request, None)
+    species = request.genome_species
+    reads = [tables.JUNCTIONS_FILE] if request.bams else []
+    return [
+        *(data_file(name, species, prepared) for name in _WRITTEN),
+        *(masked_file(species), SPLIT_FILE, tables.GENES_FILE, tables.KEPT_FILE, GENES, RECORD),
+        *reads,
+    ]
+
+
+def _as_preparation(request: PseudoLabelRequest, genes: Path | None) -> PrepareRequest:
+    """The preparation of an annotation that the labels are made by."""
+    return PrepareRequest(
+        samples=(Sample(request.genome_species, request.fasta, genes or Path(GENES)),),
+        out_dir=request.out_dir,
+        subsequence_length=request.subsequence_length,
+        exclude=request.exclude,
+        labels_are_predictions=True,
+        threads=request.threads,
+        seed=request.seed,
+        command_line=request.command_line,
+    )
+
+
+def _with_trusted(annotation: Annotation, candidates: Sequence[Candidate]) -> Annotation:
+    """The annotation, in which only the genes that are kept are trusted."""
+    kept = {id(one.gene) for one in candidates if one.is_kept}
+    genes = {
+        seqid: [
+            gene
+            if id(gene) in kept
+            else replace(gene, trusted=False, problem=gene.problem or "untrusted")
+            for gene in own
+        ]
+        for seqid, own in annotation.genes.items()
+    }
+    return Annotation(genes)
+
+
+def _valid_bases(found: Survey, sets: Mapping[str, Sequence[Piece]]) -> np.ndarray:
+    return joined(found.content(own) for own in sets.values()).valid_bases
+
+
+def _check_classes(found: Survey, sets: Mapping[str, Sequence[Piece]]) -> None:
+    """Refuse labels without a class that a model would unlearn."""
+    total = _valid_bases(found, sets)
+    for index in (UTR, CDS, INTERGENIC):
+        counts = {name: int(found.content(own).valid_bases[index]) for name, own in sets.items()}
+        lacking = [name for name, n in counts.items() if not n]
+        if lacking:
+            where = " and ".join(lacking)
+            raise InputError(
+                f"the {where} data would have no valid {GENIC_CLASSES[index]} base (of "
+                f"{int(total[index]):,} in all), so that a model trained on them would lose the "
+                "ability to predict any. Keep more (a larger --keep, a lower --min-confidence or "
+                "--intergenic-confidence), try another --seed, or take a model that knows the "
+                "genome better."
+            )

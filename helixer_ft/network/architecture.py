@@ -2,7 +2,7 @@
 
 `X (batch, L, 4 [+ coverage])` goes through the body (convolutions, batch norm, pooling by reshape,
 bidirectional LSTMs, dropout) to `(batch, L / pool, width)`, optionally joined by coverage, then
-through the head (one or two dense layers) to logits `(batch, L / pool, 4, outputs, pool)`.
+through the head (one or two dense layers) to logits `(batch, 4, outputs, pool, L / pool)`.
 """
 
 from collections.abc import Iterator

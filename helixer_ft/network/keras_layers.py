@@ -111,10 +111,11 @@ def _add_bias(layer: Any, product: Any) -> Any:
 
 
 class Logits(keras.layers.Dense):
-    """The output layer: `(batch, steps, width)` -> `(batch, steps, classes, outputs, pool)`.
+    """The output layer: `(batch, steps, width)` -> `(batch, classes, outputs, pool, steps)`.
 
     A dense layer whose units lie in Helixer's files as (output, base of the pool, class). The
-    classes come first here, so that what is computed over them runs over long rows of bases.
+    classes come first here and the steps last, so that what is computed over the classes runs over
+    long rows of numbers that lie side by side.
 
     Parameters
     ----------
@@ -131,15 +132,20 @@ class Logits(keras.layers.Dense):
     def call(self, inputs: Any) -> Any:
         classes, outputs, pool_size = self._shape
         bases = outputs * pool_size
-        kernel = ops.transpose(ops.reshape(self.kernel, (-1, bases, classes)), (0, 2, 1))
+        kernel = ops.transpose(ops.reshape(self.kernel, (-1, bases, classes)), (2, 1, 0))
         bias = ops.transpose(ops.reshape(self.bias, (bases, classes)))
-        units = ops.matmul(inputs, ops.reshape(kernel, (-1, self.units)))
-        logits = ops.cast(units, "float32") + ops.cast(ops.reshape(bias, (-1,)), "float32")
-        batch, steps, _ = ops.shape(inputs)
-        return ops.reshape(logits, (batch, steps, *self._shape))
+        batch, steps, width = ops.shape(inputs)
+        # a product per subsequence: of one over all of them XLA makes one with the units last
+        kernels = ops.broadcast_to(
+            ops.reshape(kernel, (self.units, -1)), (batch, self.units, width)
+        )
+        units = ops.matmul(kernels, ops.transpose(inputs, (0, 2, 1)))
+        logits = ops.cast(units, "float32") + ops.cast(ops.reshape(bias, (-1, 1)), "float32")
+        return ops.reshape(logits, (batch, *self._shape, steps))
 
     def compute_output_spec(self, inputs: Any) -> Any:
-        return keras.KerasTensor((*inputs.shape[:-1], *self._shape), "float32")
+        batch, steps, _ = inputs.shape
+        return keras.KerasTensor((batch, *self._shape, steps), "float32")
 
 
 class BatchNorm(keras.layers.BatchNormalization):

@@ -140,7 +140,7 @@ def build_keras(
 ) -> "keras.Model":
     """The Keras 3 model: input `(batch, L, 4 + coverage)`, output logits.
 
-    Logits have the shape `(batch, L / pool, 4, outputs, pool)` float32; see `probabilities`.
+    Logits have the shape `(batch, 4, outputs, pool, L / pool)` float32; see `probabilities`.
 
     Parameters
     ----------
@@ -289,12 +289,12 @@ class _Layers:
 
 
 def probabilities(logits: Any) -> Any:
-    """Logits `(batch, steps, 4, outputs, pool)` -> probabilities `(batch, steps, outputs, pool, 4)`
+    """Logits `(batch, 4, outputs, pool, steps)` -> probabilities `(batch, steps, outputs, pool, 4)`
     as Helixer lays them out.
     """
     from keras import ops
 
-    return ops.softmax(ops.moveaxis(logits, 2, -1), axis=-1)
+    return ops.softmax(ops.transpose(logits, (0, 4, 2, 3, 1)), axis=-1)
 
 
 def set_weights(model: "keras.Model", weights: LayerWeights) -> None:

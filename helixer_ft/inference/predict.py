@@ -111,7 +111,7 @@ def predict(
                     force=request.force,
                 )
             parts.remove()
-        processes.gather("")  # the others end when the files are there
+        processes.gather("", job.pass_on_a_stop)  # the others end when the files are there
     return Prediction(
         request=request,
         model=prepared.model,
@@ -255,11 +255,16 @@ class _Job:
             stopped = True
         if self.processes.count > 1 and not stopped:
             self.progress.notice("waiting for the other processes")
-        texts = self.processes.gather(json.dumps(list(self._done.items())))
+        texts = self.processes.gather(json.dumps(list(self._done.items())), self.pass_on_a_stop)
         done = {first: n for text in texts for first, n in json.loads(text)}
         self.all_parts = self.kept.parts | done
         if self.processes.end_alike(stopped):
             raise self._interrupted(self.all_parts)
+
+    def pass_on_a_stop(self) -> None:
+        """Where this process, which waits, is asked to stop, ask the others, which work."""
+        if self.progress.interrupted():
+            self.processes.tell_to_stop()
 
     def _predict(self, spans: list[Span]) -> None:
         """Predict rows; threads compress them, written in order."""
@@ -333,7 +338,7 @@ class _Job:
             PredictionsWriter(partial, *size, attributes, shown=output) as writer,
         ):
             for chunks in parts.read(self.all_parts, n_rows):
-                if self.progress.interrupted():
+                if self.progress.interrupted() or self.processes.told_to_stop:
                     raise self._interrupted(self.all_parts)
                 writer.append(chunks)
 

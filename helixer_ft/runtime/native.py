@@ -1,4 +1,4 @@
-"""What native libraries do to one of several processes: they abort it, and print."""
+"""What native libraries do to one of several processes: abort it, print, and take its signals."""
 
 import ctypes
 import os
@@ -28,3 +28,10 @@ def on_abort(act: Callable[[], None]) -> None:
     libc = ctypes.CDLL(None)
     libc.signal.argtypes, libc.signal.restype = [ctypes.c_int, kind], ctypes.c_void_p
     libc.signal(signal.SIGABRT, handler)
+
+
+def leave_signals_to_python() -> None:
+    """Keep JAX from taking SIGTERM, when it connects processes, for a service of its own."""
+    import jax
+
+    jax.config.update("jax_enable_preemption_service", False)

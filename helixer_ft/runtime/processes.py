@@ -14,7 +14,7 @@ do, and is done here:
   SIGABRT can still say what happened, and that the run can be resumed.
 - The error of a collective operation whose partner is gone has no class of its own: the words of
   the transport tell it (`_SIGNS`).
-- Gloo prints to standard output, which is for results.
+- Gloo prints to standard output, which is for results; JAX takes SIGTERM for itself (`native.py`).
 
 Which process this is has to be known before JAX is imported: see `launch.py`.
 """
@@ -34,19 +34,12 @@ import numpy as np
 from helixer_ft.errors import HelixerFtError, InputError, Interrupted, first_line
 from helixer_ft.formats.origin import differing
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.connecting import POLL_SECONDS, find_one_another, not_found
 from helixer_ft.runtime.gpu_shares import share_gpus
 from helixer_ft.runtime.interruption import leave
 from helixer_ft.runtime.launch import Launch
 from helixer_ft.runtime.native import on_abort, silence_libraries
 
-HEARTBEAT_SECONDS = 30
-"""Silence after which a process is considered lost."""
-STARTING_SECONDS = 300
-"""How long the processes of a run wait for one another at the start."""
-_POLL_SECONDS = 1.0
-_LONG_POLLS = 5
-"""After so many, a process says that it waits for the others."""
-_WAIT_MILLISECONDS = 7 * 24 * 3600 * 1000  # for one that reads much data; a dead one is noticed
 _ENDED, _STOP = "helixer-ft/ended/", "helixer-ft/stop/"
 _SIGNS = ("Gloo", "NCCL", "coordination service", "heartbeat", "Socket closed", "DEADLINE_EXCEEDED")
 """Parts of JAX's messages that tell of a lost process."""
@@ -94,9 +87,9 @@ class Processes:
         """`any`, after which all end alike where it is true: none has to be told by another."""
         return flag
 
-    def gather(self, text: str) -> list[str]:
+    def gather(self, text: str, meanwhile: Callable[[], None] = lambda: None) -> list[str]:
         """A text of each process, in their order; all call this at the same point of their work,
-        which is where they wait for one another, however long.
+        which is where they wait for one another, however long; `meanwhile` is called every second.
         """
         return [text]
 
@@ -160,14 +153,21 @@ class _JaxProcesses(Processes):
         self.all_stop = self.any(flag)
         return self.all_stop
 
-    def gather(self, text: str) -> list[str]:
+    def gather(self, text: str, meanwhile: Callable[[], None] = lambda: None) -> list[str]:
         self._calls += 1
         key = f"helixer-ft/gather/{self._calls}/"
         self.client.key_value_set(f"{key}{self.index}", text)
-        return [
-            self.client.blocking_key_value_get(f"{key}{index}", _WAIT_MILLISECONDS)
-            for index in range(self.count)
-        ]
+        return [self._wait_for(f"{key}{index}", meanwhile) for index in range(self.count)]
+
+    def _wait_for(self, key: str, meanwhile: Callable[[], None]) -> str:
+        """The value of a key; while JAX waits, Python handles no signals."""
+        while True:
+            try:
+                return str(self.client.blocking_key_value_get(key, int(1000 * POLL_SECONDS)))
+            except Exception as error:
+                if "DEADLINE_EXCEEDED" not in str(error):
+                    raise
+            meanwhile()
 
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:
         from jax.experimental import multihost_utils
@@ -220,13 +220,14 @@ class _JaxProcesses(Processes):
 
     def announce(self, error: BaseException) -> None:
         """Tell the others that this process ends, and why."""
-        note = {"text": str(error) or type(error).__name__, "status": _status(error)}
+        text = str(error) or type(error).__name__
+        note = json.dumps({"text": text, "status": _status(error)})
         try:
-            self.client.key_value_set(f"{_ENDED}{self.index}", json.dumps(note))
+            self.client.key_value_set(f"{_ENDED}{self.index}", note)
         except Exception:  # no one is there to be told
             return
         if self.is_first:  # what it said is gone with it
-            time.sleep(3 * _POLL_SECONDS)
+            time.sleep(3 * POLL_SECONDS)
 
     def lost(self, reason: str) -> ProcessLostError:
         """The error of this process where another one vanished."""
@@ -239,7 +240,7 @@ class _JaxProcesses(Processes):
         )
 
     def _watch(self) -> None:
-        while not self._done.wait(_POLL_SECONDS):
+        while not self._done.wait(POLL_SECONDS):
             try:
                 notes = self.client.key_value_dir_get(_ENDED)
                 if self.client.key_value_dir_get(_STOP):
@@ -251,13 +252,13 @@ class _JaxProcesses(Processes):
                 if index == self.index:
                     return
                 if self.is_first:  # the others are to read it too
-                    time.sleep(3 * _POLL_SECONDS)
+                    time.sleep(3 * POLL_SECONDS)
                 self._end(f"process {index} ended: {values['text']}", values["status"])
 
     def aborted(self) -> None:
         """End this process with a message where JAX ends it."""
         if self.client is None:
-            self._end(str(_not_found(self.launch, "JAX's last message is above")), 1)
+            self._end(str(not_found(self.launch, "JAX's last message is above")), 1)
         error = self.lost("JAX's last message is above")
         self._end(str(error), error.exit_code)
 
@@ -313,7 +314,7 @@ def started(
             processes.disconnect()
             raise
         if isinstance(error, Exception) and any(sign in str(error) for sign in _SIGNS):
-            time.sleep(3 * _POLL_SECONDS)  # the other one may have told why
+            time.sleep(3 * POLL_SECONDS)  # the other one may have told why
             failure = processes.lost(first_line(error))
         processes.announce(failure)
         # JAX would wait for the others when the interpreter ends
@@ -331,58 +332,12 @@ def _connect(
 
     processes = _JaxProcesses(launch, tell, resumable)
     on_abort(processes.aborted)
-    _find_one_another(launch, progress)
+    find_one_another(launch, progress)
     processes.client = distributed.global_state.client
     silence_libraries()
     processes.watch()
     processes.beside = share_gpus(launch.index, processes.gather)
     return processes
-
-
-def _find_one_another(launch: Launch, progress: Progress) -> None:
-    """Connect, in a thread of its own: JAX waits without looking for signals."""
-    import jax
-
-    failures: list[Exception] = []
-
-    def connect() -> None:
-        try:
-            jax.distributed.initialize(
-                launch.coordinator,
-                launch.count,
-                launch.index,
-                cluster_detection_method="deactivate",
-                initialization_timeout=STARTING_SECONDS,
-                heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
-            )
-        except Exception as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=connect, name="connecting", daemon=True)
-    thread.start()
-    waited = 0
-    while thread.is_alive():
-        thread.join(_POLL_SECONDS)
-        waited += 1
-        if waited == _LONG_POLLS:
-            progress.notice(
-                f"{launch.name}: waiting for the others at {launch.coordinator}, for "
-                f"{STARTING_SECONDS} s at most"
-            )
-        if progress.interrupted():
-            raise Interrupted(
-                "the processes of this run had not found one another, and nothing was done."
-            )
-    if failures:
-        raise _not_found(launch, first_line(failures[0])) from failures[0]
-
-
-def _not_found(launch: Launch, reason: str) -> HelixerFtError:
-    return HelixerFtError(
-        f"the {launch.count} processes of this run did not find one another at "
-        f"{launch.coordinator} ({reason}). Check that all are started, that the machines reach one "
-        "another, and that the port is free (another one: --coordinator HOST:PORT)."
-    )
 
 
 def _status(error: BaseException) -> int:

@@ -195,6 +195,19 @@ main(prog_name="helixer-ft")
 """
 
 
+SLOW_DISK = """
+import time
+from helixer_ft.formats.journal import Journal
+append = Journal.append
+def slow(journal, parts):
+    append(journal, parts)
+    time.sleep(0.5)
+Journal.append = slow
+from helixer_ft.cli import main
+main(prog_name="helixer-ft")
+"""
+
+
 @pytest.mark.slow
 def test_a_full_disk_in_one_of_two(large, group):
     """The other one ends with that message."""
@@ -238,3 +251,26 @@ def test_tensorflow_predicts_in_one_process(folder, monkeypatch):
     result = CliRunner().invoke(main, [*PREDICT, "--backend", "tensorflow", *several])
     assert result.exit_code == 2
     assert "TensorFlow (--backend)" in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("waiting", [0, 1])
+def test_a_process_that_waits_passes_a_signal_on(large, group, monkeypatch, waiting):
+    """The other one, whose rows are there only now and then, stops."""
+    from tests.cli.groups import free_port
+
+    how = ["--coordinator", f"localhost:{free_port()}", "--num-processes", "2", "--process-id"]
+    for index in (0, 1):
+        group.run([*PREDICT, *how, str(index)], "" if index == waiting else SLOW_DISK)
+    journal = "two.h5.journal" if waiting == 0 else next_part(large, group)
+    size, before, ends = 0, 0, time.monotonic() + 300
+    while size < 100_000 or size != before:
+        assert time.monotonic() < ends, group.err(0)
+        time.sleep(3)
+        path, before = large / journal, size
+        size = path.stat().st_size if path.exists() else 0
+    group.processes[waiting].send_signal(signal.SIGTERM)
+    assert group.wait(60) == [75, 75], group.err(0) + group.err(1)
+    assert group.err(1) == ""
+    assert "Interrupted: " in group.err(0)
+    assert "Traceback" not in group.err(0) + group.err(1)

@@ -282,7 +282,7 @@ def test_a_stopped_run_goes_on_with_another_number_of_processes(folder, group, m
     group.start(*[[*arguments, "-s", "two.h5", "--json"]] * 2)
     group.wait_for("two.run/state/state.h5")
     group.wait_for("two.h5")
-    group.processes[1].send_signal(signal.SIGUSR1)
+    group.processes[1].send_signal(signal.SIGTERM)
     assert group.wait() == [75, 75], group.err(0) + group.err(1)
     assert "To resume:" in group.err(0)
     assert group.err(1) == ""

@@ -22,7 +22,7 @@ from tests.inference.together import together
 
 @pytest.fixture(autouse=True)
 def network(monkeypatch) -> list[int]:
-    """Windows take 5 ms each, and their number is kept; uniform noise is what they give."""
+    """Windows take 2 ms each, and their number is kept; uniform noise is what they give."""
     seen: list[int] = []
 
     def build(*_):
@@ -30,7 +30,7 @@ def network(monkeypatch) -> list[int]:
 
         def run(batch):
             seen.append(len(batch))
-            time.sleep(0.005 * len(batch))
+            time.sleep(0.002 * len(batch))
             return np.repeat(values, len(batch), axis=0)
 
         return run
@@ -64,7 +64,7 @@ def test_what_it_takes(request_for, network):
     assert sorted(request.output.parent.iterdir()) == before
     assert (found.rows, found.windows, found.batch_size) == (300, 598, 2)
     assert sum(network) < 40
-    assert found.window_seconds > 0.005
+    assert found.window_seconds > 0.002
     assert found.seconds == pytest.approx(598 * found.window_seconds)
     assert 0 < found.memory < found.memory_limit
     assert found.disk == 2 * found.predictions_bytes < found.disk_free

@@ -51,7 +51,7 @@ class OneOfSeveral(Processes):
         self.meeting, self.index, self.count = meeting, index, meeting.count
         self.calls = itertools.count()
 
-    def gather(self, text: str) -> list[str]:
+    def gather(self, text: str, _meanwhile: object = None) -> list[str]:
         return self.meeting.exchange(next(self.calls), self.index, text)
 
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:

@@ -9,9 +9,12 @@ from conftest import SHARED, tiny_model
 
 from helixer_ft.errors import Interrupted
 from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.progress import Progress
 from helixer_ft.pseudo_labels import judging, predicting
 from helixer_ft.pseudo_labels.request import MIN_GENES, PseudoLabelRequest
+from helixer_ft.runtime.interruption import Stop
 from helixer_ft.simulate.reads import write_reads
+from helixer_ft.training.run_lock import run_lock
 from tests.coverage.coverage_files import write_bam
 from tests.pseudo_labels.workplace import PseudoFolder, simulated
 
@@ -169,6 +172,23 @@ def test_a_folder_that_has_something(place):
     place.refused(*ENOUGH, "--force", parts=["training_data.more.h5 of another preparation"])
 
 
+def test_what_is_read_is_never_overwritten(place):
+    place.out.mkdir()
+    shutil.copy(place.fasta, place.out / "genes.tsv")
+    place.refused("--fasta", place.out / "genes.tsv", "--force", parts=["is read, and never"])
+    (place.out / "predictions").mkdir()
+    shutil.copy(place.model, place.out / "predictions" / "m.h5")
+    model = place.out / "predictions" / "m.h5"
+    place.refused("-l", model, "--force", parts=["m.h5: is read, and never overwritten"])
+
+
+def test_two_processes_in_one_folder(place):
+    place.out.mkdir()
+    with run_lock(place.out, Progress(), "--out-dir"):
+        place.refused(*ENOUGH, parts=["out: is in use by", "another --out-dir"])
+    place.done(*ENOUGH)
+
+
 # -- resuming ------------------------------------------------------------------------------------
 
 
@@ -215,6 +235,16 @@ def test_an_interruption_while_predicting(place, monkeypatch):
     assert request.resume
     place.done(*ENOUGH, "--force")
     assert not place.predicted[1].resume
+
+
+def test_an_interruption_while_labelling(place, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Stop, "requested", lambda _self: True)
+        result = place.run(*ENOUGH)
+    assert result.exit_code == 75, result.output
+    assert "the predictions are kept" in result.stderr
+    place.done(*ENOUGH, "--resume")
+    assert len(place.predicted) == 1
 
 
 def test_nothing_to_resume(place):

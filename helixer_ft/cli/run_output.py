@@ -75,6 +75,8 @@ def show(outcome: "Outcome", printer: Printer, *, report: Path | None, verbose: 
         printer.json(outcome.to_dict() | {"report": None if report is None else str(report)})
         return
     printer.notice(f"training ended: {outcome.ended}")
+    if outcome.share_text:
+        printer.notice(outcome.share_text)
     for name, compared in outcome.comparisons.items():
         printer.table(_comparison_table(name, compared))
     decisive, coverage = outcome.decisive, outcome.coverage

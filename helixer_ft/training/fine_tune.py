@@ -22,8 +22,9 @@ from helixer_ft.training.outcome import (
     CoverageComparison,
     Outcome,
     compare,
-    outcome_warnings,
 )
+from helixer_ft.training.outcome_warnings import outcome_warnings
+from helixer_ft.training.partial_tuning import best_part
 from helixer_ft.training.prepared import PreparedRun, check_save_path, prepare_run
 from helixer_ft.training.record import (
     WITHOUT_COVERAGE,
@@ -204,6 +205,7 @@ def _run(prepared: PreparedRun, state: RunState, progress: TrainingProgress) -> 
         prepared=prepared,
         checks=tuple(record.checks),
         best=record.best[0],
+        share=record.share,
         validation=validation,
         test=test,
         coverage=coverage,
@@ -274,6 +276,10 @@ def _tune(
             save=record.save,
         )
         engine.set_weights(record.best[1])
+        if not plan.new and record.share == 1 and not prepared.keeps_last:
+            record.keep(
+                best_part(engine, plan.model.weights, record.best, data, settings, progress)
+            )
         if prepared.test is not None:
             size, task = settings.val_test_batch_size, f"scoring the tuned model{remark}: test data"
             score = score_dataset(engine, prepared.test, size, progress, task)

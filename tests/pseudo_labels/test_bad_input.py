@@ -15,6 +15,7 @@ from helixer_ft.pseudo_labels.request import MIN_GENES, PseudoLabelRequest
 from helixer_ft.runtime.interruption import Stop
 from helixer_ft.simulate.reads import write_reads
 from helixer_ft.training.run_lock import run_lock
+from tests.cli.workplace import no_file_above
 from tests.coverage.coverage_files import write_bam
 from tests.pseudo_labels.workplace import PseudoFolder, simulated
 
@@ -258,6 +259,20 @@ def test_a_damaged_state(place, monkeypatch):
     (place.out / "predictions" / "state.json").write_text("[1")
     place.refused(*ENOUGH, "--resume", parts=["state.json: is damaged"])
     place.done(*ENOUGH, "--force")
+
+
+def test_a_full_disk(place):
+    """The predictions are there; the data do not fit: nothing of them is left, and it goes on."""
+    assert place.run("--min-cds", 90_000).exit_code == 2
+    before = place.content()
+    with no_file_above(120_000):
+        result = place.run(*ENOUGH, "--resume")
+    assert result.exit_code == 1, result.output
+    assert "Traceback" not in result.stderr
+    assert "could not be written" in result.stderr
+    assert place.content() == before
+    place.done(*ENOUGH, "--resume")
+    assert len(place.predicted) == 1
 
 
 # -- rounds --------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.formats.data_names import TRAINING, VALIDATION
+from helixer_ft.formats.input_file import refuse_overwriting
 from helixer_ft.formats.label_source import LabelSource
 from helixer_ft.genome.annotation import Annotation
 from helixer_ft.genome.fasta import Fasta
@@ -40,7 +41,7 @@ from helixer_ft.pseudo_labels.evidence import Junctions
 from helixer_ft.pseudo_labels.judging import Judged
 from helixer_ft.pseudo_labels.masks import PseudoMasks, share_to_keep
 from helixer_ft.pseudo_labels.outcome import PseudoLabels
-from helixer_ft.pseudo_labels.predicting import GENES
+from helixer_ft.pseudo_labels.predicting import FOLDER, GENES
 from helixer_ft.pseudo_labels.previous import RECORD
 from helixer_ft.pseudo_labels.request import PseudoLabelRequest
 
@@ -72,7 +73,8 @@ def check_outputs(request: PseudoLabelRequest) -> None:
     Raises
     ------
     InputError
-        A file to be written is there (and `force` is false), or there are other data files.
+        A file to be written is there (and `force` is false), or is read; or there are other data
+        files.
     """
     if request.resume and not request.force and (request.out_dir / RECORD).exists():
         raise InputError(
@@ -80,6 +82,8 @@ def check_outputs(request: PseudoLabelRequest) -> None:
             "another --out-dir, or --force to make them again."
         )
     written = [request.out_dir / name for name in _file_names(request)]
+    read = (*request.load_model_paths, request.fasta, *request.bams)
+    refuse_overwriting(read, written, "--out-dir", [request.out_dir / FOLDER])
     for path in written:
         if path.is_dir():
             raise InputError(f"{path}: is a folder, but a file of that name is to be written.")

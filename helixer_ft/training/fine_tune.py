@@ -318,7 +318,7 @@ def _views(
     try:
         after = predict_windows(engine, dataset, numbers, size)
         same = untouched.caches_features == prepared.caches_features
-        if same and base.architecture == engine.architecture:  # nothing is compiled anew
+        if same and base.architecture.computes_like(engine.architecture):  # nothing to compile
             engine.set_weights(base.weights)
         else:
             engine = _engine(base, None, untouched)
@@ -368,16 +368,22 @@ def _score_untouched(
     size = prepared.settings.val_test_batch_size
     engine = untouched = None
     data, known = _for(base, prepared.for_untouched_body()), prepared.untouched_scores
+    same = prepared.adaptation is None and not plan.new
+    # the head to train may score with the weights of the untouched one: nothing to compile
+    lent = data.caches_features and base.architecture.computes_like(plan.model.architecture)
     state.baseline = known | state.baseline
     for name, dataset in {"training": data.data.subset, **data.scored}.items():
         if name in state.baseline:  # by another run, or before this one was interrupted
             continue
-        if plan.new or prepared.adaptation is not None:
-            untouched = untouched or _engine(base, None, data)
-        else:  # the network to train still is the untouched one
-            untouched = engine = engine or _engine(plan.model, plan, prepared)
+        if untouched is None and (same or lent):
+            untouched = engine = _engine(plan.model, plan, prepared)
+            engine.set_weights(base.weights)
+        elif untouched is None:
+            untouched = _engine(base, None, data)
         task = f"scoring the untouched model: {name} data"
         state.baseline[name] = score_dataset(untouched, dataset, size, progress, task)
         state.save()
+    if engine is not None:
+        engine.set_weights(plan.model.weights)
     known |= state.baseline
     return engine

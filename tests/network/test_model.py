@@ -215,6 +215,15 @@ def test_weights_that_will_be_set_are_not_drawn():
             assert not array.any(), name
 
 
+def test_networks_compute_alike_whatever_groups_hold_their_weights():
+    one = tiny_architecture()
+    other = replace(one, head=tuple(replace(dense, group="elsewhere") for dense in one.head))
+    assert one != other
+    assert one.computes_like(other)
+    assert not one.computes_like(hidden(one))
+    assert not one.computes_like(tiny_architecture(pool=1))
+
+
 def test_networks_of_many_layers_are_built():
     architecture = tiny_architecture(convs=4, lstms=17)
     assert build_keras(architecture).count_params() == architecture.parameters()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -22,15 +23,16 @@ class BidirectionalLSTM(keras.layers.Layer):
     units
         Units of each direction.
     seeds
-        (kernel, recurrent kernel) initialisation seeds of the forward and the backward LSTM.
+        (kernel, recurrent kernel) initialisation seeds of the forward and the backward LSTM; None:
+        the weights will be set.
     name
         Name of the layer.
     """
 
-    def __init__(self, units: int, seeds: tuple[int, int, int, int], name: str) -> None:
+    def __init__(self, units: int, seeds: tuple[int, int, int, int] | None, name: str) -> None:
         super().__init__(name=name, dtype="float32")
-        self.forward = _lstm(units, seeds[:2], "forward_lstm")
-        self.backward = _lstm(units, seeds[2:], "backward_lstm")
+        self.forward = _lstm(units, seeds and seeds[:2], "forward_lstm")
+        self.backward = _lstm(units, seeds and seeds[2:], "backward_lstm")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.forward.build(input_shape)
@@ -53,16 +55,28 @@ class BidirectionalLSTM(keras.layers.Layer):
         return (*input_shape[:-1], 2 * self.forward.units)
 
 
-def _lstm(units: int, seeds: tuple[int, ...], name: str) -> Any:
+def _lstm(units: int, seeds: tuple[int, ...] | None, name: str) -> Any:
     """Holds the weights of one direction."""
-    return keras.layers.LSTM(
-        units,
-        return_sequences=True,
-        kernel_initializer=keras.initializers.GlorotUniform(seeds[0]),
-        recurrent_initializer=keras.initializers.Orthogonal(seed=seeds[1]),
-        name=name,
-        dtype="float32",
-    )
+    initial: dict[str, Any]
+    if seeds is None:
+        initial = unset("kernel", "recurrent", "bias") | {"unit_forget_bias": False}
+    else:
+        initial = {
+            "kernel_initializer": keras.initializers.GlorotUniform(seeds[0]),
+            "recurrent_initializer": keras.initializers.Orthogonal(seed=seeds[1]),
+        }
+    return keras.layers.LSTM(units, return_sequences=True, name=name, dtype="float32", **initial)
+
+
+def unset(*weights: str) -> dict[str, Any]:
+    """Options of a Keras layer whose weights will be set: on JAX, each initial value that Keras
+    draws is a program of its own to compile.
+    """
+    return {f"{name}_initializer": _zeros for name in weights}
+
+
+def _zeros(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    return np.zeros(shape, dtype)
 
 
 def _own_recurrence() -> Callable[[Any, Any, Any], Any] | None:

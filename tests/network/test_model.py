@@ -207,6 +207,23 @@ def test_initial_weights_depend_on_the_seed():
     assert not np.array_equal(forward, one["bidirectional"][0][: len(forward)])
 
 
+def test_weights_that_will_be_set_are_not_drawn():
+    """On JAX, each one that is drawn costs a compilation."""
+    architecture = hidden(tiny_architecture(lstms=2))
+    for name, arrays in get_weights(build_keras(architecture), architecture).items():
+        for array in arrays:
+            assert not array.any(), name
+
+
+def test_networks_compute_alike_whatever_groups_hold_their_weights():
+    one = tiny_architecture()
+    other = replace(one, head=tuple(replace(dense, group="elsewhere") for dense in one.head))
+    assert one != other
+    assert one.computes_like(other)
+    assert not one.computes_like(hidden(one))
+    assert not one.computes_like(tiny_architecture(pool=1))
+
+
 def test_networks_of_many_layers_are_built():
     architecture = tiny_architecture(convs=4, lstms=17)
     assert build_keras(architecture).count_params() == architecture.parameters()

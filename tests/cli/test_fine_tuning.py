@@ -18,6 +18,8 @@ from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.model import load_model
 from tests.data_files import write_data_file
 
+pytestmark = pytest.mark.usefixtures("all_of_the_tuning")
+
 HEAD = ("dense", "dense_1")
 
 

@@ -10,7 +10,7 @@ from conftest import SHARED, tiny_model
 from helixer_ft.errors import Interrupted
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.progress import Progress
-from helixer_ft.pseudo_labels import judging, predicting
+from helixer_ft.pseudo_labels import judging, predicting, pseudo_label
 from helixer_ft.pseudo_labels.request import MIN_GENES, PseudoLabelRequest
 from helixer_ft.runtime.interruption import Stop
 from helixer_ft.simulate.reads import write_reads
@@ -239,8 +239,15 @@ def test_an_interruption_while_predicting(place, monkeypatch):
 
 
 def test_an_interruption_while_labelling(place, monkeypatch):
+    asked: list[bool] = []
+
+    def judged_then_asked(*arguments):
+        asked.append(True)
+        return judging.judge(*arguments)
+
     with monkeypatch.context() as patch:
-        patch.setattr(Stop, "requested", lambda _self: True)
+        patch.setattr(Stop, "requested", lambda _self: bool(asked))
+        patch.setattr(pseudo_label, "judge", judged_then_asked)
         result = place.run(*ENOUGH)
     assert result.exit_code == 75, result.output
     assert "the predictions are kept" in result.stderr

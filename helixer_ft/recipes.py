@@ -3,7 +3,7 @@ are chosen from the amount of data.
 
 `docs/evidence.md` has the measurements that these choices rest on: the rows *whole, default*
 against *whole, helixer*, and *head*, *hidden layer* and *kept head, default* against *head,
-helixer*.
+helixer*; for `Recipe.partial_shares`, the species that the model knows.
 """
 
 import math

@@ -3,7 +3,7 @@ are chosen from the amount of data.
 
 `docs/evidence.md` has the measurements that these choices rest on: the rows *whole, default*
 against *whole, helixer*, and *head*, *hidden layer* and *kept head, default* against *head,
-helixer*.
+helixer*; for `Recipe.partial_shares`, the species that the model knows.
 """
 
 import math
@@ -38,12 +38,17 @@ class Recipe:
         In every epoch, each window begins at another base of its first pooled step, so that the
         steps hold other bases. Not where the body is frozen, whose output is computed once, of the
         windows as they are.
+    partial_shares
+        Shares of the way from the untouched model's weights to those of the best check, of which
+        the one is kept that is best on the validation data, unless the best check itself (share 1)
+        is better. Not where layers are new, whose first weights are worth nothing.
     """
 
     warmup: int = 0
     last_rate: float = 1.0
     average: float | None = None
     shifts: bool = False
+    partial_shares: tuple[float, ...] = ()
 
     @property
     def is_constant(self) -> bool:
@@ -71,7 +76,13 @@ class Recipe:
 
 RECIPES = {  # rows of the same names in docs/evidence.md
     "helixer": Recipe(),
-    "default": Recipe(warmup=20, last_rate=0.01, average=0.98, shifts=True),
+    "default": Recipe(
+        warmup=20,
+        last_rate=0.01,
+        average=0.98,
+        shifts=True,
+        partial_shares=(0.75, 0.5, 0.25, 0.0),
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -25,6 +26,7 @@ from helixer_ft.network.architecture import (
     Pool,
 )
 from helixer_ft.network.model import TrainedModel, new_model
+from helixer_ft.recipes import RECIPES
 from helixer_ft.runtime.backend import select_backend
 from tests.data_files import write_data_file
 
@@ -174,11 +176,11 @@ def compiled_once(monkeypatch) -> None:
 
     compile_network = scoring.prediction_function
 
-    def kept(model: TrainedModel, precision: str = "float32") -> Callable:
+    def kept(model: TrainedModel, precision: str, devices: str) -> Callable:
         arrays = (array.tobytes() for layer in model.weights.values() for array in layer)
         key = (model.architecture, precision, *arrays)
         if key not in _networks:
-            _networks[key] = compile_network(model, precision)
+            _networks[key] = compile_network(model, precision, devices)
         return _networks[key]
 
     monkeypatch.setattr(scoring, "prediction_function", kept)
@@ -190,6 +192,12 @@ def model_path(tmp_path: Path) -> Path:
     path = tmp_path / "base.h5"
     write_model_file(path, tiny_model().to_file({}))
     return path
+
+
+@pytest.fixture
+def all_of_the_tuning(monkeypatch) -> None:
+    """What was learnt is kept, better or not: of labels at random, nothing is worth keeping."""
+    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["default"], partial_shares=()))
 
 
 @pytest.fixture

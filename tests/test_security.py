@@ -26,7 +26,7 @@ OPENS_HDF5 = {
     "formats/hdf5.py", "formats/hdf5_walker.py",  # the readers, and what goes before them
     "formats/model_h5.py", "formats/predictions_h5.py", "formats/data_writer.py",
     "coverage/add.py", "formats/coverage_h5.py", "simulate/files.py",
-    "formats/state_h5.py", "formats/journal.py",
+    "formats/state_h5.py", "formats/journal.py", "formats/row_views.py",
 }  # fmt: skip
 """Where `h5py.File` may be called; all but the first two write."""
 IMPORTS_BY_NAME = {"cli/__init__.py": "helixer_ft.cli."}

@@ -16,11 +16,12 @@ class AdaptRequest:
 
     Attributes
     ----------
-    load_model_path, save_model_path
-        The model, and the file to write.
-    fasta, data_dir, test_data
-        What the statistics are taken of, one of the three: a genome, a folder of data files, or a
-        data file.
+    load_model_path
+        The model.
+    source
+        What the statistics are taken of: a genome (FASTA), a folder of data files, or a data file.
+    save_model_path
+        The file to write.
     batchnorm_mix
         Share of its statistics, 0 to 1; "auto": by their shift.
     dry_run
@@ -34,10 +35,8 @@ class AdaptRequest:
     """
 
     load_model_path: Path
+    source: Path
     save_model_path: Path = Path(DEFAULT_OUTPUT)
-    fasta: Path | None = None
-    data_dir: Path | None = None
-    test_data: Path | None = None
     batchnorm_mix: Mix = AUTO_MIX
     dry_run: bool = False
     force: bool = False
@@ -45,12 +44,6 @@ class AdaptRequest:
     command_line: str = ""
 
     def __post_init__(self) -> None:
-        given = [path for path in (self.fasta, self.data_dir, self.test_data) if path is not None]
-        if len(given) != 1:
-            raise InputError(
-                f"{len(given) or 'none'} of --fasta, --data-dir and --test-data is given, expected "
-                "one: a genome (--fasta), a folder of data files (-d) or a data file (-t)."
-            )
         check_mix(self.batchnorm_mix)
         if self.save_model_path.suffix != ".h5":
             raise InputError(
@@ -58,12 +51,5 @@ class AdaptRequest:
                 "takes no other model file."
             )
         refuse_overwriting(
-            [self.load_model_path, *given], [self.save_model_path], "--save-model-path"
+            [self.load_model_path, self.source], [self.save_model_path], "--save-model-path"
         )
-
-    @property
-    def source(self) -> Path:
-        """What the statistics are taken of."""
-        path = self.fasta or self.data_dir or self.test_data
-        assert path is not None, "one is given"
-        return path

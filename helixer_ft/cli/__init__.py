@@ -36,6 +36,7 @@ ENVIRONMENT = {
     "XLA_FLAGS": "Read by JAX and TensorFlow; --deterministic adds a flag, as does JAX on a GPU.",
     "CUBLAS_WORKSPACE_CONFIG": "Set by --deterministic (:4096:2) unless already set.",
     "TF_CPP_MIN_LOG_LEVEL": "Log level of TensorFlow; 2 (errors) unless already set.",
+    "MALLOC_ARENA_MAX": "Heaps of glibc's malloc, which threads share unless it is set.",
     "SLURM_TMPDIR, TMPDIR": "Where caches go without --cache-dir; also for temporary files.",
     "SLURM_MEM_PER_NODE, SLURM_MEM_PER_CPU, SLURM_CPUS_ON_NODE": "Memory that this job may use.",
     "SLURM_STEP_NODELIST, SLURM_STEP_NUM_TASKS": "The tasks of srun that form one run.",

@@ -1,5 +1,6 @@
 """`helixer-ft adapt`."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ from helixer_ft.cli import shared_options as shared
 from helixer_ft.cli.base import Command
 from helixer_ft.cli.command_line import command_line
 from helixer_ft.cli.computing import scoring_printer
+from helixer_ft.errors import InputError
 from helixer_ft.runtime.interruption import Stop
 
 
@@ -43,10 +45,23 @@ def command(**options: Any) -> None:
     """
     from helixer_ft.adaptation.request import AdaptRequest
 
-    request = kinds.from_options(AdaptRequest, options, command_line=command_line())
+    request = kinds.from_options(
+        AdaptRequest, options, source=_source(options), command_line=command_line()
+    )
     computing = options | {"gpu_id": None, "workers": None, "precision": "float32"}
     with scoring_printer(computing, [request.load_model_path], Stop()) as printer:
         from helixer_ft.adaptation.adapt import adapt
         from helixer_ft.cli.adaptation_output import show
 
         show(adapt(request, printer), request, printer)
+
+
+def _source(options: dict[str, Any]) -> Path:
+    """The one of three options that is given."""
+    given = [options[name] for name in ("fasta", "data_dir", "test_data") if options[name]]
+    if len(given) != 1:
+        raise InputError(
+            f"{len(given) or 'none'} of --fasta, --data-dir and --test-data is given, expected "
+            "one: a genome (--fasta), a folder of data files (-d) or a data file (-t)."
+        )
+    return given[0]

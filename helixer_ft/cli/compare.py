@@ -73,7 +73,7 @@ def command(**options: Any) -> None:
       helixer-ft compare --strategies head,whole -l land_plant.h5 -d data/
     """
     from helixer_ft.cli.compare_output import ComparePrinter
-    from helixer_ft.cli.fine_tuning import run_in_processes
+    from helixer_ft.cli.processes import run_in_processes
     from helixer_ft.comparison.folder import CompareFolder
 
     request = request_from(options)
@@ -121,6 +121,7 @@ def _work(
 ) -> None:
     """The comparison or the dry run, in one of its processes; the first one prints."""
     from helixer_ft.cli import compare_output, computing, fine_tuning
+    from helixer_ft.cli.processes import tell_what_computes
     from helixer_ft.comparison.compare import compare
     from helixer_ft.comparison.dry_run import plan_comparison
 
@@ -130,7 +131,7 @@ def _work(
 
     def on_prepared(prepared: "PreparedRun") -> None:
         if first:
-            fine_tuning.tell_what_computes(printer, backend)
+            tell_what_computes(printer, backend)
             compare_output.show_data(prepared, printer)
 
     if options["dry_run"]:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from helixer_ft.cli.fine_tuning import Silent
+from helixer_ft.cli.costs import memory_line, show_disk
 from helixer_ft.cli.output import Printer, plain_table
+from helixer_ft.cli.processes import Silent
 from helixer_ft.cli.run_output import data_table
 from helixer_ft.comparison.folder import CompareFolder
 from helixer_ft.comparison.outcome import CompareOutcome
@@ -55,12 +56,17 @@ def show_dry_run(planned: "PlannedComparison", printer: Printer) -> None:
     rows = []
     for one in planned.trainings:
         found = one.estimate
-        most = found.once_seconds + one.epochs * found.epoch_seconds
-        times = map(duration_text, (found.once_seconds, found.epoch_seconds, most))
+        times = map(duration_text, (found.once_seconds, found.epoch_seconds, found.most_seconds))
         trained, epochs = f"{one.trainable_parameters:,}", f"{one.epochs:,}"
         rows.append((one.name, one.strategy, trained, epochs, *times))
     columns = ("training", "strategy", "trained", "epochs", "once", "per epoch", "at most")
     printer.table(plain_table("Would train", columns, rows))
+    if planned.trainings:
+        printer.lines(f"Time: at most {duration_text(planned.most_seconds)} for all of them")
+    if planned.memory is not None:
+        printer.lines(memory_line(*planned.memory))
+    if planned.trainings:
+        show_disk(*planned.disk, planned.request.out_dir, printer)
     for name, reason in (dict(planned.left_out) | dict(planned.failed)).items():
         printer.lines(f"Left out: {name}: {reason}")
     printer.lines("Dry run: everything is in order; nothing was trained or written.")

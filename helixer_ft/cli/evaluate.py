@@ -1,16 +1,20 @@
 """`helixer-ft evaluate`."""
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli import shared_options as shared
 from helixer_ft.cli.base import Command
-from helixer_ft.cli.computing import scoring_printer
-from helixer_ft.cli.hybridmodel import SCORING_NOTE, scoring_words
+from helixer_ft.cli.hybridmodel import SCORING_NOTE, scoring_notices, scoring_words
 from helixer_ft.evaluation.request import EvaluateRequest
-from helixer_ft.runtime.interruption import Stop
+
+if TYPE_CHECKING:
+    from helixer_ft.cli.output import Printer
+    from helixer_ft.runtime.backend import Backend
+    from helixer_ft.runtime.processes import Processes
 
 
 @click.command("evaluate", cls=Command, epilog=f"HybridModel.py's --eval, {SCORING_NOTE}")
@@ -31,6 +35,7 @@ from helixer_ft.runtime.interruption import Stop
 @shared.windows_at_once
 @shared.precision_option(EvaluateRequest.precision)
 @shared.computing_options
+@shared.processes_options
 @kinds.integer(
     "--seed", "Seed of the bootstrap behind the intervals.", default=EvaluateRequest.seed, least=0
 )
@@ -55,13 +60,35 @@ def command(**options: Any) -> None:
       helixer-ft evaluate -l tuned.h5 -t a.h5 -t b.h5 --overlap --csv scores.csv
     """
     request = request_from(options)
-    printer = scoring_printer(options, request.load_model_paths, Stop())
 
+    from helixer_ft.cli.processes import run_in_processes
+
+    run_in_processes(
+        options,
+        request.load_model_paths,
+        scoring_notices(options),
+        None,
+        partial(_work, request, options),
+    )
+
+
+def _work(
+    request: EvaluateRequest,
+    options: dict[str, Any],
+    printer: "Printer",
+    backend: "Backend",
+    processes: "Processes",
+) -> None:
+    """The evaluation, in one of its processes; the first one prints."""
     from helixer_ft.cli.evaluation_output import show
+    from helixer_ft.cli.processes import start_scoring
     from helixer_ft.evaluation.evaluate import evaluate
     from helixer_ft.evaluation.table import write_csv
 
-    evaluation = evaluate(request, printer)
+    progress = start_scoring(options, printer, backend, processes)
+    evaluation = evaluate(request, progress, processes=processes)
+    if not processes.is_first:
+        return
     show(evaluation, printer, verbose=options["verbose"])
     if request.csv is not None:  # last: where that fails, the result is on the screen
         write_csv(evaluation, request.csv, force=request.force)

@@ -14,7 +14,7 @@ from helixer_ft.genes.label_free_request import LabelFreeRequest
 if TYPE_CHECKING:
     from helixer_ft.cli.output import Printer
 
-_OF_READS = ("bam", "strandedness", "min_reads", "min_overhang")
+_OF_READS = ("split", "bam", "strandedness", "min_reads", "min_overhang")
 """Options that only matter without a reference."""
 
 
@@ -35,6 +35,10 @@ _OF_READS = ("bam", "strandedness", "min_reads", "min_overhang")
     "--seqids",
     "Compare on these sequences only (separated by commas, repeatable).  [default: those on "
     "which the reference has coding genes; without reference all]",
+)
+@kinds.path(
+    "--split",
+    "Without --reference: the split.tsv of pseudo-label; score on its check stretches only.",
 )
 @kinds.path(
     "--bam",

@@ -1,30 +1,20 @@
-"""What commands that train do alike: options to a request, the processes of a run, its result
-printed.
-"""
+"""What commands that train do alike: options to a request, a run, its result printed."""
 
-import sys
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from helixer_ft.cli import computing
-from helixer_ft.cli.base import tell_of_signal
 from helixer_ft.cli.command_line import command_line
 from helixer_ft.cli.hybridmodel import training_notices
 from helixer_ft.cli.option_kinds import from_options
 from helixer_ft.cli.output import Printer
+from helixer_ft.cli.processes import Silent, run_in_processes, tell_what_computes
 from helixer_ft.cli.run_output import show, show_dry_run, show_preparation
-from helixer_ft.errors import Interrupted
 from helixer_ft.network.strategies import Strategy
 from helixer_ft.runtime.backend import Backend
-from helixer_ft.runtime.interruption import Stop, stop_on_signals
-from helixer_ft.runtime.launch import Launch
-from helixer_ft.runtime.processes import Processes, started
+from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import CacheSettings, TrainingOptions
-from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 
@@ -49,10 +39,6 @@ def fine_tune_request(strategy: type[Strategy], options: dict[str, Any]) -> Fine
     )
 
 
-Work = Callable[[Printer, Backend, Processes], None]
-"""What is done in each of the processes; the first one prints."""
-
-
 def run_command(request: FineTuneRequest, options: dict[str, Any]) -> None:
     """Run a fine-tuning command to its end, or until a signal stops it."""
     folder = RunFolder(request.save_model_path)
@@ -65,63 +51,6 @@ def run_command(request: FineTuneRequest, options: dict[str, Any]) -> None:
         work,
         Printer,
     )
-
-
-def run_in_processes(
-    options: dict[str, Any],
-    models: Sequence[Path],
-    notices: Sequence[str],
-    resumable: Callable[[], bool],
-    work: Work,
-    make_printer: Callable[..., Printer],
-) -> None:
-    """Do the work of a command that trains, alone or as one of several processes.
-
-    Parameters
-    ----------
-    options
-        Of the command.
-    models, notices
-        What it loads, and what is to be said first.
-    resumable
-        Whether there is something to resume, should a process be lost.
-    work
-        The work.
-    make_printer
-        Makes what prints.
-    """
-    launch = computing.launch_of(options)
-    first = launch is None or launch.index == 0
-    with stop_on_signals(tell_of_signal if first else lambda _: None) as stop:
-        printer = make_printer(quiet=options["quiet"] or not first, as_json=options["as_json"])
-        printer.stop = stop
-        try:
-            for path in models:
-                printer.model(path)
-            for notice in notices:
-                printer.notice(notice)
-            _run(options, resumable, work, printer, launch)
-        except Interrupted as error:
-            if first:  # it speaks for all processes
-                raise
-            sys.exit(error.exit_code)
-
-
-def _run(
-    options: dict[str, Any],
-    resumable: Callable[[], bool],
-    work: Work,
-    printer: Printer,
-    launch: Launch | None,
-) -> None:
-    backend = computing.backend_for(options, several_processes=launch is not None)
-    if backend.warning:
-        printer.warning(backend.warning)
-    tell, waiting = computing.tell_of_end(launch, printer), _Waiting(printer.stop)
-    with started(launch, tell, resumable, waiting) as processes:
-        if launch is not None:
-            computing.start_together(backend, processes)
-        work(printer, backend, processes)
 
 
 def _work(
@@ -171,15 +100,6 @@ def _show_prepared(
     show_preparation(prepared, printer, verbose=verbose)
 
 
-def tell_what_computes(printer: Printer, backend: Backend) -> None:
-    """Say which backend on which devices does the work."""
-    from helixer_ft.engine import device_notice
-
-    printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
-    if text := device_notice():
-        printer.notice(text)
-
-
 def write_report(outcome: "Outcome", path: Path) -> None:
     """Write the page about a run; what draws it is loaded when it is needed."""
     from helixer_ft import report
@@ -192,20 +112,3 @@ def write_comparison(outcome: "CompareOutcome", path: Path) -> None:
     from helixer_ft import report
 
     report.write_comparison(outcome, path)
-
-
-class Silent(TrainingProgress):
-    """All processes but the first one."""
-
-    def __init__(self, stop: Stop) -> None:
-        self._stop = stop
-
-    def interrupted(self) -> bool:
-        return self._stop.requested()
-
-
-class _Waiting(Silent):
-    """A process that looks for the others: each says that, as the first may be the one missing."""
-
-    def notice(self, text: str) -> None:
-        click.echo(f"Note: {text}", err=True)

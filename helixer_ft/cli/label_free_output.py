@@ -23,6 +23,7 @@ def show(outcome: LabelFreeScores, printer: Printer) -> None:
         printer.json(outcome.to_dict())
         return
     printer.lines(
+        f"{'' if outcome.request.split is None else 'Check stretches on '}"
         f"{len(outcome.seqids):,} sequence(s), {outcome.bases / 1e6:.2f} Mb, {outcome.blocks:,} "
         f"genome blocks of {outcome.block_bases:,} bp."
     )

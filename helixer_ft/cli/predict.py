@@ -1,23 +1,27 @@
 """`helixer-ft predict`."""
 
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli import shared_options as shared
-from helixer_ft.cli.base import Command, tell_of_signal
+from helixer_ft.cli.base import Command
 from helixer_ft.cli.command_line import command_line
-from helixer_ft.cli.computing import scoring_printer
-from helixer_ft.cli.hybridmodel import SCORING_NOTE, scoring_words
+from helixer_ft.cli.hybridmodel import SCORING_NOTE, scoring_notices, scoring_words
 from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_names import DEFAULT_PREFIX
 from helixer_ft.formats.data_names import DEFAULT_LENGTH
 from helixer_ft.inference.request import DEFAULT_OUTPUT, HelixerPostSettings, PredictRequest
-from helixer_ft.runtime.interruption import stop_on_signals
 from helixer_ft.settings import option
+
+if TYPE_CHECKING:
+    from helixer_ft.cli.output import Printer
+    from helixer_ft.runtime.backend import Backend
+    from helixer_ft.runtime.processes import Processes
 
 
 def _helixerpost_option(name: str, text: str) -> kinds.Decorator:
@@ -88,8 +92,13 @@ def _helixerpost_option(name: str, text: str) -> kinds.Decorator:
 @_helixerpost_option("min_coding_length", "leave out genes with fewer bp of coding sequence.")
 @shared.precision_option(PredictRequest.precision)
 @shared.computing_options
+@shared.processes_options
 @shared.resume_option
 @shared.checkpoint_option
+@kinds.flag(
+    "--dry-run",
+    "Check everything, and say what it would take on this machine: time, memory, disk.",
+)
 @shared.options_file
 @shared.output_options(
     verbose="The model and the windows too.", force="Overwrite the output of an earlier run."
@@ -108,13 +117,41 @@ def command(**options: Any) -> None:
       helixer-ft predict -l tuned.h5 --fasta genome.fa.gz --gff3-out genes.gff3
     """
     request = request_from(options)
-    with stop_on_signals(tell_of_signal) as stop:
-        printer = scoring_printer(options, [request.load_model_path], stop)
 
-        from helixer_ft.cli.prediction_output import show
-        from helixer_ft.inference.predict import predict
+    from helixer_ft.cli.processes import run_in_processes
+    from helixer_ft.inference.parts import are_there
 
-        show(predict(request, printer), printer, verbose=options["verbose"])
+    run_in_processes(
+        options,
+        [request.load_model_path],
+        scoring_notices(options),
+        partial(are_there, request),
+        partial(_work, request, options),
+    )
+
+
+def _work(
+    request: PredictRequest,
+    options: dict[str, Any],
+    printer: "Printer",
+    backend: "Backend",
+    processes: "Processes",
+) -> None:
+    """The prediction, in one of its processes; the first one prints."""
+    from helixer_ft.cli.prediction_output import show, show_dry_run
+    from helixer_ft.cli.processes import start_scoring
+    from helixer_ft.inference.estimate import plan_prediction
+    from helixer_ft.inference.predict import predict
+
+    progress = start_scoring(options, printer, backend, processes)
+    if options["dry_run"]:
+        planned = plan_prediction(request, progress, processes=processes)
+        if processes.is_first:
+            show_dry_run(planned, printer)
+        return
+    prediction = predict(request, progress, processes=processes)
+    if processes.is_first:
+        show(prediction, printer, verbose=options["verbose"])
 
 
 def request_from(options: dict[str, Any]) -> PredictRequest:

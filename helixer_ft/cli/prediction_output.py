@@ -1,9 +1,11 @@
 """Prints what was predicted."""
 
 from helixer_ft.cli.adaptation_output import mix_line, recommendation, shift_table
+from helixer_ft.cli.costs import memory_line, show_disk
 from helixer_ft.cli.output import Printer
+from helixer_ft.inference.estimate import PlannedPrediction
 from helixer_ft.inference.outcome import Prediction
-from helixer_ft.progress import duration_text
+from helixer_ft.progress import duration_text, size_text
 
 
 def show(prediction: Prediction, printer: Printer, *, verbose: bool) -> None:
@@ -33,3 +35,34 @@ def show(prediction: Prediction, printer: Printer, *, verbose: bool) -> None:
             f"Written: {genes.path} ({genes.plus + genes.minus:,} genes: {genes.plus:,} on the "
             f"plus strand, {genes.minus:,} on the minus strand); {duration_text(genes.seconds)}"
         )
+
+
+def show_dry_run(planned: PlannedPrediction, printer: Printer) -> None:
+    """The result of `--dry-run`."""
+    if printer.as_json:
+        printer.json(planned.to_dict())
+        return
+    found, request = planned.estimate, planned.prepared.request
+    together = f", {found.processes} processes" if found.processes > 1 else ""
+    printer.lines(
+        f"Time: about {duration_text(found.seconds)} for {found.windows:,} windows of "
+        f"{planned.prepared.overlap.length:,} bp ({found.window_seconds:.3f} s each, "
+        f"{found.batch_size} at once{together})"
+    )
+    if request.adapt:
+        printer.lines("Time of --adapt: not measured, on top")
+    if request.gff3_out is not None:
+        printer.lines(
+            "Time of HelixerPost: not measured, on top; it grows with the number of genes, and it "
+            "works on as many groups of sequences at once as there are cores"
+        )
+    if found.memory is not None and found.memory_limit is not None:
+        each = " in each process" if found.processes > 1 else ""
+        printer.lines(memory_line(found.memory, found.memory_limit) + each)
+    printer.lines(
+        f"Predictions file: about {size_text(found.predictions_bytes)}",
+    )
+    show_disk(found.disk, found.disk_free, request.output, printer)
+    if planned.resumed_from is not None:
+        printer.lines(f"Interrupted run: it would resume after {planned.resumed_from:,} rows")
+    printer.lines("Dry run: everything is in order; nothing was predicted or written.")

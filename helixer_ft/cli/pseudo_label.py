@@ -96,9 +96,9 @@ def command(**options: Any) -> None:
 
     \b
     Examples:
-      helixer-ft pseudo-label -l fungi --fasta genome.fa --min-cds 120 --out-dir data
-      helixer-ft pseudo-label -l fungi --fasta genome.fa --bam reads.bam --out-dir data
-      helixer-ft pseudo-label -l student.h5 --fasta genome.fa --previous data \\
+      helixer-ft pseudo-label -l fungi --fasta g.fa --min-cds 120 --out-dir data
+      helixer-ft pseudo-label -l fungi --fasta g.fa --bam reads.bam --out-dir data
+      helixer-ft pseudo-label -l student.h5 --fasta g.fa --previous data \\
         --out-dir data2
     """
     request = request_from(options)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from helixer_ft.cli.costs import memory_line, show_disk
 from helixer_ft.cli.output import Printer, matrix_table, percents, plain_table
 from helixer_ft.metrics import GENIC_CLASSES, OUTPUTS
 from helixer_ft.network.coverage import track_list
@@ -61,6 +62,7 @@ def show_dry_run(prepared: "PreparedRun", estimate: "Estimate", printer: Printer
         )
         return
     printer.lines(*_estimate_lines(prepared, estimate))
+    show_disk(estimate.disk, estimate.disk_free, prepared.request.save_model_path, printer)
     if prepared.resumed is not None:
         printer.lines(f"Interrupted run: it would resume after {prepared.resumed.place}")
     printer.lines("Dry run: everything is in order; nothing was trained or written.")
@@ -75,6 +77,8 @@ def show(outcome: "Outcome", printer: Printer, *, report: Path | None, verbose: 
         printer.json(outcome.to_dict() | {"report": None if report is None else str(report)})
         return
     printer.notice(f"training ended: {outcome.ended}")
+    if outcome.share_text:
+        printer.notice(outcome.share_text)
     for name, compared in outcome.comparisons.items():
         printer.table(_comparison_table(name, compared))
     decisive, coverage = outcome.decisive, outcome.coverage
@@ -131,15 +135,13 @@ def coverage_line(outcome: "Outcome") -> str:
 
 def _estimate_lines(prepared: "PreparedRun", estimate: "Estimate") -> Iterator[str]:
     settings = prepared.settings
-    whole = estimate.once_seconds + estimate.epoch_seconds * settings.epochs
     yield (
         f"Time: about {duration_text(estimate.epoch_seconds)} per epoch with its check, and "
-        f"{duration_text(estimate.once_seconds)} once; at most {duration_text(whole)} for "
-        f"{settings.epochs} epochs"
+        f"{duration_text(estimate.once_seconds)} once; at most "
+        f"{duration_text(estimate.most_seconds)} for {settings.epochs} epochs"
     )
     if estimate.memory is not None and estimate.memory_limit is not None:
-        used, limit = estimate.memory / 1e9, estimate.memory_limit / 1e9
-        yield f"Memory: about {used:.1f} GB of {limit:.1f} GB"
+        yield memory_line(estimate.memory, estimate.memory_limit)
     if estimate.feature_bytes:
         yield f"Feature cache: {size_text(estimate.feature_bytes)}, in memory or on disk"
     yield from _batch_lines(settings.batch_size, estimate)

@@ -48,12 +48,11 @@ def adapt_and_score(
     """
     began = time.monotonic()
     path = asked.save_model_path
-    kind = _kind(request.batchnorm_source)
     adaptation = adapt(
         AdaptRequest(
             load_model_path=asked.load_model_path,
             save_model_path=path,
-            **{kind: request.batchnorm_source},
+            source=request.batchnorm_source,
             batchnorm_mix=request.batchnorm_mix,
             dry_run=not processes.is_first,  # one of them writes
             force=True,
@@ -78,6 +77,7 @@ def adapt_and_score(
         epochs=0,
         best_epoch=0,
         best_batch=0,
+        tuning_share=1.0,
         ended=f"nothing was trained: a mix of {adaptation.mix:g} by {adaptation.chosen_by}",
         seconds=time.monotonic() - began,
         warnings=(),
@@ -94,10 +94,3 @@ def _prepared(
     """The run that scores a model; it writes nothing."""
     asked = run_request(request, path, SCORED_AS.name, SCORED_AS)
     return prepare_run(asked, progress, processes=processes, workbench=workbench)
-
-
-def _kind(source: Path) -> str:
-    """The field of `AdaptRequest` for it."""
-    if source.is_dir():
-        return "data_dir"
-    return "test_data" if source.suffix in (".h5", ".hdf5") else "fasta"

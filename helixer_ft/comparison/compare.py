@@ -385,6 +385,7 @@ def _trained(outcome: Outcome, name: str, candidate: Candidate, label: str, star
         epochs=outcome.checks[-1].epoch,
         best_epoch=best.epoch,
         best_batch=best.batch,
+        tuning_share=outcome.share,
         ended=outcome.ended,
         seconds=outcome.seconds,
         warnings=outcome.warnings,

@@ -49,11 +49,39 @@ class PlannedComparison:
     left_out: Mapping[str, str]
     failed: Mapping[str, str]
 
+    @property
+    def most_seconds(self) -> float:
+        """All trainings one after the other, should no patience end one before its last epoch."""
+        return sum(one.estimate.most_seconds for one in self.trainings)
+
+    @property
+    def disk(self) -> tuple[int, int]:
+        """Bytes that all trainings need, each with the caches of its own, and those that are
+        free.
+        """
+        found = [one.estimate for one in self.trainings]
+        return sum(one.disk for one in found), min((one.disk_free for one in found), default=0)
+
+    @property
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes in use in the steps of that training which takes most, and those that may be."""
+        found = [
+            (one.estimate.memory, one.estimate.memory_limit)
+            for one in self.trainings
+            if one.estimate.memory is not None and one.estimate.memory_limit is not None
+        ]
+        return max(found, default=None)
+
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         prepared = self.prepared.to_dict()
         return {
             "dry_run": True,
+            "estimate": {
+                "most_seconds": self.most_seconds,
+                "disk": self.disk[0],
+                "disk_free": self.disk[1],
+            },
             "trainings": [asdict(one) for one in self.trainings],
             "left_out": dict(self.left_out),
             "failed": dict(self.failed),

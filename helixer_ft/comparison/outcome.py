@@ -89,6 +89,12 @@ class CompareOutcome:
                 f"Tuned: {best}, the best of the untouched models by genic F1 on the validation "
                 "data (--train-all-models tunes all)."
             )
+        result += [
+            f"{name}: the saved model has {one.tuning_share:.0%} of its tuning, which is the best "
+            "part on the validation data."
+            for name, one in self.trained.items()
+            if one.tuning_share < 1
+        ]
         result += [f"Left out: {name}: {reason}" for name, reason in self.left_out.items()]
         if self.not_begun:
             result.append(
@@ -140,6 +146,7 @@ class CompareOutcome:
                 "checks": trained.checks,
                 "epoch": trained.best_epoch,
                 "batch": trained.best_batch,
+                "tuning_share": trained.tuning_share,
                 "ended": trained.ended,
                 "warnings": list(trained.warnings),
                 "seconds": round(trained.seconds, 3),

@@ -11,7 +11,7 @@ from helixer_ft.training.run_state import differences_text
 from helixer_ft.training.scoring import DatasetScore
 from helixer_ft.training.state_record import read_record, write_record
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Trained:
         How many there were.
     best_epoch, best_batch
         Where the saved check took place.
+    tuning_share
+        How much of its change the saved model has (`Outcome.share`).
     ended
         Why training ended.
     seconds
@@ -56,6 +58,7 @@ class Trained:
     epochs: int
     best_epoch: int
     best_batch: int
+    tuning_share: float
     ended: str
     seconds: float
     warnings: tuple[str, ...]

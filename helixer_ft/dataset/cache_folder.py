@@ -212,7 +212,7 @@ class Room:
     def __init__(self, wanted: int, folder: CacheFolder) -> None:
         self.folder = folder
         self.wanted = wanted
-        self.memory = int(CACHE_MEMORY_SHARE * resources.available_memory() / folder.shared_by)
+        self.memory = memory_for_cache(folder.shared_by)
         self.disk = 0
         if folder.writable:
             free = resources.available_disk(folder.path)
@@ -262,6 +262,11 @@ class Room:
                 f"{self.folder.path}: nothing can be cached there ({first_line(error)})"
             )
             return None
+
+
+def memory_for_cache(shared_by: int) -> int:
+    """Bytes of memory that a cache may take in each of the processes of this machine."""
+    return int(CACHE_MEMORY_SHARE * resources.available_memory() / shared_by)
 
 
 def _clear(folder: Path) -> None:

@@ -312,6 +312,13 @@ def keep_rows(sets: Sequence[Dataset], folder: CacheFolder, progress: Progress) 
             rows.keep_in(storage)
 
 
+def decoded_bytes(dataset: Dataset) -> int:
+    """Bytes of all decoded rows of a set with their normalised coverage."""
+    channels = 0 if dataset.coverage_input is None else dataset.coverage_input.channels
+    row = PLANES + channels * np.dtype(np.float16).itemsize
+    return dataset.decoded.n * dataset.length * row
+
+
 def _row_bytes(dataset: Dataset) -> int:
     """Bytes of a decoded row and its normalised coverage, as far as they are still to be read."""
     size = 0 if dataset.decoded.was_read else PLANES

@@ -24,6 +24,8 @@ from helixer_ft.progress import Progress
 PREFIX, PARTIAL = ".helixer-ft-cache-", ".partial"
 """Begin and end of the name of a file that is to be kept, until it is complete."""
 
+_ALIGNMENT = 64
+
 Compute = Callable[[np.ndarray], np.ndarray]
 
 
@@ -163,13 +165,19 @@ class MemoryRows(Storage):
 
     def __init__(self, capacity: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self.capacity = capacity
-        self._rows = np.empty((capacity, *shape), dtype)
+        self._rows = aligned_empty((capacity, *shape), dtype)
 
     def write(self, start: int, rows: np.ndarray) -> None:
         self._rows[start : start + len(rows)] = rows
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        return np.asarray(self._rows[indices])
+        first, n = indices[0], len(indices)
+        if (indices == np.arange(first, first + n)).all():
+            rows = self._rows[first : first + n]
+            rows.flags.writeable = False  # nothing is copied
+            return rows
+        rows = aligned_empty((n, *self._rows.shape[1:]), self._rows.dtype)
+        return np.take(self._rows, indices, axis=0, out=rows, mode="clip")
 
 
 class DiskRows(Storage):
@@ -224,7 +232,7 @@ class DiskRows(Storage):
             data, position = data[written:], position + written
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        rows = np.empty((len(indices), *self._shape), self._dtype)
+        rows = aligned_empty((len(indices), *self._shape), self._dtype)
         for row, index in zip(rows, indices.tolist(), strict=True):
             data = row.data.cast("B")
             position = self._offset + index * self._row_bytes
@@ -257,6 +265,14 @@ class DiskRows(Storage):
     @property
     def _row_bytes(self) -> int:
         return math.prod(self._shape) * self._dtype.itemsize
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """`np.empty` at an address from which JAX computes on processors: others it copies first."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def _unlink(name: str) -> None:

@@ -58,7 +58,7 @@ def count_and_entropy(logits: Any, labels: Any) -> tuple[Any, Any]:
     Parameters
     ----------
     logits
-        (n, steps, 4, outputs, pool).
+        (n, 4, outputs, pool, steps).
     labels
         (n, L) packed labels; a valid base without label counts as class 0, as in Helixer.
 
@@ -70,38 +70,40 @@ def count_and_entropy(logits: Any, labels: Any) -> tuple[Any, Any]:
     """
     from keras import ops
 
-    _, steps, _, outputs, pool = ops.shape(logits)
+    _, _, outputs, pool, steps = ops.shape(logits)
     truth = truth_codes(logits, labels)
-    valid = pooled_validity(labels, logits.shape[4])[:, :, None, None]
+    valid = pooled_validity(labels, logits.shape[3])[:, None, None]
     predicted = _predicted(logits)
 
     def one_hot(codes: Any, weight: Any) -> Any:
-        columns = [ops.cast(codes == code, "float32") * weight for code in range(CLASSES)]
-        return ops.reshape(ops.stack(columns, axis=2), (-1, steps, CLASSES * outputs * pool))
+        rows = [ops.cast(codes == code, "float32") * weight for code in range(CLASSES)]
+        return ops.reshape(ops.stack(rows, axis=1), (-1, CLASSES * outputs * pool, steps))
 
     # one matrix product of everything with everything, of which the blocks of a base with itself
     # are taken: several times faster than a product per base
-    pairs = ops.einsum("nsa,nsb->nab", one_hot(truth % CLASSES, valid), one_hot(predicted, 1.0))
+    of_predicted = ops.transpose(one_hot(predicted, 1.0), (0, 2, 1))
+    pairs = ops.matmul(one_hot(truth % CLASSES, valid), of_predicted)
     pairs = ops.reshape(pairs, (-1, CLASSES, outputs * pool, CLASSES, outputs * pool))
     pairs = ops.diagonal(pairs, axis1=2, axis2=4)
     counts = ops.sum(ops.reshape(pairs, (-1, CLASSES, CLASSES, outputs, pool)), axis=4)
-    entropy = ops.sum(ops.sum(cross_entropy(logits, labels) * valid, axis=3), axis=1)
+    entropy = ops.sum(ops.sum(cross_entropy(logits, labels) * valid, axis=2), axis=2)
     return ops.transpose(counts, (0, 3, 1, 2)), entropy
 
 
 def genic_classes(logits: Any) -> Any:
-    """(n, L) uint8 predicted genic classes of logits `(n, steps, 4, outputs, pool)`."""
+    """(n, L) uint8 predicted genic classes of logits `(n, 4, outputs, pool, steps)`."""
     from keras import ops
 
-    _, steps, _, _, pool = ops.shape(logits)
-    return ops.reshape(_predicted(logits)[:, :, 0], (-1, steps * pool))
+    *_, pool, steps = ops.shape(logits)
+    genic = ops.transpose(_predicted(logits[:, :, 0]), (0, 2, 1))
+    return ops.reshape(genic, (-1, steps * pool))
 
 
 def _predicted(logits: Any) -> Any:
-    """(n, steps, outputs, pool) uint8 most likely classes; a tie goes to the lower class."""
+    """Logits `(n, 4, ...)` -> `(n, ...)` uint8 most likely classes; a tie goes to the lower one."""
     from keras import ops
 
-    classes = [logits[:, :, code] for code in range(CLASSES)]
+    classes = [logits[:, code] for code in range(CLASSES)]
     best, predicted = classes[0], ops.zeros_like(classes[0], dtype="uint8")
     for code, values in enumerate(classes[1:], start=1):
         predicted = ops.where(values > best, ops.cast(code, "uint8"), predicted)

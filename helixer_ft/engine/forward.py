@@ -20,6 +20,8 @@ class Forward(ABC):
 
     memory: ProcessMemory | None
     """Memory of the device that computes; None where the backend does not tell."""
+    devices: int = 1
+    """How many share a batch."""
     _taken_by_one: float | None = None
 
     @abstractmethod

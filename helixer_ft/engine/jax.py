@@ -251,6 +251,7 @@ class JaxForward(Forward):
     def __init__(self, model: Any, devices: Devices) -> None:
         found = jax.devices() if devices == "all" else jax.local_devices()
         self._shards = Shards(found[:1] if devices == "one" else found)
+        self.devices = self._shards.count
         self.memory = device_memory()
         self._trainable = [self._shards.copy(v.value) for v in model.trainable_variables]
         self._fixed = [self._shards.copy(v.value) for v in model.non_trainable_variables]

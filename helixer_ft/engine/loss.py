@@ -65,7 +65,7 @@ def losses(logits: Any, labels: Any, weights: Any, n: Any) -> tuple[Any, Any]:
     Parameters
     ----------
     logits
-        (n, steps, 4, outputs, pool) float32.
+        (n, 4, outputs, pool, steps) float32.
     labels
         (n, L) packed labels.
     weights
@@ -81,18 +81,18 @@ def losses(logits: Any, labels: Any, weights: Any, n: Any) -> tuple[Any, Any]:
     """
     from keras import ops
 
-    outputs, pool = logits.shape[3:]
-    entropy = ops.sum(cross_entropy(logits, labels), axis=3) * weights[:, :, None]
+    outputs, pool = logits.shape[2:4]
+    entropy = ops.sum(cross_entropy(logits, labels), axis=2) * weights[:, None]
     # axis by axis: TensorFlow adds up a reduction over several axes in one float32 chain, which
     # loses four digits over the 171,072 bases of a batch
-    parts = ops.sum(ops.mean(entropy, axis=1), axis=0) / (n * pool)
+    parts = ops.sum(ops.mean(entropy, axis=2), axis=0) / (n * pool)
     if outputs == 1:
         return parts[0], parts
     return GENIC_SHARE * parts[0] + (1 - GENIC_SHARE) * parts[1], parts
 
 
 def cross_entropy(logits: Any, labels: Any) -> Any:
-    """(n, steps, outputs, pool) cross-entropy per base; 0 where a base has no label."""
+    """(n, outputs, pool, steps) cross-entropy per base; 0 where a base has no label."""
     from keras import ops
 
     truth = truth_codes(logits, labels)
@@ -101,7 +101,7 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
     @ops.custom_gradient
     def of_logits(logits: Any) -> tuple[Any, Callable[..., Any]]:
         """Automatic differentiation would add up one array of zeros and a class per class."""
-        classes = [logits[:, :, code] for code in range(CLASSES)]
+        classes = [logits[:, code] for code in range(CLASSES)]
         largest = _fold(ops.maximum, classes)
         total = _fold(ops.add, [ops.exp(values - largest) for values in classes])
         normaliser = largest + ops.log(total)
@@ -110,9 +110,9 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
 
         def gradient(*args: Any, upstream: Any = None) -> Any:
             outer = ops.where(labelled, args[0] if upstream is None else upstream, 0.0)
-            codes = np.arange(CLASSES, dtype=np.uint8).reshape(CLASSES, 1, 1)
-            one_hot = ops.cast(truth[:, :, None] == codes, "float32")
-            return (ops.exp(logits - normaliser[:, :, None]) - one_hot) * outer[:, :, None]
+            codes = np.arange(CLASSES, dtype=np.uint8).reshape(CLASSES, 1, 1, 1)
+            one_hot = ops.cast(truth[:, None] == codes, "float32")
+            return (ops.exp(logits - normaliser[:, None]) - one_hot) * outer[:, None]
 
         return entropy, gradient
 
@@ -120,12 +120,12 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
 
 
 def truth_codes(logits: Any, labels: Any) -> Any:
-    """(n, steps, outputs, pool) uint8 class codes, laid out as the logits of a class."""
+    """(n, outputs, pool, steps) uint8 class codes, laid out as the logits of a class."""
     from keras import ops
 
-    outputs, pool = logits.shape[3:]
-    codes = unpack(labels)
-    return ops.stack([_pooled(code, pool) for code in (codes.genic, codes.phase)[:outputs]], axis=2)
+    outputs, pool = logits.shape[2:4]
+    codes = unpack(ops.transpose(_pooled(labels, pool), (0, 2, 1)))
+    return ops.stack([codes.genic, codes.phase][:outputs], axis=1)
 
 
 def _pooled(bases: Any, pool_size: int) -> Any:

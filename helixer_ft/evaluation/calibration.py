@@ -12,10 +12,13 @@ from helixer_ft.metrics import GENIC_CLASSES
 
 CURVES = ("predicted class", *GENIC_CLASSES)
 N_BINS = 10
+_UNIT = 2.0**-20
+"""Sums are multiples of that, which add up exactly, in any order, up to 8e9 bases."""
 
 
 def calibration_sums(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(curves, bins, 3) float64: bases, the sum of their probabilities, and those of the class.
+    """(curves, bins, 3) float64: bases, the sum of their probabilities (to a millionth), and how
+    many are of the class.
 
     Parameters
     ----------
@@ -29,7 +32,7 @@ def calibration_sums(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray
     sums[0] = _sums(probabilities[np.arange(len(best)), best], best == truth)
     for code in range(len(GENIC_CLASSES)):
         sums[1 + code] = _sums(probabilities[:, code], truth == code)
-    return sums
+    return np.round(sums / _UNIT) * _UNIT
 
 
 def expected_calibration_error(sums: np.ndarray) -> float:

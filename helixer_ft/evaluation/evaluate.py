@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext
 from functools import reduce
 from operator import add
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,32 +19,51 @@ from helixer_ft.evaluation.request import EvaluateRequest
 from helixer_ft.evaluation.scoring import ScoredRows, score_model
 from helixer_ft.evaluation.tally import Tally, empty_tally
 from helixer_ft.formats import atomic
+from helixer_ft.formats.input_file import file_sha256
 from helixer_ft.metrics import Interval, PairedBootstrap, f1_of_outputs
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.backend import versions
+from helixer_ft.runtime.processes import Processes
 
 _ROWS_AT_ONCE = 8
 
 
-def evaluate(request: EvaluateRequest, progress: Progress | None = None) -> Evaluation:
+def evaluate(
+    request: EvaluateRequest,
+    progress: Progress | None = None,
+    *,
+    processes: Processes | None = None,
+) -> Evaluation:
     """Score every model on every row of the data, and compare them with the first.
 
     That `request.csv` can be written is checked; writing it is left to `write_csv`.
 
+    Parameters
+    ----------
+    request
+        What is asked for.
+    progress
+        Reports the work.
+    processes
+        Those that work on it, each of which returns the scores of all rows; None: this one alone.
+
     Raises
     ------
     InputError
-        Models, files or options that cannot be used.
+        Models, files or options that cannot be used; processes that do not do the same.
     """
     started = time.monotonic()
-    progress = progress or Progress()
-    if request.csv is not None:
+    progress, processes = progress or Progress(), processes or Processes()
+    if request.csv is not None and processes.is_first:
         atomic.check_writable(request.csv, force=request.force)
     models = tuple(_load(path, request) for path in request.load_model_paths)
     datasets = _open(request, models)
     refuse_predicted(datasets[_prefix(models[0])])
     pools = {model.architecture.pool_size for model in models}
     first = datasets[_prefix(models[0])]
+    if processes.count > 1:
+        processes.require_same(_alike(request, models, first))
     _check_rows(first, pools)
     for text in _notices(first, pools):
         progress.notice(text)
@@ -55,7 +75,7 @@ def evaluate(request: EvaluateRequest, progress: Progress | None = None) -> Eval
         if model.coverage is not None:
             dataset = dataset.with_coverage(model.coverage)
         task = f"scoring model {number} ({path.name})"
-        scored.append(score_model(model, dataset, request, pools, task, progress))
+        scored.append(score_model(model, dataset, request, pools, task, progress, processes))
     compare = _Comparer(models, scored, first, request.seed)
     numbers = range(len(request.test_data))
     species = sorted({name for _, name in scored[0].tallies})
@@ -68,6 +88,24 @@ def evaluate(request: EvaluateRequest, progress: Progress | None = None) -> Eval
         rows=len(first),
         seconds=time.monotonic() - started,
     )
+
+
+def _alike(
+    request: EvaluateRequest, models: Sequence[TrainedModel], dataset: Dataset
+) -> dict[str, Any]:
+    """What must be the same in all processes; keys are for messages."""
+    used, files = versions(), dataset.source.files
+    return {
+        "models (SHA-256)": [model.file.sha256 for model in models],
+        "data (SHA-256)": [file_sha256(file.path) for file in files],
+        "--overlap": [request.overlap, request.overlap_offset, request.core_length],
+        "--val-test-batch-size": request.val_test_batch_size,
+        "--precision": request.precision,
+        "--seed": request.seed,
+        "helixer-ft": used["helixer_ft"],
+        "Keras": used.get("keras"),
+        "backend": used.get("backend"),
+    }
 
 
 class _Comparer:

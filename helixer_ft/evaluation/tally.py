@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from operator import add
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,15 @@ class Tally:
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(*map(add, vars(self).values(), vars(other).values()))
+
+    def to_lists(self) -> list[Any]:
+        """For JSON, exact."""
+        return [values.tolist() for values in vars(self).values()]
+
+    @classmethod
+    def from_lists(cls, lists: list[Any]) -> "Tally":
+        """See `to_lists`."""
+        return cls(*map(np.array, lists))
 
 
 def empty_tally(outputs: int) -> Tally:

@@ -1,9 +1,11 @@
 """Predicted genes and their genome -> scores that need no reference."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.input_file import check_input_file
@@ -12,8 +14,9 @@ from helixer_ft.genes.intron_support import IntronSupport, supported_introns
 from helixer_ft.genes.label_free_request import LabelFreeRequest
 from helixer_ft.genes.label_free_scores import COUNTS, SCORES, Estimate, Score, estimates
 from helixer_ft.genes.open_reading_frames import OpenReadingFrames
+from helixer_ft.genes.stretches import Stretch, read_stretches
 from helixer_ft.genes.structures import GeneStructure, Selection, select
-from helixer_ft.genes.tallies import Blocks, Tally
+from helixer_ft.genes.tallies import Blocks, Introns, Tally, introns_within
 from helixer_ft.genome.annotation import Annotation
 from helixer_ft.genome.fasta import Fasta, open_fasta
 from helixer_ft.genome.filters import read_filters
@@ -128,6 +131,7 @@ class LabelFreeScores:
         return {
             "predicted": [own.to_dict(self.scores) for own in self.sets],
             "sequences": list(self.seqids),
+            "split": None if self.request.split is None else str(self.request.split),
             "bases": self.bases,
             "blocks": self.blocks,
             "block_bases": self.block_bases,
@@ -157,11 +161,12 @@ def score_without_reference(
     warnings: list[str] = []
     with open_fasta(request.fasta, progress=progress) as genome:
         check_seqids(request.seqids, genome)
-        seqids = tuple(n for n in genome.lengths if not request.seqids or n in request.seqids)
+        stretches = _stretches(request, genome)
+        seqids = tuple(dict.fromkeys(one.seqid for one in stretches))
         selections = []
         for path in request.predicted:
             annotation = read_genes(path, genome, progress=progress)
-            selections.append(select(annotation, seqids))
+            selections.append(_within(select(annotation, seqids), stretches))
             same = [n for n in annotation.notices if n.kind != OTHER_LENGTH]
             notices += [*reader_notices(path, same), *left_out(path, selections[-1])]
             warnings += _other_lengths(path, annotation)
@@ -169,8 +174,9 @@ def score_without_reference(
         support = None
         if request.bams:
             support = supported_introns(request, genome, seqids, progress, warnings.append)
-        blocks = Blocks.of({name: genome.lengths[name] for name in seqids})
-        tallies = _tallies(selections, genome, seqids, blocks, support, progress)
+            support = _support_within(support, stretches)
+        blocks = Blocks.over(stretches)
+        tallies = _tallies(selections, genome, stretches, blocks, support, progress)
     warnings += _few_complete(request.predicted, tallies)
     scores = tuple(score for score in SCORES if support is not None or not score.reads)
     drawn = PairedBootstrap([tally.counts for tally in tallies], range(blocks.n))
@@ -205,7 +211,7 @@ def score_without_reference(
 def _tallies(
     selections: Sequence[Selection],
     genome: Fasta,
-    seqids: Sequence[str],
+    stretches: Sequence[Stretch],
     blocks: Blocks,
     support: IntronSupport | None,
     progress: Progress,
@@ -216,12 +222,44 @@ def _tallies(
     for selection, own in zip(selections, by_sequence, strict=True):
         for gene in selection.genes:
             own.setdefault(gene.seqid, []).append(gene)
-    for seqid in progress.track("scoring genes", len(seqids), seqids, "sequences"):
-        introns = None if support is None else support.introns[seqid]
+    places: dict[str, list[Stretch]] = {}
+    for one in stretches:
+        places.setdefault(one.seqid, []).append(one)
+    for seqid in progress.track("scoring genes", len(places), places, "sequences"):
         bases = genome.read(seqid)
-        for tally, own in zip(tallies, by_sequence, strict=True):
-            tally.add(seqid, bases, own.get(seqid, []), introns)
+        for one in places[seqid]:
+            introns = None if support is None else introns_within(support.introns[seqid], one)
+            for tally, own in zip(tallies, by_sequence, strict=True):
+                there = [gene for gene in own.get(seqid, []) if one.holds(*gene.span)]
+                tally.add(one.name, bases, there, introns)
     return tallies
+
+
+def _stretches(request: LabelFreeRequest, genome: Fasta) -> list[Stretch]:
+    """Where genes are scored, in the order of the genome."""
+    if request.split is not None:
+        return read_stretches(request.split, genome.lengths)
+    lengths = genome.lengths.items()
+    return [Stretch(n, 0, size) for n, size in lengths if not request.seqids or n in request.seqids]
+
+
+def _within(selection: Selection, stretches: Sequence[Stretch]) -> Selection:
+    """The genes that lie on the stretches as a whole."""
+    genes = tuple(
+        gene
+        for gene in selection.genes
+        if any(one.seqid == gene.seqid and one.holds(*gene.span) for one in stretches)
+    )
+    return replace(selection, genes=genes)
+
+
+def _support_within(support: IntronSupport, stretches: Sequence[Stretch]) -> IntronSupport:
+    """The introns that lie on the stretches."""
+    introns: dict[str, Introns] = {}
+    for seqid, own in support.introns.items():
+        parts = [introns_within(own, one) for one in stretches if one.seqid == seqid]
+        introns[seqid] = {s: np.concatenate([part[s] for part in parts]) for s in own}
+    return replace(support, introns=introns)
 
 
 def _check_some(

@@ -19,6 +19,8 @@ class LabelFreeRequest:
         The genome of all, plain, gzip or bgzip.
     seqids
         Score on these sequences; none: on all.
+    split
+        Table of a split, of whose check stretches alone are scored; None: whole sequences are.
     bams
         BAM or CRAM files of spliced RNA-seq reads, taken together; none: introns are not compared
         with reads.
@@ -33,6 +35,7 @@ class LabelFreeRequest:
     predicted: tuple[Path, ...]
     fasta: Path
     seqids: tuple[str, ...] = ()
+    split: Path | None = None
     bams: tuple[Path, ...] = ()
     strandedness: str = AUTO
     min_reads: int = 3
@@ -41,6 +44,10 @@ class LabelFreeRequest:
     def __post_init__(self) -> None:
         if not self.predicted:
             raise InputError("no predicted genes are given, expected --predicted at least once.")
+        if self.seqids and self.split is not None:
+            raise InputError(
+                "--seqids and --split both say where to score. Leave one of the two out."
+            )
         if self.strandedness not in (AUTO, *STRANDEDNESS):
             raise InputError(
                 f"--strandedness is '{self.strandedness}', expected {AUTO}, "

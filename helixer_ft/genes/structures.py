@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from helixer_ft.genome.annotation import Annotation, Gene, Interval, Strand, Transcript
-from helixer_ft.genome.intervals import gaps, joined
+from helixer_ft.genome.intervals import gaps, hull, joined
 
 MIN_INTRON = 5
 """Gaps of fewer bp are no introns: the pieces around them count as one, as in gffcompare."""
@@ -47,6 +47,11 @@ class GeneStructure:
     seqid: str
     strand: Strand
     transcripts: tuple[TranscriptStructure, ...]
+
+    @property
+    def span(self) -> Interval:
+        """From its first base to its last."""
+        return hull(exon for transcript in self.transcripts for exon in transcript.exons)
 
 
 @dataclass(frozen=True)

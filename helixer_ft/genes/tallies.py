@@ -1,12 +1,13 @@
 """Counts of predicted genes, genome block by genome block: what `label_free_scores` divides."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from helixer_ft.genes.label_free_scores import COUNTS, INTRON_KINDS, REMAINDERS
 from helixer_ft.genes.open_reading_frames import OpenReadingFrames, check_frame
+from helixer_ft.genes.stretches import Stretch
 from helixer_ft.genes.structures import GeneStructure, TranscriptStructure
 from helixer_ft.genome.annotation import Interval, Strand
 from helixer_ft.genome.codons import CODON
@@ -30,7 +31,7 @@ class Blocks:
     Attributes
     ----------
     offsets
-        Sequence -> where it begins.
+        Sequence, or stretch of one -> where coordinate 0 of the sequence would be.
     total
         bp of all.
     size
@@ -47,6 +48,13 @@ class Blocks:
         ends = np.cumsum([0, *lengths.values()], dtype=np.int64).tolist()
         size = max(BLOCK_BASES, -(-ends[-1] // MOST_BLOCKS))
         return cls(dict(zip(lengths, ends, strict=False)), ends[-1], size)
+
+    @classmethod
+    def over(cls, stretches: Sequence[Stretch]) -> "Blocks":
+        """Those of stretches, each under its name."""
+        found = cls.of({one.name: one.end - one.start for one in stretches})
+        offsets = {one.name: found.offsets[one.name] - one.start for one in stretches}
+        return replace(found, offsets=offsets)
 
     @property
     def n(self) -> int:
@@ -88,11 +96,12 @@ class Tally:
         Parameters
         ----------
         seqid, bases
-            A sequence: (n,) uint8, ASCII, upper case.
+            A sequence, or a stretch of one: its name, and (n,) uint8, ASCII, upper case, of
+            the whole sequence.
         genes
             That lie on it.
         supported
-            Introns that reads support; None: there are no reads.
+            Introns on it that reads support; None: there are no reads.
         """
         self._seqid = seqid
         self._genes(genes)
@@ -158,6 +167,14 @@ class Tally:
     ) -> None:
         at = np.asarray(starts, np.int64) + self._blocks.offsets[self._seqid]
         np.add.at(self.counts[:, COUNTS.index(name)], at // self._blocks.size, amounts)
+
+
+def introns_within(introns: Introns, stretch: Stretch) -> Introns:
+    """Those of a sequence that lie on a stretch of it."""
+    return {
+        strand: own[(own[:, 0] >= stretch.start) & (own[:, 1] <= stretch.end)]
+        for strand, own in introns.items()
+    }
 
 
 def as_array(introns: Iterable[Interval]) -> np.ndarray:

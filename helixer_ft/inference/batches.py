@@ -1,6 +1,7 @@
 """From rows to batches of windows, as the network takes them."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -11,11 +12,11 @@ from helixer_ft.inference.windows import Overlap
 
 
 def window_batches(
-    source: Source, overlap: Overlap, batch_size: int, skip: int = 0
+    source: Source, overlap: Overlap, batch_size: int, skip: int = 0, end: int | None = None
 ) -> Iterator[Batch]:
     """The windows of all ranges, `batch_size` at a time; a batch may hold windows of several.
 
-    The first `skip` windows are left out.
+    The first `skip` windows are left out, and those from `end` on.
 
     Raises
     ------
@@ -26,7 +27,8 @@ def window_batches(
     ranges = source.ranges
     waiting: list[np.ndarray] = []
     rows = _encoded_rows(source, table, row_of_window(ranges, overlap, skip))
-    for window in join_windows(rows, ranges, overlap, skip):
+    windows = join_windows(rows, ranges, overlap, skip)
+    for window in islice(windows, None if end is None else end - skip):
         waiting.append(window[: overlap.length - overlap.removed])
         if len(waiting) == batch_size:
             yield _batch(waiting, table)

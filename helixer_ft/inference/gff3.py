@@ -31,7 +31,7 @@ data, predictions, window, edge, peak, length, out = sys.argv[1:]
     data, predictions, int(window), float(edge), float(peak), int(length), out
 )
 """
-_REGION = b"##sequence-region "
+REGION = b"##sequence-region "
 _RESERVED = re.compile(rb"[%;=&,\x00-\x1f\x7f]")
 """Characters that must be escaped in GFF3."""
 _POLL_SECONDS = 0.1
@@ -157,13 +157,34 @@ def write_gene_models(
     """
     started = time.perf_counter()
     with atomic.staged_file(gff3_out, force=force) as partial:
-        partial.unlink(missing_ok=True)
-        files = (data.absolute(), predictions.absolute())
-        arguments = [*files, *astuple(settings), partial.absolute()]
-        _run(helixerpost, [str(argument) for argument in arguments], gff3_out, stop)
-        escape_names(partial)
-        plus, minus = _count_genes(helixerpost, partial, gff3_out)
+        plus, minus = make_gene_models(
+            helixerpost, data, predictions, partial, gff3_out, settings, stop
+        )
     return GeneModels(gff3_out, plus, minus, time.perf_counter() - started)
+
+
+def make_gene_models(
+    helixerpost: HelixerPost,
+    data: Path,
+    predictions: Path,
+    path: Path,
+    shown: Path,
+    settings: HelixerPostSettings,
+    stop: Callable[[], bool],
+) -> tuple[int, int]:
+    """Run HelixerPost to make a file at `path`; messages call it `shown`. See `write_gene_models`.
+
+    Returns
+    -------
+    tuple
+        Genes on the plus and on the minus strand.
+    """
+    path.unlink(missing_ok=True)
+    files = (data.absolute(), predictions.absolute())
+    arguments = [*files, *astuple(settings), path.absolute()]
+    _run(helixerpost, [str(argument) for argument in arguments], shown, stop)
+    escape_names(path)
+    return _count_genes(helixerpost, path, shown)
 
 
 def escape_names(path: Path) -> None:
@@ -192,7 +213,7 @@ def _escaped_line(line: bytes) -> bytes:
     if not name:
         return line
     escaped = _escaped(name)
-    if line.startswith(_REGION):
+    if line.startswith(REGION):
         return line.replace(b" %b " % name, b" %b " % escaped)
     columns = line.removeprefix(name)
     return escaped + columns.replace(b"_%b_" % name, b"_%b_" % escaped)
@@ -200,7 +221,7 @@ def _escaped_line(line: bytes) -> bytes:
 
 def _name_in(line: bytes) -> bytes:
     """The name of the sequence that a line of GFF3 is about; empty: of none."""
-    if line.startswith(_REGION):
+    if line.startswith(REGION):
         return line.split()[1]
     return line.split(b"\t", 1)[0] if b"\t" in line else b""
 

@@ -14,6 +14,7 @@ from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import OutOfMemoryError, measured_bytes
+from helixer_ft.runtime.processes import Processes
 from helixer_ft.runtime.resources import ProcessMemory
 
 Predict = Callable[[Batch], np.ndarray]
@@ -99,6 +100,7 @@ def choose_batch_size(
     memory: ProcessMemory | None = None,
     *,
     coverage_channels: int = 0,
+    processes: Processes | None = None,
 ) -> int:
     """The most windows that fit into the memory left.
 
@@ -114,6 +116,8 @@ def choose_batch_size(
         Memory of the device; None: asked for.
     coverage_channels
         Values of coverage per base that the network takes.
+    processes
+        Those that share the work; on processors, the memory of a machine too.
 
     Raises
     ------
@@ -123,7 +127,9 @@ def choose_batch_size(
     coverage = np.zeros((1, length, coverage_channels), np.float16) if coverage_channels else None
     codes, table = np.ones((1, 1, length), np.uint8), np.zeros((TABLE_SIZE, 4), np.float32)
     one = Batch(codes, table, coverage=coverage)
+    devices, processes = 1, processes or Processes()
     if isinstance(predict, CompiledNetwork):
+        devices = predict.forward.devices
         memory = memory or predict.forward.memory
         bytes_of: Callable[[int], float] = partial(predict.forward.step_bytes, one)
     else:
@@ -133,7 +139,14 @@ def choose_batch_size(
         def bytes_of(n: int) -> float:
             return n * taken
 
-    size = windows_at_once([n_windows], memory, bytes_of)
+    shared_by = processes.beside if memory is not None and memory.is_host else 1
+    size = windows_at_once(
+        [n_windows],
+        memory,
+        bytes_of,
+        devices=devices,
+        agree=lambda room: processes.least(room // shared_by),
+    )
     if size == 0 and memory is not None and bytes_of(1) > memory.available():
         raise _no_memory_for_one(length)
     return max(1, size)
@@ -146,6 +159,7 @@ def batch_size_for(
     n_windows: Sequence[int],
     asked: int | None,
     progress: Progress,
+    processes: Processes,
 ) -> int:
     """Windows at once: those asked for (None: as many as fit), in even batches.
 
@@ -157,11 +171,15 @@ def batch_size_for(
         The windows, and their number in each set of data.
     asked, progress
         As given with --val-test-batch-size; is told what "auto" comes to.
+    processes
+        Those that share the work.
     """
     if asked is not None:
         return even_batch_size(n_windows, asked)
     length, channels = overlap.length - overlap.removed, model.architecture.coverage_channels
-    size = choose_batch_size(predict, length, max(n_windows), coverage_channels=channels)
+    size = choose_batch_size(
+        predict, length, max(n_windows), coverage_channels=channels, processes=processes
+    )
     progress.notice(f"{size} windows at once (--val-test-batch-size auto)")
     return size
 

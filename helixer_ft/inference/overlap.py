@@ -117,6 +117,17 @@ def window_of_row(ranges: Sequence[int], overlap: Overlap, row: int) -> int:
     return window
 
 
+def windows_before_row(ranges: Sequence[int], overlap: Overlap, row: int) -> int:
+    """How many of the windows of all ranges are needed for the rows before a row."""
+    window = 0
+    for n_rows in ranges:
+        if row < n_rows:
+            return window + overlap.needed_before(row)
+        row -= n_rows
+        window += overlap.count(n_rows)
+    return window
+
+
 def row_of_window(ranges: Sequence[int], overlap: Overlap, window: int) -> int:
     """Number, among the rows of all ranges, of the one in which a window begins."""
     row = 0

@@ -1,12 +1,8 @@
-"""Resuming an interrupted prediction: its journal, and what must be as it was.
-
-The journal has a record for each row that is predicted, its parts the compressed chunks that go
-to the predictions file. Its header says what the rows follow from, how many windows the network saw
-at once, and the attributes of the file, which are those of the first start.
-"""
+"""Resuming an interrupted prediction: what must be as it was, and what its journals say."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +10,22 @@ from helixer_ft import __version__
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats import atomic
 from helixer_ft.formats.input_file import file_sha256
-from helixer_ft.formats.journal import Journal
 from helixer_ft.formats.origin import differing
 from helixer_ft.formats.predictions_h5 import PredictionsFile
+from helixer_ft.inference.attributes import file_attributes
+from helixer_ft.inference.parts import Kept, Parts
+from helixer_ft.inference.prepared import PreparedPrediction
 from helixer_ft.inference.request import PredictRequest
-from helixer_ft.inference.source import Source
-from helixer_ft.inference.windows import Overlap
-from helixer_ft.network.model import TrainedModel
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.backend import versions
 
 _ORIGIN, _ATTRIBUTES, _BATCH_SIZE = "origin", "attributes", "batch_size"
 
+Header = Mapping[str, Any]
 
-def open_journal(request: PredictRequest) -> Journal:
-    """The journal of a run, which is the lock on its output too.
+
+def open_parts(request: PredictRequest) -> Parts:
+    """The journals of a run, the first of which is the lock on its output.
 
     Raises
     ------
@@ -38,29 +35,29 @@ def open_journal(request: PredictRequest) -> Journal:
     """
     for path in (request.output, request.journal_path):
         atomic.check_writable(path, force=True)
-    journal = Journal(request.journal_path, request.output)
+    parts = Parts(request)
+    kept = parts.kept
     try:
-        if journal.records and not (request.resume or request.force):
+        if kept.rows and not (request.resume or request.force):
             raise InputError(
-                f"{request.output}: an interrupted prediction left {journal.records:,} rows in "
-                f"{journal.path.name}. Resume it with --resume, start again with --force, or give "
-                "another path."
+                f"{request.output}: an interrupted prediction left {kept.rows:,} rows in "
+                f"{parts.main.path.name}. Resume it with --resume, start again with --force, or "
+                "give another path."
             )
-        resumes = bool(journal.records) and request.resume
         for output in (request.prediction_output_path, request.gff3_out):
             if output is not None:
-                own = resumes and is_written(journal, output)
+                own = request.resume and kept.header is not None and is_written(kept.header, output)
                 atomic.check_writable(output, force=request.force or own)
     except BaseException:
-        journal.__exit__()
+        parts.__exit__()
         raise
-    return journal
+    return parts
 
 
-def origin(
-    request: PredictRequest, model: TrainedModel, source: Source, overlap: Overlap
-) -> dict[str, Any]:
+def origin(prepared: PreparedPrediction) -> dict[str, Any]:
     """What predictions follow from, to the bit; keys are for messages."""
+    request, model, source = prepared.request, prepared.model, prepared.source
+    overlap = prepared.overlap
     # asking imports the backend, which takes seconds
     used = versions() if source.ranges else {"helixer_ft": __version__}
     return {
@@ -84,15 +81,30 @@ def origin(
     }
 
 
-def resumed_rows(
-    journal: Journal, request: PredictRequest, present: Mapping[str, Any], progress: Progress
-) -> int | None:
-    """How many rows an interrupted run left; None: the run starts.
+def alike(request: PredictRequest) -> dict[str, Any]:
+    """What else must be the same in all processes; keys are for messages."""
+    outputs = {
+        "--prediction-output-path": request.prediction_output_path,
+        "--gff3-out": request.gff3_out,
+    }
+    return {
+        **{name: path and str(path.resolve()) for name, path in outputs.items()},
+        "options of HelixerPost": asdict(request.helixerpost),
+        "--val-test-batch-size": request.val_test_batch_size,
+        "--resume": request.resume,
+        "--force": request.force,
+    }
+
+
+def resumed(
+    parts: Parts, request: PredictRequest, present: Mapping[str, Any], progress: Progress
+) -> Kept:
+    """What an interrupted run left, and this one goes on with; nothing: the run starts.
 
     Parameters
     ----------
-    journal
-        See `open_journal`.
+    parts
+        See `open_parts`.
     request
         The request of this run.
     present
@@ -106,12 +118,12 @@ def resumed_rows(
         What the rows follow from is not what it was.
     """
     if not request.resume:
-        return None
-    if not journal.records:
+        return Kept()
+    kept = parts.kept
+    if kept.header is None:
         progress.notice(f"{request.output}: there is nothing to resume, so the prediction starts")
-        return None
-    assert journal.header is not None, "there are records"
-    before = journal.header.get(_ORIGIN, {})
+        return kept
+    before = kept.header.get(_ORIGIN, {})
     changed = [
         f"{name} was {then}, is {now}" for name, then, now in differing(before, present, present)
     ]
@@ -121,53 +133,49 @@ def resumed_rows(
             f"{'; '.join(changed)}. Give the same options and files, or start again with --force "
             "instead of --resume."
         )
-    progress.notice(f"resuming after {journal.records:,} of {present['rows']:,} rows")
-    return journal.records
+    progress.notice(f"resuming after {kept.rows:,} of {present['rows']:,} rows")
+    return kept
 
 
-def begin(
-    journal: Journal,
-    present: Mapping[str, Any],
-    attributes: Mapping[str, str | int],
-    batch_size: int,
-) -> None:
-    """Start the journal of a new run."""
-    journal.begin({_ORIGIN: present, _ATTRIBUTES: attributes, _BATCH_SIZE: batch_size})
+def new_header(
+    prepared: PreparedPrediction, present: Mapping[str, Any], batch_size: int
+) -> dict[str, Any]:
+    """The header of the journals of a new run."""
+    attributes = file_attributes(prepared)
+    return {_ORIGIN: dict(present), _ATTRIBUTES: attributes, _BATCH_SIZE: batch_size}
 
 
-def batch_size(journal: Journal) -> int:
+def batch_size(header: Header) -> int:
     """Windows at once, of the first start: rounding may follow from it."""
-    assert journal.header is not None, "the journal was begun"
-    return int(journal.header[_BATCH_SIZE])
+    return int(header[_BATCH_SIZE])
 
 
-def attributes(journal: Journal) -> dict[str, str | int]:
+def attributes(header: Header) -> dict[str, str | int]:
     """Attributes of the predictions file."""
-    assert journal.header is not None, "the journal was begun"
-    return dict(journal.header[_ATTRIBUTES])
+    return dict(header[_ATTRIBUTES])
 
 
-def is_written(journal: Journal, path: Path) -> bool:
+def is_written(header: Header, path: Path) -> bool:
     """Whether the predictions file is that of this very run, by its attributes, among them the time
     of the first start.
     """
     try:
-        return PredictionsFile(path).attributes == attributes(journal)
+        return PredictionsFile(path).attributes == attributes(header)
     except InputError:
         return False
 
 
 @contextmanager
-def kept(journal: Journal, n_rows: int, progress: Progress) -> Iterator[None]:
+def kept(parts: Parts, n_rows: int, progress: Progress) -> Iterator[None]:
     """Where the block fails, say what is kept."""
     try:
         yield
     except Interrupted:
         raise
     except BaseException:
-        if journal.records:
+        if parts.main.records:
             progress.notice(
-                f"{journal.records:,} of {n_rows:,} rows are kept in {journal.path}: the same "
-                "command with --resume continues from there"
+                f"{parts.main.records:,} of {n_rows:,} rows are kept in {parts.main.path}: the "
+                "same command with --resume continues from there"
             )
         raise

@@ -69,12 +69,18 @@ class Source(ABC):
             Damaged data.
         """
 
-    def with_skipped(self, rows: Iterator[np.ndarray], first: int) -> Iterator[np.ndarray]:
+    def computed_before(self, row: int) -> int:
+        """How many of the rows before a row are computed."""
+        return row - int(self.skipped[:row].sum())
+
+    def with_skipped(
+        self, rows: Iterator[np.ndarray], first: int, end: int
+    ) -> Iterator[np.ndarray]:
         """What is predicted of the computed rows, and an array without values in the place of each
-        that is not; from row `first` on.
+        that is not; from row `first` to before `end`.
         """
         nothing = np.empty(0, np.float32)
-        for skipped in self.skipped[first:].tolist():
+        for skipped in self.skipped[first:end].tolist():
             yield nothing if skipped else next(rows)
 
     @abstractmethod

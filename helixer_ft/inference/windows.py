@@ -49,6 +49,12 @@ class Overlap:
         """Number of the first window of a range that reaches into a row, or lies beyond it."""
         return (row - 1) * self.length // self.offset + 1 if row else 0
 
+    def needed_before(self, row: int) -> int:
+        """Number of windows of a range of which some base that counts lies before a row, not the
+        range's last.
+        """
+        return -(-(row * self.length - self.trim) // self.offset) if row else 0
+
     def count(self, n_rows: int) -> int:
         """Number of windows of a range of so many rows."""
         last = (n_rows - 1) * self.length

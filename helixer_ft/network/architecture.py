@@ -2,11 +2,11 @@
 
 `X (batch, L, 4 [+ coverage])` goes through the body (convolutions, batch norm, pooling by reshape,
 bidirectional LSTMs, dropout) to `(batch, L / pool, width)`, optionally joined by coverage, then
-through the head (one or two dense layers) to logits `(batch, L / pool, 4, outputs, pool)`.
+through the head (one or two dense layers) to logits `(batch, 4, outputs, pool, L / pool)`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from math import prod
 
@@ -164,6 +164,20 @@ class Architecture:
     def has_dropout(self) -> bool:
         """Whether the body holds dropout layers that do something."""
         return any(isinstance(layer, Dropout) and layer.rate > 0 for layer in self.body)
+
+    def computes_like(self, other: "Architecture") -> bool:
+        """Whether both are one network once their weights are the same: the groups that hold these
+        in a file may differ.
+        """
+        one, two = (
+            replace(
+                network,
+                body=tuple(replace(layer, group="") for layer in network.body),
+                head=tuple(replace(dense, group="") for dense in network.head),
+            )
+            for network in (self, other)
+        )
+        return one == two
 
     def layers(self) -> Iterator[tuple[Layer, int]]:
         """Every layer with the width of its input, body first."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -22,15 +23,16 @@ class BidirectionalLSTM(keras.layers.Layer):
     units
         Units of each direction.
     seeds
-        (kernel, recurrent kernel) initialisation seeds of the forward and the backward LSTM.
+        (kernel, recurrent kernel) initialisation seeds of the forward and the backward LSTM; None:
+        the weights will be set.
     name
         Name of the layer.
     """
 
-    def __init__(self, units: int, seeds: tuple[int, int, int, int], name: str) -> None:
+    def __init__(self, units: int, seeds: tuple[int, int, int, int] | None, name: str) -> None:
         super().__init__(name=name, dtype="float32")
-        self.forward = _lstm(units, seeds[:2], "forward_lstm")
-        self.backward = _lstm(units, seeds[2:], "backward_lstm")
+        self.forward = _lstm(units, seeds and seeds[:2], "forward_lstm")
+        self.backward = _lstm(units, seeds and seeds[2:], "backward_lstm")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.forward.build(input_shape)
@@ -53,16 +55,28 @@ class BidirectionalLSTM(keras.layers.Layer):
         return (*input_shape[:-1], 2 * self.forward.units)
 
 
-def _lstm(units: int, seeds: tuple[int, ...], name: str) -> Any:
+def _lstm(units: int, seeds: tuple[int, ...] | None, name: str) -> Any:
     """Holds the weights of one direction."""
-    return keras.layers.LSTM(
-        units,
-        return_sequences=True,
-        kernel_initializer=keras.initializers.GlorotUniform(seeds[0]),
-        recurrent_initializer=keras.initializers.Orthogonal(seed=seeds[1]),
-        name=name,
-        dtype="float32",
-    )
+    initial: dict[str, Any]
+    if seeds is None:
+        initial = unset("kernel", "recurrent", "bias") | {"unit_forget_bias": False}
+    else:
+        initial = {
+            "kernel_initializer": keras.initializers.GlorotUniform(seeds[0]),
+            "recurrent_initializer": keras.initializers.Orthogonal(seed=seeds[1]),
+        }
+    return keras.layers.LSTM(units, return_sequences=True, name=name, dtype="float32", **initial)
+
+
+def unset(*weights: str) -> dict[str, Any]:
+    """Options of a Keras layer whose weights will be set: on JAX, each initial value that Keras
+    draws is a program of its own to compile.
+    """
+    return {f"{name}_initializer": _zeros for name in weights}
+
+
+def _zeros(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    return np.zeros(shape, dtype)
 
 
 def _own_recurrence() -> Callable[[Any, Any, Any], Any] | None:
@@ -111,10 +125,11 @@ def _add_bias(layer: Any, product: Any) -> Any:
 
 
 class Logits(keras.layers.Dense):
-    """The output layer: `(batch, steps, width)` -> `(batch, steps, classes, outputs, pool)`.
+    """The output layer: `(batch, steps, width)` -> `(batch, classes, outputs, pool, steps)`.
 
     A dense layer whose units lie in Helixer's files as (output, base of the pool, class). The
-    classes come first here, so that what is computed over them runs over long rows of bases.
+    classes come first here and the steps last, so that what is computed over the classes runs over
+    long rows of numbers that lie side by side.
 
     Parameters
     ----------
@@ -131,15 +146,20 @@ class Logits(keras.layers.Dense):
     def call(self, inputs: Any) -> Any:
         classes, outputs, pool_size = self._shape
         bases = outputs * pool_size
-        kernel = ops.transpose(ops.reshape(self.kernel, (-1, bases, classes)), (0, 2, 1))
+        kernel = ops.transpose(ops.reshape(self.kernel, (-1, bases, classes)), (2, 1, 0))
         bias = ops.transpose(ops.reshape(self.bias, (bases, classes)))
-        units = ops.matmul(inputs, ops.reshape(kernel, (-1, self.units)))
-        logits = ops.cast(units, "float32") + ops.cast(ops.reshape(bias, (-1,)), "float32")
-        batch, steps, _ = ops.shape(inputs)
-        return ops.reshape(logits, (batch, steps, *self._shape))
+        batch, steps, width = ops.shape(inputs)
+        # a product per subsequence: of one over all of them XLA makes one with the units last
+        kernels = ops.broadcast_to(
+            ops.reshape(kernel, (self.units, -1)), (batch, self.units, width)
+        )
+        units = ops.matmul(kernels, ops.transpose(inputs, (0, 2, 1)))
+        logits = ops.cast(units, "float32") + ops.cast(ops.reshape(bias, (-1, 1)), "float32")
+        return ops.reshape(logits, (batch, *self._shape, steps))
 
     def compute_output_spec(self, inputs: Any) -> Any:
-        return keras.KerasTensor((*inputs.shape[:-1], *self._shape), "float32")
+        batch, steps, _ = inputs.shape
+        return keras.KerasTensor((batch, *self._shape, steps), "float32")
 
 
 class BatchNorm(keras.layers.BatchNormalization):

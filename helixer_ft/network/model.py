@@ -125,7 +125,7 @@ def new_model(architecture: Architecture, seed: int) -> TrainedModel:
     """A network of random weights, initialised as Keras does, to be trained from the start."""
     return TrainedModel(
         architecture=architecture,
-        weights=get_weights(build_keras(architecture, seed=seed), architecture),
+        weights=get_weights(build_keras(architecture, seed=seed, random=True), architecture),
         file=ModelFile(config=render_config(architecture), weights={}),
     )
 
@@ -134,20 +134,23 @@ def build_keras(
     architecture: Architecture,
     *,
     seed: int = 0,
+    random: bool = False,
     batchnorm_statistics: bool = True,
     filled_batches: bool = False,
     precision: str = "float32",
 ) -> "keras.Model":
     """The Keras 3 model: input `(batch, L, 4 + coverage)`, output logits.
 
-    Logits have the shape `(batch, L / pool, 4, outputs, pool)` float32; see `probabilities`.
+    Logits have the shape `(batch, 4, outputs, pool, L / pool)` float32; see `probabilities`.
 
     Parameters
     ----------
     architecture
         What to build.
     seed
-        Initialises every layer, and dropout.
+        Of dropout, and of random weights.
+    random
+        Initialise the weights as Keras does; otherwise they are to be set.
     batchnorm_statistics
         False: batch norm uses (and keeps) its moving statistics in training too.
     filled_batches
@@ -160,7 +163,7 @@ def build_keras(
 
     inputs = keras.Input((None, architecture.input_width), name="main_input")
     present = keras.Input((), name="present") if filled_batches else None
-    layers = _Layers(architecture, seed, precision, batchnorm_statistics)
+    layers = _Layers(architecture, seed, precision, batchnorm_statistics, random)
     x = inputs
     coverage = None
     if architecture.coverage_channels:
@@ -206,13 +209,22 @@ def build_head(architecture: Architecture, *, precision: str = "float32") -> "ke
     return keras.Model(inputs, layers.head(inputs), name="head")
 
 
+_STATISTICS = "gamma", "beta", "moving_mean", "moving_variance"
+
+
 class _Layers:
     """Makes the Keras layers of an architecture, each with seeds of its own."""
 
     def __init__(
-        self, architecture: Architecture, seed: int, precision: str, batchnorm_statistics: bool
+        self,
+        architecture: Architecture,
+        seed: int,
+        precision: str,
+        batchnorm_statistics: bool,
+        random: bool = False,
     ) -> None:
         self.architecture = architecture
+        self.random = random
         self.precision = precision
         self.batchnorm_statistics = batchnorm_statistics
         n_seeds = 4 * (len(architecture.body) + len(architecture.head))  # an LSTM takes four
@@ -229,8 +241,6 @@ class _Layers:
 
     def head(self, x: Any) -> Any:
         """From the features (and coverage) to the logits."""
-        import keras
-
         from helixer_ft.network.keras_layers import Logits
 
         architecture = self.architecture
@@ -241,18 +251,28 @@ class _Layers:
             len(architecture.outputs),
             architecture.pool_size,
             CLASSES,
-            kernel_initializer=keras.initializers.GlorotUniform(next(self.seeds)),
             name=output.name,
             dtype=self.precision,
+            **self._initial(),
         )
         return logits(x)
+
+    def _initial(self) -> dict[str, Any]:
+        """How the kernel and the bias of a layer begin."""
+        import keras
+
+        from helixer_ft.network.keras_layers import unset
+
+        seed = next(self.seeds)
+        if not self.random:
+            return unset("kernel", "bias")
+        return {"kernel_initializer": keras.initializers.GlorotUniform(seed)}
 
     def _keras_layer(self, layer: Layer, output_width: int) -> "keras.layers.Layer":
         import keras
 
         from helixer_ft.network import keras_layers as ours
 
-        glorot = keras.initializers.GlorotUniform
         common = {"name": layer.name, "dtype": self.precision}
         match layer:
             case Conv():
@@ -261,7 +281,7 @@ class _Layers:
                     layer.kernel_size,
                     padding="same",
                     activation="relu",
-                    kernel_initializer=glorot(next(self.seeds)),
+                    **self._initial(),
                     **common,
                 )
             case BatchNorm():
@@ -269,6 +289,7 @@ class _Layers:
                     momentum=layer.momentum,
                     epsilon=layer.epsilon,
                     fixed_statistics=not self.batchnorm_statistics,
+                    **({} if self.random else ours.unset(*_STATISTICS)),
                     **common,
                 )
             case Pool():
@@ -277,24 +298,26 @@ class _Layers:
                 return keras.layers.Dropout(layer.rate, seed=next(self.seeds), **common)
             case BiLSTM():
                 four = (next(self.seeds), next(self.seeds), next(self.seeds), next(self.seeds))
-                return ours.BidirectionalLSTM(layer.units, four, layer.name)
+                return ours.BidirectionalLSTM(
+                    layer.units, four if self.random else None, layer.name
+                )
             case Dense():
                 return ours.Dense(
                     layer.units,
                     activation=layer.activation,
-                    kernel_initializer=glorot(next(self.seeds)),
+                    **self._initial(),
                     **common,
                 )
         raise TypeError(f"no Keras layer for {type(layer).__name__}")
 
 
 def probabilities(logits: Any) -> Any:
-    """Logits `(batch, steps, 4, outputs, pool)` -> probabilities `(batch, steps, outputs, pool, 4)`
+    """Logits `(batch, 4, outputs, pool, steps)` -> probabilities `(batch, steps, outputs, pool, 4)`
     as Helixer lays them out.
     """
     from keras import ops
 
-    return ops.softmax(ops.moveaxis(logits, 2, -1), axis=-1)
+    return ops.softmax(ops.transpose(logits, (0, 4, 2, 3, 1)), axis=-1)
 
 
 def set_weights(model: "keras.Model", weights: LayerWeights) -> None:

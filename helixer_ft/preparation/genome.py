@@ -23,7 +23,7 @@ from helixer_ft.preparation.usability import refuse_untrusted
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import ahead
 
-_BASES_AT_ONCE = 2**25
+BASES_AT_ONCE = 2**25
 """Bases of the sequences whose labels are in memory at a time; one sequence may have more."""
 _LEAST_SIZE = 2**16
 """What the shortest sequence counts for, as it takes more memory than its bases."""
@@ -48,6 +48,8 @@ class Genome:
     amend
         What changes the labels of a sequence, given its name: masks more of them. Any thread may
         call it. None: nothing.
+    bases_at_once
+        Of the sequences whose labels are in memory at a time; one sequence may have more.
     """
 
     sample: Sample
@@ -56,6 +58,7 @@ class Genome:
     annotation: Annotation | None
     request: PrepareRequest
     amend: Callable[[str, SequenceLabels], SequenceLabels] | None = None
+    bases_at_once: int = BASES_AT_ONCE
 
     def genes(self, seqid: str) -> Sequence[Gene]:
         """The genes of a sequence."""
@@ -169,7 +172,7 @@ def labelled(
         bases = genome.fasta.read(seqid)
         return bases, None if genome.annotation is None else _label(genome, seqid, bases)
 
-    for seqid, found in ahead(pool, work, seqids, size=_size(genome), budget=_BASES_AT_ONCE):
+    for seqid, found in ahead(pool, work, seqids, size=_size(genome), budget=genome.bases_at_once):
         bases, labels = found
         del found
         yield seqid, bases, labels
@@ -198,7 +201,7 @@ def survey(genome: Genome, pieces: Sequence[Piece], pool: Executor, progress: Pr
         labels = _label(genome, seqid, genome.fasta.read(seqid))
         return survey_sequence(labels, genome.genes(seqid), by_sequence[seqid])
 
-    results = ahead(pool, work, by_sequence, size=_size(genome), budget=_BASES_AT_ONCE)
+    results = ahead(pool, work, by_sequence, size=_size(genome), budget=genome.bases_at_once)
     task = f"labelling {genome.sample.species}"
     total = sum(map(genome.lengths.__getitem__, by_sequence))
     found = progress.track(task, total, results, "bases", lambda item: genome.lengths[item[0]])

@@ -67,22 +67,32 @@ def families(sketches: Sequence[np.ndarray]) -> list[int]:
         Number of its family; those of one family have the same.
     """
     result = [0] * len(sketches)
+    repeated = _repeated(sketches)
     firsts: dict[int, list[int]] = {}
+    """Word -> families of whose first gene it is one."""
     order = sorted(range(len(sketches)), key=lambda i: (-len(sketches[i]), i))
     for number, i in enumerate(order):
-        own = sketches[i].tolist()
+        size = len(sketches[i])
+        own = np.intersect1d(sketches[i], repeated, assume_unique=True).tolist()
         votes: dict[int, int] = {}
         for word in own:
             for family in firsts.get(word, ()):
                 votes[family] = votes.get(family, 0) + 1
         best = max(votes, key=lambda family: (votes[family], -family), default=None)
-        if len(own) >= _LEAST_WORDS and best is not None and votes[best] >= SHARE * len(own):
+        if size >= _LEAST_WORDS and best is not None and votes[best] >= SHARE * size:
             result[i] = best
             continue
         result[i] = number
-        if len(own) >= _LEAST_WORDS:
+        if size >= _LEAST_WORDS:
             for word in own:
                 there = firsts.setdefault(word, [])
                 if len(there) < _MOST_FAMILIES:
                     there.append(number)
     return result
+
+
+def _repeated(sketches: Sequence[np.ndarray]) -> np.ndarray:
+    """Words of several genes, sorted: the only ones that tell anything, and few."""
+    everything = np.concatenate([np.zeros(0, np.uint32), *sketches])
+    found, counts = np.unique(everything, return_counts=True)
+    return np.asarray(found[counts > 1])

@@ -12,6 +12,7 @@ import numpy as np
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.formats.data_names import TRAINING, VALIDATION
+from helixer_ft.formats.input_file import refuse_overwriting
 from helixer_ft.formats.label_source import LabelSource
 from helixer_ft.genome.annotation import Annotation
 from helixer_ft.genome.fasta import Fasta
@@ -26,11 +27,12 @@ from helixer_ft.preparation.outputs import (
     split_table,
 )
 from helixer_ft.preparation.pieces import Piece
-from helixer_ft.preparation.prepare import Plan, report_of, write_data
+from helixer_ft.preparation.prepare import report_of
 from helixer_ft.preparation.report import Preparation, joined
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample
 from helixer_ft.preparation.split import Split
+from helixer_ft.preparation.writing import Plan, write_data
 from helixer_ft.progress import Progress
 from helixer_ft.pseudo_labels import tables
 from helixer_ft.pseudo_labels.candidates import CHECK, Candidate, by_sequence
@@ -39,11 +41,13 @@ from helixer_ft.pseudo_labels.evidence import Junctions
 from helixer_ft.pseudo_labels.judging import Judged
 from helixer_ft.pseudo_labels.masks import PseudoMasks, share_to_keep
 from helixer_ft.pseudo_labels.outcome import PseudoLabels
-from helixer_ft.pseudo_labels.predicting import GENES
+from helixer_ft.pseudo_labels.predicting import FOLDER, GENES
 from helixer_ft.pseudo_labels.previous import RECORD
 from helixer_ft.pseudo_labels.request import PseudoLabelRequest
 
 _WRITTEN = (TRAINING, VALIDATION)
+_BASES_AT_ONCE = 2**22
+"""Of the sequences whose labels are in memory at a time: the network's memory is still taken."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ def check_outputs(request: PseudoLabelRequest) -> None:
     Raises
     ------
     InputError
-        A file to be written is there (and `force` is false), or there are other data files.
+        A file to be written is there (and `force` is false), or is read; or there are other data
+        files.
     """
     if request.resume and not request.force and (request.out_dir / RECORD).exists():
         raise InputError(
@@ -77,6 +82,8 @@ def check_outputs(request: PseudoLabelRequest) -> None:
             "another --out-dir, or --force to make them again."
         )
     written = [request.out_dir / name for name in _file_names(request)]
+    read = (*request.load_model_paths, request.fasta, *request.bams)
+    refuse_overwriting(read, written, "--out-dir", [request.out_dir / FOLDER])
     for path in written:
         if path.is_dir():
             raise InputError(f"{path}: is a folder, but a file of that name is to be written.")
@@ -132,7 +139,9 @@ def label(
         missed = {seqid: junctions.missed(seqid, kept.get(seqid, [])) for seqid in lengths}
     masks = PseudoMasks(intergenic, kept, missed, seed=request.seed)
     annotation = _with_trusted(judged.annotation, judged.candidates)
-    genome = Genome(prepared.samples[0], fasta, lengths, annotation, prepared, masks)
+    genome = Genome(
+        *(prepared.samples[0], fasta, lengths, annotation, prepared, masks, _BASES_AT_ONCE)
+    )
     pieces = [piece for own in split.sets.values() for piece in own]
     pieces += [piece for piece, _ in split.left_out if piece.seqid in lengths]
     found = survey(genome, pieces, pool, progress)
@@ -142,7 +151,7 @@ def label(
         genome = replace(genome, amend=replace(masks, share=share))
         found = survey(genome, pieces, pool, progress)
     _check_classes(found, sets)
-    plan = Plan(genome, found, sets, split)
+    plan = Plan(genome, tables.with_reasons(found, judged.candidates), sets, split)
     return Labelled(plan, report_of([plan], prepared), share)
 
 
@@ -172,9 +181,8 @@ def write(
     with atomic.staged_folder(request.out_dir) as folder:
         write_data(plan, folder, pool, progress)
         shutil.copyfile(genes, folder / GENES)
-        survey_told = tables.with_reasons(plan.survey, candidates)
         texts = {
-            masked_file(request.genome_species): masked_table(plan.genome, survey_told),
+            masked_file(request.genome_species): masked_table(plan.genome, plan.survey),
             SPLIT_FILE: split_table([(plan.genome, plan.survey, outcome.split)]),
             tables.GENES_FILE: tables.genes_table(candidates),
             tables.KEPT_FILE: "".join(tables.kept_gff3(genes, candidates, source.filters)),

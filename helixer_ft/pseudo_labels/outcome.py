@@ -9,6 +9,7 @@ from typing import Any
 
 from helixer_ft.formats.data_names import DEFAULT_LENGTH
 from helixer_ft.formats.label_source import LabelSource
+from helixer_ft.preparation.outputs import SPLIT_FILE
 from helixer_ft.preparation.report import Preparation
 from helixer_ft.preparation.split import Split
 from helixer_ft.pseudo_labels.candidates import CHECK
@@ -140,7 +141,6 @@ class PseudoLabels:
         length = request.subsequence_length
         window = "" if length == DEFAULT_LENGTH else f" --subsequence-length {length}"
         reads = "".join(f" --bam {shlex.quote(str(path))}" for path in request.bams)
-        check = ",".join(self.check_sequences)
         return [
             f"helixer-ft whole -l {shlex.quote(self.original_path)} -d {shlex.quote(str(out))} "
             f"-s {shlex.quote(student)}",
@@ -148,7 +148,7 @@ class PseudoLabels:
             f"--gff3-out {shlex.quote(genes)}",
             f"helixer-ft evaluate-genes --predicted {shlex.quote(str(out / GENES))} "
             f"--predicted {shlex.quote(genes)} --fasta {fasta}{reads} "
-            f"--seqids {shlex.quote(check)}",
+            f"--split {shlex.quote(str(out / SPLIT_FILE))}",
         ]
 
     def to_dict(self) -> dict[str, Any]:

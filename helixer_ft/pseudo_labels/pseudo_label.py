@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from helixer_ft.errors import InputError
+from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats import atomic
 from helixer_ft.formats.data_names import POOL_SIZE
 from helixer_ft.formats.label_source import PREDICTIONS, LabelSource, SourceFile, Teacher
@@ -257,9 +257,13 @@ def _held(folder: Path, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def _predictions_kept(predicting: Predicting, progress: Progress) -> Iterator[None]:
-    """Where the block fails, say that what took longest is kept."""
+    """Where the block ends early, say that what took longest is kept."""
     try:
         yield
+    except Interrupted as error:
+        raise Interrupted(
+            "the genome is predicted, and the predictions are kept; the labels are not made yet."
+        ) from error
     except InputError:
         progress.notice(
             f"the predictions are kept in {predicting.folder}: the same command with --resume, and "

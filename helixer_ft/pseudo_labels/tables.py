@@ -96,7 +96,7 @@ def kept_gff3(genes: Path, candidates: Sequence[Candidate], names: Sequence[str]
 
 
 def with_reasons(survey: Survey, candidates: Sequence[Candidate]) -> Survey:
-    """The survey with what `prepare` calls untrusted named by its reason, for the masked table."""
+    """The survey with what `prepare` calls untrusted named by its reason."""
     reasons = {(one.seqid, one.gene.id): one.outcome for one in candidates}
     sequences = {
         seqid: replace(

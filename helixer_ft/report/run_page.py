@@ -110,7 +110,10 @@ def verdict_sentences(outcome: Outcome) -> list[str]:
         "untouched one",
     }[outcome.verdict]
     first = f"{claim}: genic F1 on the {on} data went from {numbers}."
-    return [first, f"Wrong bases: {wrong[0]} before, {wrong[1]} after."]
+    sentences = [first, f"Wrong bases: {wrong[0]} before, {wrong[1]} after."]
+    if outcome.share_text:
+        sentences.append(f"{outcome.share_text[0].upper()}{outcome.share_text[1:]}.")
+    return sentences
 
 
 def _matrices(compared: Comparison) -> dict[str, list[tuple[str, list[MatrixRow]]]]:

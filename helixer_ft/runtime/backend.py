@@ -9,6 +9,7 @@ from typing import Any
 
 from helixer_ft.errors import InputError
 from helixer_ft.runtime import accelerators
+from helixer_ft.runtime.heap import share_one_heap
 from helixer_ft.runtime.loop_graphs import loop_graph_flag
 from helixer_ft.runtime.quiet import quiet_libraries
 from helixer_ft.runtime.unseen import nothing_there, two_plugins, why_unseen
@@ -62,7 +63,8 @@ def select_backend(
     several_processes: bool = False,
     require_gpu: bool = False,
 ) -> Backend:
-    """Choose the backend and tell Keras through its environment variable.
+    """Choose the backend and tell Keras through its environment variable; from here on, threads
+    share one heap.
 
     Parameters
     ----------
@@ -85,6 +87,7 @@ def select_backend(
         The backend is unknown or not installed, cannot do what is asked for, or Keras runs on
         another one already; there is no such GPU; none is seen, and one is required.
     """
+    share_one_heap()
     if gpu_id is not None:
         _check_gpu_id(gpu_id)
         os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu_id)
@@ -93,27 +96,7 @@ def select_backend(
         _add_xla_flag(_XLA_DETERMINISTIC)
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", _FIXED_WORKSPACE)
     backend = _choose(choice, several_processes)
-    if several_processes and backend.name == "tensorflow":
-        raise InputError(
-            f"the Keras backend is TensorFlow ({backend.reason}), which trains in one process on "
-            'one device here. Several need JAX: pip install ".[jax]" (or, for NVIDIA GPUs, '
-            '".[cuda]") in the repository of helixer-ft, and --backend jax.'
-        )
-    if backend.name not in BACKENDS:
-        raise InputError(
-            f"the Keras backend is '{backend.name}' ({backend.reason}), expected one of "
-            f"{', '.join(BACKENDS)}."
-        )
-    if not _installed(backend.name):
-        extra = (
-            'pip install ".[jax]" in the repository of helixer-ft'
-            if backend.name == "jax"
-            else "pip install tensorflow"
-        )
-        raise InputError(
-            f"the Keras backend '{backend.name}' ({backend.reason}) is not installed. "
-            f"Install it ({extra}), or choose another with --backend."
-        )
+    _check_choice(backend, several_processes)
     _check_keras()
     if "keras" in sys.modules:
         running = sys.modules["keras"].backend.backend()
@@ -133,6 +116,30 @@ def select_backend(
 
         tf.config.experimental.enable_op_determinism()
     return backend
+
+
+def _check_choice(backend: Backend, several_processes: bool) -> None:
+    if several_processes and backend.name == "tensorflow":
+        raise InputError(
+            f"the Keras backend is TensorFlow ({backend.reason}), which computes in one process on "
+            'one device here. Several need JAX: pip install ".[jax]" (or, for NVIDIA GPUs, '
+            '".[cuda]") in the repository of helixer-ft, and --backend jax.'
+        )
+    if backend.name not in BACKENDS:
+        raise InputError(
+            f"the Keras backend is '{backend.name}' ({backend.reason}), expected one of "
+            f"{', '.join(BACKENDS)}."
+        )
+    if not _installed(backend.name):
+        extra = (
+            'pip install ".[jax]" in the repository of helixer-ft'
+            if backend.name == "jax"
+            else "pip install tensorflow"
+        )
+        raise InputError(
+            f"the Keras backend '{backend.name}' ({backend.reason}) is not installed. "
+            f"Install it ({extra}), or choose another with --backend."
+        )
 
 
 def start_quietly(backend: Backend) -> None:

@@ -14,17 +14,14 @@ do, and is done here:
   SIGABRT can still say what happened, and that the run can be resumed.
 - The error of a collective operation whose partner is gone has no class of its own: the words of
   the transport tell it (`_SIGNS`).
-- Gloo prints to standard output, which is for results.
+- Gloo prints to standard output, which is for results; JAX takes SIGTERM for itself (`native.py`).
 
 Which process this is has to be known before JAX is imported: see `launch.py`.
 """
 
 import atexit
-import ctypes
 import json
-import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,26 +29,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from helixer_ft.errors import HelixerFtError, InputError, Interrupted, first_line
 from helixer_ft.formats.origin import differing
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.connecting import POLL_SECONDS, find_one_another, not_found
 from helixer_ft.runtime.gpu_shares import share_gpus
 from helixer_ft.runtime.interruption import leave
 from helixer_ft.runtime.launch import Launch
+from helixer_ft.runtime.native import on_abort, silence_libraries
 
-HEARTBEAT_SECONDS = 30
-"""Silence after which a process is considered lost."""
-STARTING_SECONDS = 300
-"""How long the processes of a run wait for one another at the start."""
-_POLL_SECONDS = 1.0
-_LONG_POLLS = 5
-"""After so many, a process says that it waits for the others."""
-_WAIT_MILLISECONDS = 7 * 24 * 3600 * 1000  # for one that reads much data; a dead one is noticed
-_ENDED = "helixer-ft/ended/"
+_ENDED, _STOP = "helixer-ft/ended/", "helixer-ft/stop/"
 _SIGNS = ("Gloo", "NCCL", "coordination service", "heartbeat", "Socket closed", "DEADLINE_EXCEEDED")
 """Parts of JAX's messages that tell of a lost process."""
-
-_HANDLERS: list[Any] = []
 
 Tell = Callable[[str], None]
 
@@ -96,6 +87,30 @@ class Processes:
         """`any`, after which all end alike where it is true: none has to be told by another."""
         return flag
 
+    def gather(self, text: str, meanwhile: Callable[[], None] = lambda: None) -> list[str]:
+        """A text of each process, in their order; all call this at the same point of their work,
+        which is where they wait for one another, however long; `meanwhile` is called every second.
+        """
+        return [text]
+
+    def gather_rows(self, rows: np.ndarray) -> np.ndarray:
+        """The rows (int32) of all processes one after the other; each has any number, all call
+        this at the same point of their work.
+        """
+        return rows
+
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether another process asked all to stop, which takes up to a second to arrive."""
+        return False
+
+    def tell_to_stop(self) -> None:
+        """Ask the other processes to stop, wherever they are in their work."""
+
+    def end_alike(self, flag: bool) -> bool:
+        """`stop_together` for processes that arrive at very different times."""
+        return flag
+
     def require_same(self, values: Mapping[str, Any]) -> None:
         """Refuse values (anything that JSON can hold) that are not the same in all processes.
 
@@ -120,13 +135,13 @@ class _JaxProcesses(Processes):
     _calls: int = 0
     _ending: threading.Lock = field(default_factory=threading.Lock)
     _done: threading.Event = field(default_factory=threading.Event)
+    _stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.index, self.count = self.launch.index, self.launch.count
         self._watcher = threading.Thread(target=self._watch, name="processes", daemon=True)
 
     def any(self, flag: bool) -> bool:
-        import numpy as np
         from jax.experimental import multihost_utils
 
         return bool(multihost_utils.process_allgather(np.array(flag)).any())
@@ -138,15 +153,43 @@ class _JaxProcesses(Processes):
         self.all_stop = self.any(flag)
         return self.all_stop
 
-    def gather(self, text: str) -> list[str]:
-        """A text of each process, in their order."""
+    def gather(self, text: str, meanwhile: Callable[[], None] = lambda: None) -> list[str]:
         self._calls += 1
         key = f"helixer-ft/gather/{self._calls}/"
         self.client.key_value_set(f"{key}{self.index}", text)
-        return [
-            self.client.blocking_key_value_get(f"{key}{index}", _WAIT_MILLISECONDS)
-            for index in range(self.count)
-        ]
+        return [self._wait_for(f"{key}{index}", meanwhile) for index in range(self.count)]
+
+    def _wait_for(self, key: str, meanwhile: Callable[[], None]) -> str:
+        """The value of a key; while JAX waits, Python handles no signals."""
+        while True:
+            try:
+                return str(self.client.blocking_key_value_get(key, int(1000 * POLL_SECONDS)))
+            except Exception as error:
+                if "DEADLINE_EXCEEDED" not in str(error):
+                    raise
+            meanwhile()
+
+    def gather_rows(self, rows: np.ndarray) -> np.ndarray:
+        from jax.experimental import multihost_utils
+
+        numbers = [int(text) for text in self.gather(str(len(rows)))]
+        filled = np.zeros((max(numbers), *rows.shape[1:]), np.int32)
+        filled[: len(rows)] = rows
+        found = multihost_utils.process_allgather(filled)
+        return np.concatenate([part[:n] for part, n in zip(found, numbers, strict=True)])
+
+    @property
+    def told_to_stop(self) -> bool:
+        return self._stop.is_set()
+
+    def tell_to_stop(self) -> None:
+        if not self._stop.is_set():
+            self._stop.set()
+            self.client.key_value_set(f"{_STOP}{self.index}", "")
+
+    def end_alike(self, flag: bool) -> bool:
+        self.all_stop = "stop" in self.gather("stop" if flag else "")
+        return self.all_stop
 
     def require_same(self, values: Mapping[str, Any]) -> None:
         first, *others = (json.loads(text) for text in self.gather(json.dumps(dict(values))))
@@ -177,13 +220,14 @@ class _JaxProcesses(Processes):
 
     def announce(self, error: BaseException) -> None:
         """Tell the others that this process ends, and why."""
-        note = {"text": str(error) or type(error).__name__, "status": _status(error)}
+        text = str(error) or type(error).__name__
+        note = json.dumps({"text": text, "status": _status(error)})
         try:
-            self.client.key_value_set(f"{_ENDED}{self.index}", json.dumps(note))
+            self.client.key_value_set(f"{_ENDED}{self.index}", note)
         except Exception:  # no one is there to be told
             return
         if self.is_first:  # what it said is gone with it
-            time.sleep(3 * _POLL_SECONDS)
+            time.sleep(3 * POLL_SECONDS)
 
     def lost(self, reason: str) -> ProcessLostError:
         """The error of this process where another one vanished."""
@@ -196,9 +240,11 @@ class _JaxProcesses(Processes):
         )
 
     def _watch(self) -> None:
-        while not self._done.wait(_POLL_SECONDS):
+        while not self._done.wait(POLL_SECONDS):
             try:
                 notes = self.client.key_value_dir_get(_ENDED)
+                if self.client.key_value_dir_get(_STOP):
+                    self._stop.set()
             except Exception:  # JAX tells of that
                 continue
             for key, note in notes:
@@ -206,13 +252,13 @@ class _JaxProcesses(Processes):
                 if index == self.index:
                     return
                 if self.is_first:  # the others are to read it too
-                    time.sleep(3 * _POLL_SECONDS)
+                    time.sleep(3 * POLL_SECONDS)
                 self._end(f"process {index} ended: {values['text']}", values["status"])
 
     def aborted(self) -> None:
         """End this process with a message where JAX ends it."""
         if self.client is None:
-            self._end(str(_not_found(self.launch, "JAX's last message is above")), 1)
+            self._end(str(not_found(self.launch, "JAX's last message is above")), 1)
         error = self.lost("JAX's last message is above")
         self._end(str(error), error.exit_code)
 
@@ -268,7 +314,7 @@ def started(
             processes.disconnect()
             raise
         if isinstance(error, Exception) and any(sign in str(error) for sign in _SIGNS):
-            time.sleep(3 * _POLL_SECONDS)  # the other one may have told why
+            time.sleep(3 * POLL_SECONDS)  # the other one may have told why
             failure = processes.lost(first_line(error))
         processes.announce(failure)
         # JAX would wait for the others when the interpreter ends
@@ -285,79 +331,13 @@ def _connect(
     from jax._src import distributed
 
     processes = _JaxProcesses(launch, tell, resumable)
-    _on_abort(processes.aborted)
-    _find_one_another(launch, progress)
+    on_abort(processes.aborted)
+    find_one_another(launch, progress)
     processes.client = distributed.global_state.client
-    _silence_libraries()
+    silence_libraries()
     processes.watch()
     processes.beside = share_gpus(launch.index, processes.gather)
     return processes
-
-
-def _find_one_another(launch: Launch, progress: Progress) -> None:
-    """Connect, in a thread of its own: JAX waits without looking for signals."""
-    import jax
-
-    failures: list[Exception] = []
-
-    def connect() -> None:
-        try:
-            jax.distributed.initialize(
-                launch.coordinator,
-                launch.count,
-                launch.index,
-                cluster_detection_method="deactivate",
-                initialization_timeout=STARTING_SECONDS,
-                heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
-            )
-        except Exception as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=connect, name="connecting", daemon=True)
-    thread.start()
-    waited = 0
-    while thread.is_alive():
-        thread.join(_POLL_SECONDS)
-        waited += 1
-        if waited == _LONG_POLLS:
-            progress.notice(
-                f"{launch.name}: waiting for the others at {launch.coordinator}, for "
-                f"{STARTING_SECONDS} s at most"
-            )
-        if progress.interrupted():
-            raise Interrupted(
-                "the processes of this run had not found one another, and nothing was done."
-            )
-    if failures:
-        raise _not_found(launch, first_line(failures[0])) from failures[0]
-
-
-def _not_found(launch: Launch, reason: str) -> HelixerFtError:
-    return HelixerFtError(
-        f"the {launch.count} processes of this run did not find one another at "
-        f"{launch.coordinator} ({reason}). Check that all are started, that the machines reach one "
-        "another, and that the port is free (another one: --coordinator HOST:PORT)."
-    )
-
-
-def _silence_libraries() -> None:
-    """Keep what native libraries print to standard output (Gloo does) out of the results."""
-    sys.stdout.flush()
-    out = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
-    sys.stdout = os.fdopen(out, "w", encoding="utf-8")
-
-
-def _on_abort(act: Callable[[], None]) -> None:
-    """Have `act` called where JAX aborts this process, which is how it tells of a lost one."""
-    kind = ctypes.CFUNCTYPE(None, ctypes.c_int)
-    handler = kind(lambda _: act())
-    _HANDLERS.append(handler)  # C holds no reference
-    libc = ctypes.CDLL(None)
-    libc.signal.argtypes, libc.signal.restype = [ctypes.c_int, kind], ctypes.c_void_p
-    libc.signal(signal.SIGABRT, handler)
 
 
 def _status(error: BaseException) -> int:

@@ -11,6 +11,7 @@ from helixer_ft.engine import Engine, engine_class
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.batch_size import BatchAdvice, batch_advice
 from helixer_ft.settings import AUTO, TrainingSettings
+from helixer_ft.training.disk import run_disk
 from helixer_ft.training.features import Body, feature_dtype
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.scoring import choose_windows_at_once
@@ -43,6 +44,10 @@ class Estimate:
         Subsequences that are scored at once.
     advice
         On an accelerator: a larger batch that takes about as long per step.
+    most_seconds
+        The whole run, should no patience end it before its last epoch.
+    disk, disk_free
+        Bytes that the run needs while it works, and those that are free beside its model.
     """
 
     step_seconds: float
@@ -54,6 +59,9 @@ class Estimate:
     batch_size: int | None
     val_test_batch_size: int
     advice: BatchAdvice | None
+    most_seconds: float = 0.0
+    disk: int = 0
+    disk_free: int = 0
 
 
 def estimate(prepared: PreparedRun) -> Estimate:
@@ -90,16 +98,22 @@ def estimate(prepared: PreparedRun) -> Estimate:
     trainings = 1 if prepared.comparison is None else 2
     n_test = len(prepared.test) if prepared.test else 0
     n_check = len(data.validation) + len(data.subset)
+    per_epoch = trainings * (seconds * len(data.training) / n + per_score * n_check)
+    once += per_score * (n_check + (1 + trainings) * n_test)
+    disk, disk_free = run_disk(prepared, feature_bytes)
     return Estimate(
         step_seconds=seconds,
-        epoch_seconds=trainings * (seconds * len(data.training) / n + per_score * n_check),
-        once_seconds=once + per_score * (n_check + (1 + trainings) * n_test),
+        epoch_seconds=per_epoch,
+        once_seconds=once,
         feature_bytes=feature_bytes,
         memory=memory.used,
         memory_limit=memory.limit,
         batch_size=fits,
         val_test_batch_size=n_scored,
         advice=_advice(engine, fits, settings, len(data.training)),
+        most_seconds=once + per_epoch * settings.epochs,
+        disk=disk,
+        disk_free=disk_free,
     )
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +14,17 @@ from helixer_ft.network.strategies import Plan
 from helixer_ft.runtime.backend import chosen_options, versions
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import AUTO
+from helixer_ft.training.coverage_worth import Tuned, compare_coverage
 from helixer_ft.training.device_features import keep_features_on_device
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.loop import train
 from helixer_ft.training.outcome import (
     Comparison,
-    CoverageComparison,
     Outcome,
     compare,
-    outcome_warnings,
 )
+from helixer_ft.training.outcome_warnings import outcome_warnings
+from helixer_ft.training.partial_tuning import best_part
 from helixer_ft.training.prepared import PreparedRun, check_save_path, prepare_run
 from helixer_ft.training.record import (
     WITHOUT_COVERAGE,
@@ -181,7 +182,7 @@ def _run(prepared: PreparedRun, state: RunState, progress: TrainingProgress) -> 
     engine = _score_untouched(prepared, state, progress)
     baseline = state.baseline
     progress.check(baseline_check(baseline))
-    without: _Tuned | None = None
+    without: Tuned | None = None
     if prepared.comparison is not None:
         progress.notice("the same without coverage first, to compare with")
         other = _for(prepared.comparison.model, replace(prepared, plan=prepared.comparison))
@@ -199,11 +200,12 @@ def _run(prepared: PreparedRun, state: RunState, progress: TrainingProgress) -> 
     validation, test = compared["validation"], compared.get("test")
     coverage = None
     if request.strategy.input_coverage:
-        coverage = _compare_coverage(tuning, tuned, without, progress)
+        coverage = compare_coverage(tuning, tuned, without, progress)
     return Outcome(
         prepared=prepared,
         checks=tuple(record.checks),
         best=record.best[0],
+        share=record.share,
         validation=validation,
         test=test,
         coverage=coverage,
@@ -221,25 +223,13 @@ def _run(prepared: PreparedRun, state: RunState, progress: TrainingProgress) -> 
     )
 
 
-@dataclass(frozen=True)
-class _Tuned:
-    """A network after its training: scores of its best check per set, the number of its checks,
-    and why training ended.
-    """
-
-    engine: Engine
-    scores: dict[str, DatasetScore]
-    checks: int
-    ended: str
-
-
 def _tune(
     prepared: PreparedRun,
     record: "Record",
     progress: TrainingProgress,
     remark: str,
     engine: Engine | None = None,
-) -> _Tuned:
+) -> Tuned:
     """Train the plan of a run, keep its best check, score that on the test data.
 
     Parameters
@@ -274,6 +264,10 @@ def _tune(
             save=record.save,
         )
         engine.set_weights(record.best[1])
+        if not plan.new and record.share == 1 and not prepared.keeps_last:
+            record.keep(
+                best_part(engine, plan.model.weights, record.best, data, settings, progress)
+            )
         if prepared.test is not None:
             size, task = settings.val_test_batch_size, f"scoring the tuned model{remark}: test data"
             score = score_dataset(engine, prepared.test, size, progress, task)
@@ -281,33 +275,7 @@ def _tune(
         training.ended = ended
         record.state.save()
     scores = {"validation": record.best[0].validation} | training.scores
-    return _Tuned(engine, scores, len(training.checks), training.ended)
-
-
-def _compare_coverage(
-    prepared: PreparedRun,
-    tuned: _Tuned,
-    without: _Tuned | None,
-    progress: TrainingProgress,
-) -> CoverageComparison:
-    """What coverage was worth, on the data that the verdict is taken on."""
-    request, coverage = prepared.request, prepared.plan.model.coverage
-    assert coverage is not None, "the plan takes coverage"
-    on = "test" if prepared.test else "validation"
-    dataset = prepared.scored[on]
-    silenced = None
-    if request.strategy.ablate_coverage:
-        size, task = prepared.settings.val_test_batch_size, f"scoring without its tracks: {on} data"
-        silenced = score_dataset(tuned.engine, dataset.silenced(), size, progress, task)
-    return CoverageComparison(
-        input=coverage,
-        tuned=tuned.scores[on],
-        without=None
-        if without is None
-        else compare(dataset, without.scores[on], tuned.scores[on], prepared.settings.seed),
-        silenced=silenced,
-        checks=(without.checks if without else 0, tuned.checks),
-    )
+    return Tuned(engine, scores, len(training.checks), training.ended)
 
 
 def _views(
@@ -325,7 +293,7 @@ def _views(
     try:
         after = predict_windows(engine, dataset, numbers, size)
         same = untouched.caches_features == prepared.caches_features
-        if same and base.architecture == engine.architecture:  # nothing is compiled anew
+        if same and base.architecture.computes_like(engine.architecture):  # nothing to compile
             engine.set_weights(base.weights)
         else:
             engine = _engine(base, None, untouched)
@@ -375,16 +343,22 @@ def _score_untouched(
     size = prepared.settings.val_test_batch_size
     engine = untouched = None
     data, known = _for(base, prepared.for_untouched_body()), prepared.untouched_scores
+    same = prepared.adaptation is None and not plan.new
+    # the head to train may score with the weights of the untouched one: nothing to compile
+    lent = data.caches_features and base.architecture.computes_like(plan.model.architecture)
     state.baseline = known | state.baseline
     for name, dataset in {"training": data.data.subset, **data.scored}.items():
         if name in state.baseline:  # by another run, or before this one was interrupted
             continue
-        if plan.new or prepared.adaptation is not None:
-            untouched = untouched or _engine(base, None, data)
-        else:  # the network to train still is the untouched one
-            untouched = engine = engine or _engine(plan.model, plan, prepared)
+        if untouched is None and (same or lent):
+            untouched = engine = _engine(plan.model, plan, prepared)
+            engine.set_weights(base.weights)
+        elif untouched is None:
+            untouched = _engine(base, None, data)
         task = f"scoring the untouched model: {name} data"
         state.baseline[name] = score_dataset(untouched, dataset, size, progress, task)
         state.save()
+    if engine is not None:
+        engine.set_weights(plan.model.weights)
     known |= state.baseline
     return engine

@@ -1,6 +1,6 @@
 """The result of a run: untouched against tuned model, and what there is to say about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +9,6 @@ import numpy as np
 from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.dataset.label_sources import are_predicted, label_sources
 from helixer_ft.metrics import (
-    GENIC_CLASSES,
-    MIN_BLOCKS,
-    STRONG_DIFFERENCE,
     Interval,
     Score,
     differences_dict,
@@ -20,7 +17,7 @@ from helixer_ft.metrics import (
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.runtime.backend import determinism
 from helixer_ft.runtime.hardware import hardware
-from helixer_ft.training.history import Check, overfitting_began
+from helixer_ft.training.history import Check
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.scoring import DatasetScore
 from helixer_ft.training.views import WindowView
@@ -30,8 +27,6 @@ COVERAGE_VERDICTS = {
     "not better": "Coverage did not help",
     "cannot tell": "Whether coverage helped cannot be told",
 }
-GENIC_SHARE_OFF = 1.5
-"""Predicted genic bases over those of the reference, or the inverse, that call for a warning."""
 NOT_TRUSTED = "the labels are predictions: agreement with the teacher says nothing about accuracy"
 """Why there is no verdict on data whose labels are predictions."""
 
@@ -148,7 +143,10 @@ class Outcome:
     checks
         All of them; the first is the untouched model.
     best
-        The check whose model was saved.
+        The check whose model was saved, with that model's scores.
+    share
+        How much of the way from the untouched model's weights to that check's was kept, as the
+        validation data say: 1, all; 0, the model is the untouched one.
     validation, test
         Untouched against tuned model; test is None without test data.
     coverage
@@ -171,6 +169,7 @@ class Outcome:
     prepared: PreparedRun
     checks: tuple[Check, ...]
     best: Check
+    share: float
     validation: Comparison
     test: Comparison | None
     coverage: CoverageComparison | None
@@ -180,6 +179,25 @@ class Outcome:
     versions: dict[str, str] = field(default_factory=dict)
     resumed_from: tuple[int, int] | None = None
     views: tuple[WindowView, ...] = ()
+
+    @property
+    def share_text(self) -> str:
+        """Why the saved model has only a part of the tuning, or none; empty where it has all."""
+        if self.share == 1:
+            return ""
+        at = f"check {self.best.number}"
+        full = next(c for c in self.checks if c.number == self.best.number).validation.genic_f1
+        if self.share == 0:
+            return (
+                "no part of the tuning is beyond doubt better on the validation data than the "
+                f"model as it was (genic F1 {self.best.validation.genic_f1:.4f}, at {at} "
+                f"{full:.4f}): the saved model has the weights that training began with"
+            )
+        return (
+            f"the saved model has {self.share:.0%} of the change that training made up to {at}, "
+            f"which is better on the validation data (genic F1 "
+            f"{self.best.validation.genic_f1:.4f}) than all of it ({full:.4f})"
+        )
 
     @property
     def verdict_on(self) -> str:
@@ -216,7 +234,8 @@ class Outcome:
             "difference": differences_dict(self.decisive.intervals),
             "baseline": self.validation.baseline.to_dict(),
             "best": self.validation.tuned.to_dict()
-            | {"check": best.number, "epoch": best.epoch, "batch": best.batch},
+            | {"check": best.number, "epoch": best.epoch, "batch": best.batch}
+            | {"tuning_share": self.share},
             "training_subset": {
                 "baseline": {"genic_f1": baseline.subset.genic_f1, "loss": baseline.subset.loss},
                 "best": {"genic_f1": best.subset.genic_f1, "loss": best.subset.loss},
@@ -250,143 +269,3 @@ def compare(dataset: Dataset, baseline: DatasetScore, tuned: DatasetScore, seed:
     intervals = paired_bootstrap(baseline.counts, tuned.counts, dataset.regions, seed=seed)
     trusted = not are_predicted(label_sources(dataset))
     return Comparison(baseline, tuned, intervals, trusted)
-
-
-def outcome_warnings(
-    checks: Sequence[Check],
-    validation: Comparison,
-    test: Comparison | None,
-    intergenic_share: float,
-) -> list[str]:
-    """Warnings that follow from the result itself, in plain words.
-
-    Parameters
-    ----------
-    checks
-        All checks of the run; the first is the untouched model.
-    validation, test
-        Untouched against tuned model; test is None without test data.
-    intergenic_share
-        Share of the valid training bases that are intergenic.
-    """
-    on, decisive = ("test", test) if test else ("validation", validation)
-    matrix = decisive.tuned.genic_matrix
-    if not decisive.trusted:
-        return [
-            f"{NOT_TRUSTED}. Give data labelled by an annotation with --test-data, or compare the "
-            "gene models of both models with reads (helixer-ft evaluate-genes --bam).",
-            *_missing_warnings(matrix, on),
-        ]
-    result = []
-    if test is None:
-        result.append(
-            "the verdict is based on the validation data, which also chose the checkpoint: it is "
-            "optimistic. Give held-out sequences with --test-data."
-        )
-    result += _interval_warnings(decisive.interval, on)
-    if validation.trusted:
-        result += _check_warnings(checks, validation, test)
-    result += _missing_warnings(matrix, on)
-    if decisive.interval.verdict != "not better":  # which says it all
-        result += _worse_warnings(decisive, on)
-    return result + _share_warnings(matrix, on, intergenic_share)
-
-
-def _check_warnings(
-    checks: Sequence[Check], validation: Comparison, test: Comparison | None
-) -> list[str]:
-    """What the checks show, and what their choice rests on."""
-    result = []
-    decisive = test or validation
-    before, after = validation.baseline.genic_f1, validation.tuned.genic_f1
-    if decisive.interval.verdict == "cannot tell" and after < before:
-        result.append(
-            f"no check was better than the untouched model on the validation data (genic F1 "
-            f"{after:.4f}, untouched {before:.4f}): use the untouched model, which may know this "
-            "species already."
-        )
-    blocks = validation.interval.blocks
-    if test and blocks < MIN_BLOCKS:
-        result.append(
-            f"the validation data are only {blocks} genome blocks: the choice of the checkpoint, "
-            "--patience and what is said of overfitting rest on little. Use more sequence there."
-        )
-    began = overfitting_began(checks[1:])
-    if began is not None:
-        result.append(
-            f"overfitting began after check {began}: from there on the training data were fitted "
-            "better and the validation data worse. More data, a smaller --learning-rate or "
-            "earlier checks (--check-every-nth-batch) help."
-        )
-    return result
-
-
-def _missing_warnings(matrix: np.ndarray, on: str) -> list[str]:
-    """Classes that are there, and that the tuned model never predicts."""
-    truth, predicted = (matrix.sum(axis=axis) for axis in (1, 0))
-    return [
-        f"the tuned model never predicts {name} in the {on} data. Train longer, or look at the "
-        "class's share in the training data."
-        for i, name in enumerate(GENIC_CLASSES)
-        if truth[i] and not predicted[i]
-    ]
-
-
-def _interval_warnings(interval: Interval, on: str) -> list[str]:
-    """Where the interval is too wide for the difference."""
-    if interval.blocks < MIN_BLOCKS:
-        return [
-            f"only {interval.blocks} genome blocks to score on: too few to tell. Use more sequence."
-        ]
-    if interval.verdict == "not better" or interval.width <= abs(interval.difference):
-        return []
-    if interval.verdict == "better":
-        return [
-            f"how large the gain is stays uncertain: its interval ({interval.width:.4f} wide) is "
-            f"wider than the gain itself ({interval.difference:+.4f}). Use more sequence to score "
-            "on."
-        ]
-    return [
-        f"the interval of the difference includes 0. It is wider ({interval.width:.4f}) than the "
-        f"difference itself ({interval.difference:+.4f}): the {on} data are too small to tell, or "
-        "tuning changed little. Use more sequence to score on."
-    ]
-
-
-def _worse_warnings(compared: Comparison, on: str) -> list[str]:
-    """What got worse all the same."""
-    result = []
-    worse = [
-        f"{name} (F1 {compared.baseline.genic[name].f1:.4f} -> {compared.tuned.genic[name].f1:.4f})"
-        for name in GENIC_CLASSES
-        if compared.intervals[name].blocks >= MIN_BLOCKS and compared.intervals[name].high < 0
-    ]
-    if worse:
-        result.append(
-            f"the tuned model is worse than the untouched one at {', '.join(worse)} in the {on} "
-            "data. Look at the class's share in the training data, and at --class-weights."
-        )
-    before, after = compared.baseline.wrong_share, compared.tuned.wrong_share
-    if after > before and compared.interval.verdict == "better":
-        result.append(
-            f"more of the {on} bases are wrong than before ({before:.1%} -> {after:.1%}), although "
-            "genic F1 rose: what is gained in genes is lost between them."
-        )
-    return result
-
-
-def _share_warnings(matrix: np.ndarray, on: str, intergenic_share: float) -> list[str]:
-    """Where the tuned model sees far more, or far fewer, genes than there are."""
-    total = max(1, matrix.sum())
-    true, predicted = (float(matrix.sum(axis=axis)[1:].sum() / total) for axis in (1, 0))
-    if true / GENIC_SHARE_OFF <= predicted <= true * GENIC_SHARE_OFF:
-        return []
-    much, remedy = "less", "Train longer, or look at what is masked in the training data."
-    if predicted > true:
-        much, remedy = "more", "Train longer."
-        if intergenic_share < 1 - true - STRONG_DIFFERENCE:
-            remedy = "Add intergenic sequence to the training data, or unmask it."
-    return [
-        f"the tuned model calls {predicted:.1%} of the {on} bases genic, {much} than the "
-        f"{true:.1%} that are. {remedy}"
-    ]

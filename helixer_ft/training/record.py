@@ -66,6 +66,11 @@ class Record:
         assert best is not None, "no check was made"
         return best.check, {one.layer: one.arrays for one in best.weights}
 
+    @property
+    def share(self) -> float:
+        """How much of the tuning the kept model has (`Best.share`)."""
+        return self.training.best.share if self.training.best else 1.0
+
     def add(self, check: Check, weights: LayerWeights) -> None:
         """Take in a check: save its model where it is the best or all are kept."""
         request, training = self.prepared.request, self.training
@@ -83,6 +88,12 @@ class Record:
         if self.prepared.settings.save_every_check and self.is_result:
             write_model_file(self.folder.check_model_path(check), model, force=True)
         self._write_history()
+
+    def keep(self, best: Best) -> None:
+        """Keep this model instead of that of the best check, after training ended."""
+        self.training.best = best
+        if self.writes:
+            write_model_file(self.path, self._model_file(*self.best), force=True)
 
     def save(self, position: Position) -> None:
         """Write the state of the run at this position."""
@@ -103,6 +114,8 @@ class Record:
 
     def _model_file(self, check: Check, weights: LayerWeights) -> ModelFile:
         place = {"epoch": str(check.epoch), "batch": str(check.batch)}
+        if self.share < 1:
+            place["tuning_share"] = f"{self.share:g}"
         model = self.prepared.plan.model.with_weights(weights)
         return model.to_file(self.training.provenance | place)
 

@@ -21,7 +21,7 @@ from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.scoring import DatasetScore
 from helixer_ft.training.state_record import read_record, write_record
 
-FORMAT = 3
+FORMAT = 4
 _FREE = {
     "load_model_path",
     "data_dir",
@@ -50,10 +50,22 @@ class LayerArrays:
 
 @dataclass(frozen=True)
 class Best:
-    """The best check of a training, with its windows, and the weights of that model."""
+    """The model that a training keeps.
+
+    Attributes
+    ----------
+    check
+        The best check, with its windows; its scores are those of `weights`.
+    weights
+        Of all layers.
+    share
+        How much of the way from the untouched model's weights to the check's they are; below 1
+        only after training ended.
+    """
 
     check: Check
     weights: list[LayerArrays]
+    share: float = 1.0
 
 
 @dataclass

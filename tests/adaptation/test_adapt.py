@@ -36,7 +36,7 @@ def fasta(tmp_path):
 def request_(tmp_path, fasta):
     path = tmp_path / "model.h5"
     write_model_file(path, tiny_model(convs=3).to_file({"strategy": "whole network"}))
-    return AdaptRequest(path, tmp_path / "adapted.h5", fasta=fasta, batchnorm_mix=1.0)
+    return AdaptRequest(path, fasta, tmp_path / "adapted.h5", batchnorm_mix=1.0)
 
 
 def adapted(model, fasta, **options):
@@ -111,7 +111,7 @@ def test_a_model_is_adapted_from_what_it_came_with(request_, tmp_path):
         request_,
         load_model_path=request_.save_model_path,
         save_model_path=tmp_path / "again.h5",
-        fasta=other,
+        source=other,
         batchnorm_mix=0.5,
     )
     twice = adapt(second)
@@ -177,10 +177,10 @@ def test_a_coverage_model_is_adapted_by_its_bases(fasta):
     ids=["n", "short", "protein"],
 )
 def test_sequence_that_says_nothing_is_refused(request_, sequence, parts):
-    write_fasta(request_.fasta, sequence)
+    write_fasta(request_.source, sequence)
     with pytest.raises(InputError) as error:
         adapt(request_)
-    for part in (str(request_.fasta), *parts):
+    for part in (str(request_.source), *parts):
         assert part in str(error.value)
     assert not request_.save_model_path.exists()
 
@@ -204,7 +204,6 @@ def test_damaged_statistics_of_before_are_refused(request_, damage):
     [
         ({"batchnorm_mix": 1.5}, "--batchnorm-mix is 1.5, expected auto or a number from 0"),
         ({"batchnorm_mix": float("nan")}, "--batchnorm-mix is nan"),
-        ({"fasta": None}, "none of --fasta, --data-dir and --test-data is given"),
         ({"save_model_path": "a.hdf"}, "does not end in .h5"),
     ],
 )
@@ -215,9 +214,7 @@ def test_options_that_are_refused(request_, tmp_path, options, text):
         replace(request_, **options)
 
 
-def test_two_sources_and_overwriting_are_refused(request_, tmp_path):
-    with pytest.raises(InputError, match="2 of --fasta"):
-        replace(request_, data_dir=tmp_path)
+def test_overwriting_is_refused(request_):
     with pytest.raises(InputError, match="is read, and never overwritten"):
         replace(request_, save_model_path=request_.load_model_path)
     adapt(request_)

@@ -176,3 +176,14 @@ def test_predict_adapt_json_and_what_it_refuses(work):
         result = CliRunner().invoke(main, [str(word) for word in words])
         assert result.exit_code == 2
         assert part in result.stderr
+
+
+def test_the_statistics_are_of_one_source(work):
+    """A genome, a folder of data, or a data file."""
+    both = work.run("--fasta", work.fasta, "-d", work.folder)
+    assert both.exit_code == 2
+    assert "2 of --fasta, --data-dir and --test-data is given, expected one" in both.stderr
+    words = ["adapt", "-l", str(work.model), "-s", str(work.out)]
+    none = CliRunner().invoke(main, words)
+    assert none.exit_code == 2
+    assert "none of --fasta, --data-dir and --test-data is given" in none.stderr

@@ -221,7 +221,7 @@ def test_several_models(work, tmp_path):
 
 
 def test_dry_run_leaves_nothing(work, monkeypatch):
-    estimate = Estimate(1.0, 2.0, 3.0, 0, None, None, None, 8, None)
+    estimate = Estimate(1.0, 2.0, 3.0, 0, 2 * 10**9, 10**10, None, 8, None, 7.0, 10**9, 10**12)
     monkeypatch.setattr("helixer_ft.comparison.dry_run.estimate", lambda _: estimate)
     before = work.content()
     result = work.run("--dry-run")
@@ -232,12 +232,16 @@ def test_dry_run_leaves_nothing(work, monkeypatch):
         *("kept-head", "freeze + trained head kept", "504", "2", "3.0 s", "2.0 s", "7.0 s")
     ]
     assert "Left out: head-coverage: " in result.stdout
+    assert "Time: at most 42 s for all of them\n" in result.stdout  # six trainings
+    assert "Memory: about 2.0 GB of 10.0 GB\n" in result.stdout
+    assert "Disk: about 6.0 GB while it works, of 1.0 TB free beside " in result.stdout
     assert result.stdout.endswith("nothing was trained or written.\n")
     found = work.done("--dry-run")
     assert [one["name"] for one in found["trainings"]] == [
         *("head", "hidden-layer", "kept-head", "whole", "whole-batchnorm", "head-then-whole")
     ]
     assert found["trainings"][0]["estimate"]["epoch_seconds"] == 2.0
+    assert found["estimate"] == {"most_seconds": 42, "disk": 6e9, "disk_free": 1e12}
     assert set(found["data"]) == {"training", "validation", "test"}
 
 

@@ -406,7 +406,7 @@ def test_a_coverage_model_that_does_not_say_how(work):
 def test_out_of_memory(work, monkeypatch):
     from helixer_ft.evaluation import scoring
 
-    def network(_model, _precision):
+    def network(*_):
         def run(_batch):
             raise MemoryError
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from helixer_ft.formats.input_file import file_sha256
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.model import load_model
 from tests.data_files import write_data_file
+
+pytestmark = pytest.mark.usefixtures("all_of_the_tuning")
 
 HEAD = ("dense", "dense_1")
 
@@ -387,6 +390,9 @@ def test_dry_run_says_what_would_train_and_writes_nothing(common, tmp_path):
     run = Run("freeze", *common, "--dry-run")
     assert "504 of 1,648 parameters train" in run.out
     assert "valid bases" in run.out
+    assert re.search(r"^Time: about .* per epoch .*; at most .* for \d+ epochs$", run.out, re.M)
+    assert re.search(r"^Memory: about .* GB of .* GB$", run.out, re.M)
+    assert re.search(r"^Disk: about .* while it works, of .* free beside .*\.h5$", run.out, re.M)
     assert sorted(tmp_path.rglob("*")) == before
 
 

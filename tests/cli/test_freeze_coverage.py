@@ -23,13 +23,15 @@ from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import Freeze
 from helixer_ft.training.history import TrainingProgress
-from helixer_ft.training.outcome import CoverageComparison
+from helixer_ft.training.outcome import Comparison, CoverageComparison
 from helixer_ft.training.prepared import PreparedRun, prepare_run
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
 from tests.data_files import write_data_file
 from tests.network.builders import nested_coverage, random_model
 from tests.plans import plan_freeze
+
+pytestmark = pytest.mark.usefixtures("all_of_the_tuning")
 
 LEAF = CoverageInput("rnaseq", "log", (Track("leaf"),))
 BODY = ("conv1d", "batch_normalization", "conv1d_1", "bidirectional")
@@ -226,11 +228,8 @@ def test_trainings_of_different_lengths_are_hard_to_compare(checks, warned):
     [(0.3, 25, "Coverage helped"), (0, 25, "Coverage did not help"), (0.3, 5, "Whether coverage")],
 )
 def test_the_sentence(high, blocks, sentence):
-    compared = SimpleNamespace(
-        interval=Interval(0.1, high - 0.2, high, blocks),
-        baseline=SimpleNamespace(genic_f1=0.5),
-        tuned=SimpleNamespace(genic_f1=0.6),
-    )
+    scores = SimpleNamespace(genic_f1=0.5), SimpleNamespace(genic_f1=0.6)
+    compared = Comparison(*scores, {"genic": Interval(0.1, high - 0.2, high, blocks)})
     outcome = SimpleNamespace(coverage=SimpleNamespace(without=compared), verdict_on="test")
     text = coverage_line(outcome)
     assert text.startswith(sentence)

@@ -284,7 +284,7 @@ def test_ctrl_c_leaves_nothing_behind(arguments, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(prepare, "_write_data", interrupt)
+    monkeypatch.setattr(prepare, "write_data", interrupt)
     assert run(*arguments).exit_code != 0
     assert os.listdir(tmp_path) == []
 

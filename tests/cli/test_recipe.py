@@ -19,6 +19,8 @@ from helixer_ft.network.strategies import Whole
 from helixer_ft.settings import CHOSEN_FROM_DATA, TrainingSettings, option
 from helixer_ft.training.loop import epoch_order
 
+pytestmark = pytest.mark.usefixtures("all_of_the_tuning")
+
 
 class Tuned(NamedTuple):
     """A run: what it said, its `config.toml`, the settings and weights in its model."""

@@ -7,9 +7,6 @@ variants are slow tests.
 import csv
 import json
 import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,11 +19,11 @@ from conftest import random_rows, tiny_model
 from helixer_ft.cli import main
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.model import load_model
+from tests.cli.groups import Group, free_port
 from tests.data_files import write_data_file
 
 pytest.importorskip("jax")
 
-ROOT = Path(__file__).parents[2]
 TOLERANCE = 1e-5
 """Of losses, relative: sums over a batch are added up in another order."""
 WEIGHT_TOLERANCE = 1e-3
@@ -50,67 +47,6 @@ def command(name: str, *extra: str) -> list[str]:
         *(name, "-l", "base.h5", "-d", "data", "-e", "2", "-b", "5"),
         *("--val-test-batch-size", "3", "--learning-rate", "0.01", "--backend", "jax", *extra),
     ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return int(probe.getsockname()[1])
-
-
-class Group:
-    """Processes of one run, started in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.processes: list[subprocess.Popen] = []
-
-    def start(self, *commands: list[str], **environment: str) -> None:
-        """One process for each command, with the options that name it."""
-        port, count = free_port(), len(commands)
-        for i, arguments in enumerate(commands):
-            how = ["--coordinator", f"localhost:{port}", "--num-processes", str(count)]
-            self.run([*arguments, *how, "--process-id", str(i)], **environment)
-
-    def run(self, arguments: list[str], code: str = "", **environment: str) -> None:
-        """One process; `code` takes the place of `helixer_ft` itself."""
-        number = len(self.processes)
-        without = {
-            key: value
-            for key, value in os.environ.items()
-            if key not in ("KERAS_BACKEND", "XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR")
-        }
-        cache = self.folder / f"compiled-{number}"  # written to without locks
-        self.processes.append(
-            subprocess.Popen(
-                [sys.executable, *(("-c", code) if code else ("-m", "helixer_ft")), *arguments],
-                cwd=self.folder,
-                env=without
-                | {"PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": str(cache)}
-                | environment,
-                stdout=open(self.folder / f"{number}.out", "w"),  # noqa: SIM115
-                stderr=open(self.folder / f"{number}.err", "w"),  # noqa: SIM115
-            )
-        )
-
-    def out(self, number: int) -> str:
-        return (self.folder / f"{number}.out").read_text()
-
-    def err(self, number: int) -> str:
-        return (self.folder / f"{number}.err").read_text()
-
-    def wait(self, seconds: float = 900) -> list[int]:
-        """Exit statuses."""
-        ends = time.monotonic() + seconds
-        return [process.wait(max(0.1, ends - time.monotonic())) for process in self.processes]
-
-    def wait_for(self, path: str, seconds: float = 900) -> None:
-        """Until the run has written a file."""
-        ends = time.monotonic() + seconds
-        while not (self.folder / path).exists():
-            assert time.monotonic() < ends, self.err(0)
-            assert self.processes[0].poll() is None, self.err(0)
-            time.sleep(0.1)
 
 
 @pytest.fixture
@@ -346,7 +282,7 @@ def test_a_stopped_run_goes_on_with_another_number_of_processes(folder, group, m
     group.start(*[[*arguments, "-s", "two.h5", "--json"]] * 2)
     group.wait_for("two.run/state/state.h5")
     group.wait_for("two.h5")
-    group.processes[1].send_signal(signal.SIGUSR1)
+    group.processes[1].send_signal(signal.SIGTERM)
     assert group.wait() == [75, 75], group.err(0) + group.err(1)
     assert "To resume:" in group.err(0)
     assert group.err(1) == ""
@@ -382,7 +318,7 @@ def test_tensorflow_trains_in_one_process(folder, monkeypatch):
     arguments = [*command("whole"), "-s", "two.h5", "--backend", "tensorflow", *several]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
-    assert "TensorFlow (--backend), which trains in one process on one device" in result.stderr
+    assert "TensorFlow (--backend), which computes in one process on one device" in result.stderr
     assert 'pip install ".[jax]"' in result.stderr
 
 
@@ -402,3 +338,30 @@ def test_the_batch_script_of_a_job_with_more_tasks_is_one_process(folder, monkey
         monkeypatch.setenv(f"SLURM_{name}", value)
     result = CliRunner().invoke(main, [*command("freeze"), "-s", "two.h5", "--dry-run"])
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.slow
+def test_two_processes_compare(folder, group, monkeypatch):
+    """Untouched scores, every training, the table and the recommendation."""
+    arguments = [
+        *("compare", "-l", "base.h5", "-d", "data", "-t", "test_data.h5", "-e", "2", "-b", "5"),
+        *("--strategies", "head,whole", "--learning-rate", "0.01", "--backend", "jax", "--json"),
+    ]
+    group.start(*[[*arguments, "--out-dir", "two"]] * 2)
+    monkeypatch.chdir(folder)
+    result = CliRunner().invoke(main, [*arguments, "--out-dir", "one"])
+    assert result.exit_code == 0, result.output
+    assert group.wait() == [0, 0], group.err(0) + group.err(1)
+    one, two = json.loads(result.stdout), json.loads(group.out(0))
+    assert group.out(1) == group.err(1) == ""
+    assert [row["name"] for row in two["models"]] == [row["name"] for row in one["models"]]
+    for found, expected in zip(two["models"], one["models"], strict=True):
+        for name in ("validation", "test"):
+            scores = [row[name]["genic_f1"] for row in (found, expected)]
+            assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+    for name in ("head", "whole"):
+        paths = [folder / run / f"{name}.h5" for run in ("one", "two")]
+        assert largest_difference(*paths) < WEIGHT_TOLERANCE
+    one_has, two_has = ({p.name for p in (folder / run).iterdir()} for run in ("one", "two"))
+    assert two_has - one_has <= {"report.html"}  # which tests in one process leave out
+    assert one_has <= two_has

@@ -548,7 +548,7 @@ def test_the_adapted_model_is_a_row_and_heads_start_from_it_where_it_helps(
     assert adapted.scores["test"].loss != untouched.scores["test"].loss
     alone = tmp_path / "alone.h5"
     source = request_.data_dir
-    adapt(AdaptRequest(request_.load_model_paths[0], alone, data_dir=source, batchnorm_mix=0.5))
+    adapt(AdaptRequest(request_.load_model_paths[0], source, alone, batchnorm_mix=0.5))
     ours, theirs = (load_model(path).weights for path in (adapted.path, alone))
     for name, arrays in theirs.items():
         assert all(map(np.array_equal, arrays, ours[name]))

@@ -1,9 +1,12 @@
 """Which model is recommended, and why."""
 
+from dataclasses import replace
+
 import pytest
 
 from helixer_ft.comparison.recommend import Recommendation, Row, recommend
-from tests.comparison.outcomes import BLOCKS, regions, tuned, untouched
+from helixer_ft.comparison.state import Trained
+from tests.comparison.outcomes import BLOCKS, compared, regions, tuned, untouched
 
 
 def asked(*rows: Row, blocks: int = BLOCKS) -> Recommendation:
@@ -119,3 +122,18 @@ def test_to_dict():
     assert found["difference"]["low"] > 0
     assert found["runner_up"] == "head"
     assert len(found["reasons"]) == 2
+
+
+def test_a_part_of_a_tuning_is_named(tmp_path):
+    """The best part on the validation data was kept; of which, the table says nothing."""
+    outcome = compared(tmp_path, [untouched(), tuned("whole", 0.5)])
+    kept = Trained(
+        name="whole", candidate="whole", model="base", strategy="whole network", started_from="",
+        trainable_parameters=1000, total_parameters=2000, scores={}, checks=3, epochs=3,
+        best_epoch=2, best_batch=4, tuning_share=0.25, ended="", seconds=1.0, warnings=(),
+    )  # fmt: skip
+    outcome = replace(outcome, trained={"whole": kept})
+    assert outcome.to_dict()["models"][1]["tuning_share"] == 0.25
+    assert any("whole: the saved model has 25% of its tuning" in note for note in outcome.notes())
+    everything = replace(outcome, trained={"whole": replace(kept, tuning_share=1.0)})
+    assert not any("of its tuning" in note for note in everything.notes())

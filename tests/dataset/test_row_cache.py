@@ -111,6 +111,28 @@ def test_what_there_is_room_for_is_computed_once(tmp_path, place, capacity):
     assert list(tmp_path.iterdir()) == []  # the file has no name
 
 
+def test_neighbouring_rows_in_memory_are_not_copied():
+    storage = MemoryRows(N, SHAPE, DTYPE)
+    Computed(storage).filled()
+    rows = storage.read(np.arange(2, 5))
+    assert np.shares_memory(rows, storage.read(np.arange(N)))
+    with pytest.raises(ValueError, match="read-only"):
+        rows[0] = 0
+    assert not np.shares_memory(rows, storage.read(np.array([2, 4, 3])))
+
+
+@pytest.mark.parametrize("place", ["memory", "disk"])
+def test_rows_lie_where_jax_takes_them_as_they_are(tmp_path, place):
+    shape = (16,)  # as of features, a multiple of what counts
+    if place == "memory":
+        storage = MemoryRows(N, shape, DTYPE)
+    else:
+        storage = DiskRows(tmp_path, N, shape, DTYPE)
+    storage.write(0, np.arange(N * 16, dtype=DTYPE).reshape(N, 16))
+    for indices in ([3, 1, 7], [4, 5, 6]):
+        assert storage.read(np.array(indices)).ctypes.data % 64 == 0
+
+
 def test_without_room_every_row_is_computed_each_time():
     cache = Computed().filled()
     cache.check(computed=set(range(N)))

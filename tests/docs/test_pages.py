@@ -83,9 +83,10 @@ def test_every_attribute_of_a_written_model_is_documented(tuned):
     documented = {
         word for word in code_words(section("Provenance")) if word.startswith("helixer_ft_")
     }
-    # of runs with --skip-device-check, and on labels that are predictions
-    skipped = {"helixer_ft_device_check", "helixer_ft_label_sources"}
-    assert written | skipped | {f"helixer_ft_{name}" for name in ADAPTED} == documented
+    others_have = {
+        f"helixer_ft_{name}" for name in ("device_check", "tuning_share", "label_sources", *ADAPTED)
+    }
+    assert written | others_have == documented
     assert others == {"model_config", "keras_version", "backend"}
     assert others | set(versions) <= code_words(FORMATS.read_text(encoding="utf-8"))
 

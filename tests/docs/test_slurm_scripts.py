@@ -13,7 +13,18 @@ import pytest
 from tests.docs.test_cli_reference import parse
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "docs/slurm").glob("*.sh"))
-VARIABLES = {"MODEL": "land plant.h5", "DATA": "data", "TEST": "test_data.h5", "OUT": "out.h5"}
+VARIABLES = {
+    "MODEL": "land plant.h5",
+    "DATA": "data",
+    "TEST": "test_data.h5",
+    "OUT": "out.h5",
+    "FASTA": "genome.fa.gz",
+}
+NEEDED = [
+    (script, name)
+    for script in SCRIPTS
+    for name in re.findall(r'"\$\{(\w+):\?', script.read_text())
+]
 
 
 class Cluster:
@@ -55,12 +66,20 @@ def test_script_runs_a_command_that_helixer_ft_takes(script, tmp_path):
     parse(command)
     words = shlex.split(command)
     assert words[words.index("--load-model-path") + 1] == "land plant.h5"
-    assert words[words.index("--save-model-path") + 1] == "out.h5"
+    (output,) = {"--save-model-path", "--prediction-output-path"} & set(words)
+    assert words[words.index(output) + 1] == "out.h5"
     assert {"--resume", "--require-gpu"} <= set(words)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-@pytest.mark.parametrize("missing", VARIABLES)
+def test_what_scripts_need():
+    needed = {script.name: {name for one, name in NEEDED if one == script} for script in SCRIPTS}
+    assert needed.pop("predict.sh") == {"MODEL", "FASTA", "OUT"}
+    assert all(names == {"MODEL", "DATA", "TEST", "OUT"} for names in needed.values())
+
+
+@pytest.mark.parametrize(
+    ("script", "missing"), NEEDED, ids=lambda one: one if isinstance(one, str) else one.name
+)
 def test_script_needs_its_variables(script, missing, tmp_path):
     given = {name: value for name, value in VARIABLES.items() if name != missing}
     status, ran = Cluster(tmp_path).run(script, **given)

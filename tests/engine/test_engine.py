@@ -216,7 +216,7 @@ def test_the_loss_of_a_set_is_the_mean_over_its_valid_bases(tmp_path, windows, b
     network = build_keras(model.architecture)
     set_weights(network, model.weights)
     logits = keras.ops.convert_to_numpy(network(windows.bases.astype(np.float32)))
-    logits = np.moveaxis(logits, 2, -1).astype(np.float64)
+    logits = logits.transpose(0, 4, 2, 3, 1).astype(np.float64)
     log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     valid = windows.valid.reshape(8, -1, 9).all(axis=-1)
     assert 0.5 < valid.mean() < 1

@@ -61,8 +61,8 @@ def test_pooled_weights(windows, class_weights, transition_weights):
 
 
 def class_first(logits: np.ndarray) -> np.ndarray:
-    """The class axis as the network has it."""
-    return np.moveaxis(logits, -1, 2)
+    """The axes as the network has them."""
+    return logits.transpose(0, 4, 2, 3, 1)
 
 
 def slow_log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -261,7 +261,7 @@ def test_coverage(save, tmp_path, test_path):
 def test_memory_does_not_grow_with_the_data(save, tmp_path, monkeypatch, overlap):
     """140 rows more, each of 29 kB of probabilities, take less than a tenth of that."""
 
-    def network(_model, _precision):
+    def network(*_):
         values = np.random.default_rng(0).dirichlet([1] * 4, (1, 2, 900)).astype(np.float32)
         return lambda batch: np.repeat(values, len(batch), axis=0)
 

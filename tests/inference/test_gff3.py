@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from conftest import random_rows
 
-from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.errors import HelixerFtError, InputError, Interrupted
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.predictions_h5 import PredictionsWriter, pack
 from helixer_ft.genome.fasta import open_fasta
-from helixer_ft.inference import gff3
+from helixer_ft.inference import gene_groups, gff3
+from helixer_ft.inference.gene_groups import sequence_groups, write_genes_in_groups
 from helixer_ft.inference.gff3 import (
     HelixerPost,
     find_helixerpost,
@@ -26,6 +27,7 @@ from helixer_ft.inference.source import DataFileSource, FastaSource, check_whole
 from helixer_ft.preparation.prepare import prepare
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample
+from helixer_ft.progress import Progress
 from helixer_ft.simulate.files import to_fasta, to_gff3
 from helixer_ft.simulate.genome import simulate
 from helixer_ft.simulate.species import TARGET
@@ -265,3 +267,94 @@ def test_several_species_are_refused(tmp_path):
     other = random_rows(1, seqid="b") | {"species": np.full(2, b"other", "S25")}
     with pytest.raises(InputError, match="has rows of 2 species"):
         check_whole(written(tmp_path, random_rows(2), other))
+
+
+# -- groups of sequences at once ---------------------------------------------------------------
+
+
+def test_groups_hold_whole_sequences():
+    seqids = np.repeat(["a", "b", "c", "d"], [4, 2, 6, 2])
+    assert sequence_groups(seqids, 1) == [(0, 4), (4, 6), (6, 12), (12, 14)]
+    assert sequence_groups(seqids, 5) == [(0, 6), (6, 12), (12, 14)]
+    assert sequence_groups(seqids, 99) == [(0, 14)]
+
+
+@pytest.mark.parametrize("fasta", [False, True], ids=["data file", "FASTA"])
+def test_groups_have_the_genes_of_one_piece(real, genome, tmp_path, monkeypatch, fasta):
+    """The very file; % in a path has a meaning where HDF5 files refer to one another."""
+    folder = tmp_path / "50% %b"
+    prepare(
+        PrepareRequest(
+            (Sample("sp", genome / "g.fa", genome / "g.gff3"),),
+            folder,
+            subsequence_length=999,
+            split=False,
+        )
+    )
+    out, progress = folder / "genes.gff3", Told()
+    source = DataFileSource(DataFile(folder / "sp.h5", labels=False))
+    with open_fasta(genome / "g.fa") as bases, scratch_folder(out) as scratch:
+        order = list(bases.lengths) if fasta else None
+        if fasta:
+            source = FastaSource(bases, 999, "sp")
+        data = source.data_file(scratch)
+        files = data, predictions_of(folder / "sp.h5", folder / "p.h5", order), out, SETTINGS
+        whole = write_gene_models(real, *files)
+        expected = out.read_text()
+        monkeypatch.setattr(gene_groups, "LEAST_BASES", 1)
+        monkeypatch.setattr(gene_groups, "default_threads", lambda: 3)
+        found = write_genes_in_groups(real, *files, scratch, progress, force=True)
+    assert out.read_text() == expected
+    assert expected.count("##gff-version") == 1
+    assert expected.count("##sequence-region") == 3
+    assert (found.plus, found.minus) == (whole.plus, whole.minus)
+    rows = source.n_rows
+    assert progress.told == [("making gene models", rows), sum(progress.steps)]
+    assert len(progress.steps) == 3
+    assert sum(progress.steps) == rows
+
+
+class Told(Progress):
+    """What is reported, and whether to stop."""
+
+    def __init__(self, stops: bool = False) -> None:
+        self.told: list[object] = []
+        self.steps: list[int] = []
+        self.stops = stops
+
+    def start(self, task: str, total: int, unit: str = "", done: int = 0) -> None:
+        self.told.append((task, total))
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self.steps.append(steps)
+
+    def finish(self) -> None:
+        self.told.append(sum(self.steps))
+
+    def interrupted(self) -> bool:
+        return self.stops
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["fails", "stopped"])
+def test_a_group_that_fails_ends_the_others(tmp_path, monkeypatch, stops):
+    """Which would take long, or for ever."""
+    monkeypatch.setattr(gene_groups, "LEAST_BASES", 1)
+    monkeypatch.setattr(gene_groups, "default_threads", lambda: 3)
+    parts = [random_rows(2, seed=i, seqid=f"chr{i}") for i in range(3)]
+    data = written(tmp_path, *parts).path
+    predictions = tmp_path / "p.h5"
+    with PredictionsWriter(predictions, 12, 90, 2, {}, predictions) as writer:
+        for _ in range(12):
+            writer.append(pack(np.zeros((2, 90, 4), np.float32)))
+    broken = 'case "$1" in */1.data.h5) echo no memory >&2; exit 3;; esac; sleep 600'
+    helixerpost = fake(tmp_path, "sleep 600" if stops else broken)
+    out = tmp_path / "genes.gff3"
+    out.write_text("precious")
+    error, said = (Interrupted, "not made yet") if stops else (HelixerFtError, "no memory")
+    with scratch_folder(out) as scratch, pytest.raises(error, match=said) as found:
+        write_genes_in_groups(
+            helixerpost, data, predictions, out, SETTINGS, scratch, Told(stops), force=True
+        )
+    assert stops or str(out) in str(found.value)
+    assert out.read_text() == "precious"
+    assert {path.name for path in tmp_path.glob(".*")} == set()

@@ -69,10 +69,10 @@ def _one_network(monkeypatch) -> None:
     build = predict_module.prediction_function
     networks = {}
 
-    def kept(model, precision):
+    def kept(model, precision, devices):
         key = (model.file.sha256, precision)
         if key not in networks:
-            networks[key] = build(model, precision)
+            networks[key] = build(model, precision, devices)
         return networks[key]
 
     monkeypatch.setattr(predict_module, "prediction_function", kept)

@@ -84,7 +84,7 @@ def reference(architecture, weights, inputs):
 
 def class_last(logits):
     """The network's logits as the reference has them."""
-    return np.moveaxis(np.asarray(logits), 2, -1)
+    return np.asarray(logits).transpose(0, 4, 2, 3, 1)
 
 
 def inputs_for(architecture, n=2, length=45):
@@ -205,6 +205,23 @@ def test_initial_weights_depend_on_the_seed():
     forward, backward = one["bidirectional_1"][0], one["bidirectional_1"][3]
     assert not np.array_equal(forward, backward)
     assert not np.array_equal(forward, one["bidirectional"][0][: len(forward)])
+
+
+def test_weights_that_will_be_set_are_not_drawn():
+    """On JAX, each one that is drawn costs a compilation."""
+    architecture = hidden(tiny_architecture(lstms=2))
+    for name, arrays in get_weights(build_keras(architecture), architecture).items():
+        for array in arrays:
+            assert not array.any(), name
+
+
+def test_networks_compute_alike_whatever_groups_hold_their_weights():
+    one = tiny_architecture()
+    other = replace(one, head=tuple(replace(dense, group="elsewhere") for dense in one.head))
+    assert one != other
+    assert one.computes_like(other)
+    assert not one.computes_like(hidden(one))
+    assert not one.computes_like(tiny_architecture(pool=1))
 
 
 def test_networks_of_many_layers_are_built():

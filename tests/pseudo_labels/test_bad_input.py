@@ -7,10 +7,15 @@ import shutil
 import pytest
 from conftest import SHARED, tiny_model
 
+from helixer_ft.errors import Interrupted
 from helixer_ft.formats.model_h5 import write_model_file
-from helixer_ft.pseudo_labels import judging, predicting
+from helixer_ft.progress import Progress
+from helixer_ft.pseudo_labels import judging, predicting, pseudo_label
 from helixer_ft.pseudo_labels.request import MIN_GENES, PseudoLabelRequest
+from helixer_ft.runtime.interruption import Stop
 from helixer_ft.simulate.reads import write_reads
+from helixer_ft.training.run_lock import run_lock
+from tests.cli.workplace import no_file_above
 from tests.coverage.coverage_files import write_bam
 from tests.pseudo_labels.workplace import PseudoFolder, simulated
 
@@ -168,6 +173,23 @@ def test_a_folder_that_has_something(place):
     place.refused(*ENOUGH, "--force", parts=["training_data.more.h5 of another preparation"])
 
 
+def test_what_is_read_is_never_overwritten(place):
+    place.out.mkdir()
+    shutil.copy(place.fasta, place.out / "genes.tsv")
+    place.refused("--fasta", place.out / "genes.tsv", "--force", parts=["is read, and never"])
+    (place.out / "predictions").mkdir()
+    shutil.copy(place.model, place.out / "predictions" / "m.h5")
+    model = place.out / "predictions" / "m.h5"
+    place.refused("-l", model, "--force", parts=["m.h5: is read, and never overwritten"])
+
+
+def test_two_processes_in_one_folder(place):
+    place.out.mkdir()
+    with run_lock(place.out, Progress(), "--out-dir"):
+        place.refused(*ENOUGH, parts=["out: is in use by", "another --out-dir"])
+    place.done(*ENOUGH)
+
+
 # -- resuming ------------------------------------------------------------------------------------
 
 
@@ -196,6 +218,43 @@ def test_resume_takes_up_the_predictions(place, monkeypatch):
     assert len(set(tables)) == 1
 
 
+def test_an_interruption_while_predicting(place, monkeypatch):
+    """Rows that were predicted are in a journal, which `predict` takes up."""
+
+    def interrupted(request, _progress):
+        path = request.prediction_output_path
+        path.with_name(path.name + ".journal").write_text("rows")
+        raise Interrupted("3 of 116 rows are predicted.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predicting, "predict", interrupted)
+        result = place.run(*ENOUGH)
+    assert result.exit_code == 75
+    assert "To resume:" in result.stderr
+    place.done(*ENOUGH, "--resume")
+    (request,) = place.predicted
+    assert request.resume
+    place.done(*ENOUGH, "--force")
+    assert not place.predicted[1].resume
+
+
+def test_an_interruption_while_labelling(place, monkeypatch):
+    asked: list[bool] = []
+
+    def judged_then_asked(*arguments):
+        asked.append(True)
+        return judging.judge(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stop, "requested", lambda _self: bool(asked))
+        patch.setattr(pseudo_label, "judge", judged_then_asked)
+        result = place.run(*ENOUGH)
+    assert result.exit_code == 75, result.output
+    assert "the predictions are kept" in result.stderr
+    place.done(*ENOUGH, "--resume")
+    assert len(place.predicted) == 1
+
+
 def test_nothing_to_resume(place):
     result = place.done(*ENOUGH, "--resume")
     assert "there is nothing to resume, so the run starts" in result.stderr
@@ -207,6 +266,20 @@ def test_a_damaged_state(place, monkeypatch):
     (place.out / "predictions" / "state.json").write_text("[1")
     place.refused(*ENOUGH, "--resume", parts=["state.json: is damaged"])
     place.done(*ENOUGH, "--force")
+
+
+def test_a_full_disk(place):
+    """The predictions are there; the data do not fit: nothing of them is left, and it goes on."""
+    assert place.run("--min-cds", 90_000).exit_code == 2
+    before = place.content()
+    with no_file_above(120_000):
+        result = place.run(*ENOUGH, "--resume")
+    assert result.exit_code == 1, result.output
+    assert "Traceback" not in result.stderr
+    assert "could not be written" in result.stderr
+    assert place.content() == before
+    place.done(*ENOUGH, "--resume")
+    assert len(place.predicted) == 1
 
 
 # -- rounds --------------------------------------------------------------------------------------

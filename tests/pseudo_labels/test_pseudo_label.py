@@ -1,6 +1,7 @@
 """`helixer-ft pseudo-label` on a simulated genome: what is kept, what is written, what it says."""
 
 import json
+import re
 
 import h5py
 import numpy as np
@@ -10,8 +11,10 @@ from conftest import tiny_model
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.genome.filters import read_filters
+from helixer_ft.pseudo_labels.gate import REASONS
 from helixer_ft.simulate.reads import write_reads
 from tests.coverage.coverage_files import write_bam
+from tests.docs.pages import ROOT
 from tests.pseudo_labels.workplace import LENGTH, UNSURE, PseudoFolder, simulated
 
 FILES = {
@@ -160,7 +163,7 @@ def test_data_say_what_their_labels_are(done):
     for kind in ("training", "validation"):
         file = DataFile(place.out / f"{kind}_data.h5")
         source = file.label_source
-        assert file.label_kinds == ("predictions",)
+        assert file.label_codes.tolist() == [1] * file.n_rows
         assert [teacher.name for teacher in source.teachers] == ["m.h5"]
         assert source.fasta is not None
         assert source.fasta.name == "g.fa"
@@ -192,6 +195,24 @@ def test_everything_again_is_the_same(done, tmp_path, monkeypatch, doubtful):
         one, two = (labels(folder.out / f"{kind}_data.h5") for folder in (place, other))
         assert one.keys() == two.keys()
         assert all(np.array_equal(one[k], two[k]) for k in one)
+
+
+def test_files_columns_and_keys_are_documented(done):
+    place, _ = done
+    page = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
+    own = page[page.index("## The folder of `pseudo-label`") : page.index("## The run folder")]
+    words = set(re.findall(r"`([^`]+)`", own))
+    assert {name.replace("g.masked", "SPECIES.masked") for name in FILES} <= words
+    table = own[own.index("### `genes.tsv`") : own.index("### `check_junctions.tsv`")]
+    first, outcomes = table.split("| outcome |")
+    columns = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", first, re.M)))
+    assert columns == list(next(iter(place.genes().values())))
+    named = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", outcomes, re.M)))
+    assert set(named) == {"kept", "check", *REASONS}
+    keys = own[own.index("### `pseudo_label.json`") :]
+    listed = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", keys, re.M)))
+    assert set(listed) == set(record(place))
+    assert set(read_filters(place.out / "kept.gff3")) <= words
 
 
 # -- options -------------------------------------------------------------------------------------

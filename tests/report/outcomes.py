@@ -120,6 +120,7 @@ def outcome(
         "prepared": replace(run, **(prepared or {})),
         "checks": checks,
         "best": checks[2],
+        "share": 1.0,
         "validation": validation or comparison(0.3, 0.5),
         "test": test,
         "coverage": None,

@@ -1,11 +1,13 @@
 """What a dry run says of time, memory and batch size."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import keras
 import pytest
 
 from helixer_ft.engine import Engine, engine_class
+from helixer_ft.formats import atomic
 from helixer_ft.network.strategies import Freeze, Whole
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.batch_size import BatchAdvice
@@ -13,7 +15,10 @@ from helixer_ft.runtime.memory import MAX_SUGGESTION
 from helixer_ft.runtime.resources import ProcessMemory
 from helixer_ft.settings import CacheSettings, TrainingSettings
 from helixer_ft.training import estimate as module
+from helixer_ft.training.disk import run_disk
 from helixer_ft.training.estimate import estimate
+from helixer_ft.training.fine_tune import fine_tune
+from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.prepared import prepare_run
 from helixer_ft.training.request import FineTuneRequest
 
@@ -144,10 +149,12 @@ def test_xla_plans_what_the_dry_run_says(prepared):
 def test_times_add_up(prepared, monkeypatch):
     """12 training, 8 validation, 8 subset and 50 test subsequences, two seconds a call."""
     monkeypatch.setattr(module, "_seconds", lambda run: (run(), 2.0)[1])
-    whole = estimate(prepared(batch_size=4, val_test_batch_size=4))
+    whole = estimate(prepared(batch_size=4, val_test_batch_size=4, epochs=9))
     assert whole.step_seconds == 2
     assert whole.epoch_seconds == pytest.approx(3 * 2 + 16 * 2 / 4)
     assert whole.once_seconds == pytest.approx((16 + 2 * 50) * 2 / 4)
+    assert whole.most_seconds == pytest.approx(whole.once_seconds + 9 * whole.epoch_seconds)
+    assert whole.disk_free > whole.disk > 0
     assert whole.feature_bytes == 0
     freeze = estimate(prepared(Freeze(), batch_size=4, val_test_batch_size=4))
     assert freeze.epoch_seconds == whole.epoch_seconds
@@ -173,3 +180,38 @@ def test_nothing_is_written_and_no_weight_changes(prepared, tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     for name, arrays in run.plan.model.weights.items():
         assert all((a == b).all() for a, b in zip(arrays, weights[name], strict=True))
+
+
+def test_disk_is_enough_for_a_run_and_not_much_more(prepared, tmp_path, monkeypatch):
+    """Of what its files take at the most."""
+    run = prepared(epochs=2)
+    needed, free = run_disk(run, 0)
+    assert free > needed
+    most = 0
+    write = atomic.staged_file
+
+    @contextmanager
+    def watched(path, **options):
+        nonlocal most
+        with write(path, **options) as partial:
+            yield partial
+            files = [file for file in tmp_path.rglob("*") if "tuned" in str(file)]
+            most = max(most, sum(file.stat().st_size for file in files if file.is_file()))
+
+    monkeypatch.setattr(atomic, "staged_file", watched)
+    fine_tune(run.request, TrainingProgress())
+    assert most > 0
+    overhead = 300_000  # of HDF5, which in a model of 1,648 parameters is nearly all
+    assert most - overhead < needed < 3 * most + overhead
+
+
+def test_what_needs_more_disk(prepared, tmp_path, monkeypatch):
+    run = prepared(epochs=2)
+    plain, _ = run_disk(run, 0)
+    every, _ = run_disk(prepared(epochs=2, save_every_check=True), 0)
+    assert every - plain == 2 * 4 * 1648  # the parameters of two checks
+    kept = replace(run, request=replace(run.request, cache=CacheSettings(folder=tmp_path)))
+    decoded = sum(len(one) for one in (run.data.training, run.data.validation, run.test)) * 90 * 3
+    assert run_disk(kept, 1000)[0] - plain == decoded + 1000
+    monkeypatch.setattr("helixer_ft.dataset.cache_folder.CACHE_MEMORY_SHARE", 0)
+    assert run_disk(run, 1000)[0] - plain == decoded + 1000

@@ -21,7 +21,8 @@ from helixer_ft.network.architecture import BiLSTM
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.network.strategies import Freeze, Plan, Strategy, Whole
-from helixer_ft.settings import TrainingSettings
+from helixer_ft.settings import CacheSettings, TrainingSettings
+from helixer_ft.training import fine_tune as module
 from helixer_ft.training.fine_tune import fine_tune
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.request import FineTuneRequest
@@ -139,6 +140,24 @@ def test_one_process_at_a_time(request_):
     with run_lock(folder, TrainingProgress()), pytest.raises(InputError, match="is in use by"):
         fine_tune(request_)
     assert not request_.save_model_path.exists()
+
+
+def test_the_head_to_train_scores_the_untouched_model_first(request_, tmp_path, monkeypatch):
+    """The untouched model has a head of the same form, so that one engine does for both."""
+    made = []
+    engine = module._engine
+    monkeypatch.setattr(module, "_engine", lambda *given: made.append(given) or engine(*given))
+    lent = fine_tune(request_)
+    assert len(made) == 1
+    apart = replace(
+        request_, cache=CacheSettings(features=False), save_model_path=tmp_path / "other.h5"
+    )
+    own = fine_tune(apart)
+    assert len(made) > 2
+    assert np.array_equal(lent.validation.baseline.counts, own.validation.baseline.counts)
+    tuned = [load_model(path).weights for path in (request_.save_model_path, apart.save_model_path)]
+    for name, arrays in tuned[0].items():
+        assert all(map(np.array_equal, arrays, tuned[1][name])), name
 
 
 def test_nothing_is_called_before_the_checks(request_, tmp_path):

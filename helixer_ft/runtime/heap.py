@@ -1,0 +1,21 @@
+"""How the C library hands out memory to the threads of a process."""
+
+import ctypes
+import os
+from contextlib import suppress
+
+_M_ARENA_MAX = -8
+"""Of glibc's malloc.h."""
+
+
+def share_one_heap() -> None:
+    """Let all threads take memory from one heap, as far as they have not taken any yet.
+
+    glibc gives threads heaps of their own, eight for each processor. What one has freed is of no
+    use to the others: a training, whose batches are read by one thread after another, would take
+    the more memory the longer it runs. Nothing changes where `MALLOC_ARENA_MAX` is set, or with
+    another C library.
+    """
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

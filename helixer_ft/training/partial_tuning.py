@@ -1,0 +1,90 @@
+"""Weights between the untouched and the tuned model's: what part of a training is worth keeping.
+
+A model that already knows a species loses by training on a little of it, and may lose less, or
+gain, by a part of the way there (Wortsman et al. 2022, arXiv:2109.01903, who choose no share).
+docs/evidence.md has the measurements.
+"""
+
+from dataclasses import replace
+
+from helixer_ft.dataset.dataset import Dataset
+from helixer_ft.engine import Engine
+from helixer_ft.metrics import paired_bootstrap
+from helixer_ft.network.weights import LayerWeights
+from helixer_ft.recipes import recipe_of
+from helixer_ft.settings import TrainingSettings
+from helixer_ft.training.history import Check, TrainingProgress
+from helixer_ft.training.loop import TrainingData
+from helixer_ft.training.run_state import Best, LayerArrays
+from helixer_ft.training.scoring import DatasetScore, score_dataset
+
+
+def best_part(
+    engine: Engine,
+    start: LayerWeights,
+    best: tuple[Check, LayerWeights],
+    data: TrainingData,
+    settings: TrainingSettings,
+    progress: TrainingProgress,
+) -> Best:
+    """The share of a training that is best on the validation data, of those that the recipe tries;
+    of equals, the largest. Nothing of it where not even that one is better than the start beyond
+    doubt: what was chosen among several by a small difference may be worse elsewhere.
+
+    Parameters
+    ----------
+    engine
+        The network; has the weights of the result afterwards.
+    start
+        Weights before training.
+    best
+        The best check of the training, and its weights.
+    data
+        The sets to score on.
+    settings
+        Those of the training.
+    progress
+        Reports the scoring.
+    """
+    (check, tuned), found = best, 1.0
+    before, after = check.validation, check.validation
+
+    def score(share: float, dataset: Dataset, name: str) -> DatasetScore:
+        engine.set_weights(between(start, tuned, share))
+        task = f"scoring {share:.0%} of the tuning: {name}"
+        return score_dataset(engine, dataset, settings.val_test_batch_size, progress, task)
+
+    for share in recipe_of(settings).partial_shares:
+        one = score(share, data.validation, "validation data")
+        if (one.genic_f1, -one.loss) > (after.genic_f1, -after.loss):
+            found, after = share, one
+        if share == 0:
+            before = one
+    if after is not before and not _better(before, after, data.validation, settings.seed):
+        found, after = 0.0, before
+    if found < 1:
+        subset = score(found, data.subset, "training subset")
+        check = replace(check, validation=after, subset=subset)
+    weights = between(start, tuned, found)
+    engine.set_weights(weights)
+    return Best(check, [LayerArrays(*item) for item in weights.items()], found)
+
+
+def between(start: LayerWeights, tuned: LayerWeights, share: float) -> LayerWeights:
+    """The weights at a share of the way from `start` (0) to `tuned` (1), in the layers of `tuned`;
+    exactly the one or the other at its end, and where both are alike.
+    """
+    if share == 1:
+        return tuned
+    return {
+        layer: [
+            a + (b - a) * a.dtype.type(share) for a, b in zip(start[layer], arrays, strict=True)
+        ]
+        for layer, arrays in tuned.items()
+    }
+
+
+def _better(before: DatasetScore, after: DatasetScore, dataset: Dataset, seed: int) -> bool:
+    """Whether the whole 95 % interval of the difference in genic F1 is above 0."""
+    intervals = paired_bootstrap(before.counts, after.counts, dataset.regions, seed=seed)
+    return intervals["genic"].low > 0

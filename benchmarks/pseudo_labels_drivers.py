@@ -117,7 +117,7 @@ def make_teacher(folders: Folders, model: Path, other: Path | None) -> Path:
     return path
 
 
-def make_labels(folders: Folders, model: Path, labels: str, min_cds: int) -> None:
+def make_labels(folders: Folders, model: Path, labels: str, rules: Record) -> None:
     """Make the data folder of these labels; made once."""
     target = folders.labels(labels)
     if target.exists():
@@ -126,21 +126,21 @@ def make_labels(folders: Folders, model: Path, labels: str, min_cds: int) -> Non
     shutil.rmtree(part, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)
     if labels in ("chosen", "random"):
-        pseudo_labels(folders, model, part, min_cds, at_random=labels == "random")
+        pseudo_labels(folders, model, part, rules, at_random=labels == "random")
     else:
         all_genes(folders, model, part, labels)
     part.rename(target)
 
 
 def pseudo_labels(
-    folders: Folders, model: Path, target: Path, min_cds: int, *, at_random: bool
+    folders: Folders, model: Path, target: Path, rules: Record, *, at_random: bool
 ) -> None:
     """`helixer-ft pseudo-label`, however few genes pass; or as many genes at random."""
     from helixer_ft.pseudo_labels.pseudo_label import pseudo_label
     from helixer_ft.pseudo_labels.request import PseudoLabelRequest
 
     request = PseudoLabelRequest(
-        (model,), folders.fasta, target, species=folders.species, min_cds=min_cds, min_genes=1
+        (model,), folders.fasta, target, species=folders.species, min_genes=1, **rules
     )
     if not at_random:
         pseudo_label(request)
@@ -277,7 +277,7 @@ def genes_on(data: Path, genes: Path) -> list[str]:
     return lines
 
 
-def audit(folders: Folders, model: Path, labels: str, min_cds: int) -> Record:
+def audit(folders: Folders, model: Path, labels: str, rules: Record) -> Record:
     """Genes that are labelled against the known ones; or why there are none."""
     from helixer_ft.errors import InputError
     from helixer_ft.genes.evaluate import evaluate_genes
@@ -285,7 +285,7 @@ def audit(folders: Folders, model: Path, labels: str, min_cds: int) -> Record:
     if labels == "true":
         return {}
     try:
-        make_labels(folders, model, labels, min_cds)
+        make_labels(folders, model, labels, rules)
     except InputError as error:
         return {"refused": str(error)}
     target = folders.labels(labels)

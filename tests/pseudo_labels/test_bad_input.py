@@ -218,6 +218,12 @@ def test_resume_takes_up_the_predictions(place, monkeypatch):
         *ENOUGH, "--resume", "--precision", "mixed_bfloat16",
         parts=["cannot be resumed", "--precision was float32, is mixed_bfloat16"],
     )  # fmt: skip
+    place.refused(*ENOUGH, "--dry-run", parts=["holds the predictions of an interrupted run"])
+    place.refused(
+        *(*ENOUGH, "--dry-run", "--resume", "--precision", "mixed_bfloat16"),
+        parts=["cannot be resumed", "--precision was float32, is mixed_bfloat16"],
+    )
+    place.done(*ENOUGH, "--dry-run", "--resume")
     place.done(*ENOUGH, "--resume")
     assert len(place.predicted) == 1
     assert not (place.out / "predictions").exists()

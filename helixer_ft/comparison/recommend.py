@@ -158,7 +158,7 @@ def recommend(rows: Sequence[Row], regions: Regions, seed: int = 0) -> Recommend
     reasons, take, tentative = [reason], False, False
     if chosen.validation_f1 <= untouched.validation_f1:
         reasons.append(
-            "On the validation data, which chose its checkpoint, it does not even reach the "
+            "On the validation data, which chose its checkpoint, it is no better than the "
             f"untouched model ({untouched.validation_f1:.4f})."
         )
     else:

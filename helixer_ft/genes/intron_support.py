@@ -138,13 +138,18 @@ def supported_introns(
     introns = {seqid: _enough(counts, seqid, request.min_reads) for seqid in seqids}
     support = IntronSupport(introns, files)
     if not support.total:
-        names = ", ".join(path.name for path in request.bams)
-        warn(
-            f"{names}: no canonical intron has {request.min_reads} reads with "
-            f"{request.min_overhang} aligned bases on either side. Are these RNA-seq reads, mapped "
-            "by a program that splices (STAR, HISAT2, minimap2 -x splice)?"
-        )
+        warn(no_intron(request))
     return support
+
+
+def no_intron(request: LabelFreeRequest) -> str:
+    """The warning that reads support no intron at all."""
+    names = ", ".join(path.name for path in request.bams)
+    return (
+        f"{names}: no canonical intron has {request.min_reads} reads with "
+        f"{request.min_overhang} aligned bases on either side. Are these RNA-seq reads, mapped "
+        "by a program that splices (STAR, HISAT2, minimap2 -x splice)?"
+    )
 
 
 def _check(path: Path, genome: Fasta, seqids: Sequence[str], progress: Progress) -> list[str]:
@@ -153,7 +158,7 @@ def _check(path: Path, genome: Fasta, seqids: Sequence[str], progress: Progress)
     there = [name for name in seqids if name in lengths]
     if not there:
         raise InputError(
-            f"{path}: has none of the {len(seqids)} sequences to score ({some(seqids)}). It has "
+            f"{path}: has none of the {len(seqids)} sequences to look at ({some(seqids)}). It has "
             f"{some(lengths)}. Give reads aligned to {genome.path}, under the same names."
         )
     other = [name for name in there if lengths[name] != genome.lengths[name]]
@@ -168,13 +173,14 @@ def _check(path: Path, genome: Fasta, seqids: Sequence[str], progress: Progress)
     share = lacking / total
     if share > MISSING_SHARE:
         raise InputError(
-            f"{path}: lacks {len(missing)} of the {len(seqids)} sequences to score, {share:.1%} of "
-            f"their bases, expected at most {MISSING_SHARE:.0%} ({some(missing)}). Score the "
-            "others only, with --seqids, or give reads aligned to the whole genome."
+            f"{path}: lacks {len(missing)} of the {len(seqids)} sequences to look at, "
+            f"{share:.1%} of their bases, expected at most {MISSING_SHARE:.0%} ({some(missing)}). "
+            "Leave them out (pseudo-label: --exclude; evaluate-genes: --seqids names the others), "
+            "or give reads aligned to the whole genome."
         )
     if missing:
         progress.notice(
-            f"{path.name}: lacks {len(missing)} of the {len(seqids)} sequences to score "
+            f"{path.name}: lacks {len(missing)} of the {len(seqids)} sequences to look at "
             f"({some(missing)}), {share:.2%} of their bases; no intron has reads there"
         )
     return there

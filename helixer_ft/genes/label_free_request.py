@@ -5,6 +5,7 @@ from pathlib import Path
 
 from helixer_ft.coverage.request import AUTO, STRANDEDNESS
 from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import real_path
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class LabelFreeRequest:
             raise InputError(
                 f"--strandedness is '{self.strandedness}', expected {AUTO}, "
                 f"{', '.join(STRANDEDNESS)}."
+            )
+        real = [real_path(path) for path in self.bams]
+        if len(set(real)) < len(real):
+            raise InputError(
+                "--bam names one file twice, whose reads would count twice. Give each file once."
             )
         for name in ("min_reads", "min_overhang"):
             if getattr(self, name) < 1:

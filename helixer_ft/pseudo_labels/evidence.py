@@ -6,7 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from helixer_ft.coverage.protocol import Tell
-from helixer_ft.genes.intron_support import SplicedReads, read_table, spliced_reads
+from helixer_ft.genes.intron_support import (
+    SplicedReads,
+    no_intron,
+    read_table,
+    spliced_reads,
+)
 from helixer_ft.genes.label_free_request import LabelFreeRequest
 from helixer_ft.genes.tallies import STRANDS
 from helixer_ft.genome.annotation import Interval
@@ -89,7 +94,10 @@ def read_junctions(
     )
     counts, files = spliced_reads(asked, genome, seqids, progress, warn)
     tables = {seqid: read_table(counts, seqid) for seqid in seqids}
-    return Junctions(tables, files, request.min_junction_reads)
+    junctions = Junctions(tables, files, request.min_junction_reads)
+    if not any(len(junctions.supported(seqid)) for seqid in seqids):
+        warn(no_intron(asked))
+    return junctions
 
 
 def compare_with_reads(junctions: Junctions, seqid: str, candidates: Sequence[Candidate]) -> None:

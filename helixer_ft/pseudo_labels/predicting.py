@@ -70,6 +70,11 @@ class Predicting:
         return self.request.out_dir / FOLDER
 
     @property
+    def _state(self) -> Path:
+        """What the predictions follow from."""
+        return self.folder / _STATE
+
+    @property
     def genes(self) -> Path:
         """HelixerPost's genes."""
         return self.folder / GENES
@@ -98,8 +103,8 @@ class Predicting:
             "helixer-ft": __version__,
         }
 
-    def begin(self, progress: Progress) -> None:
-        """Make the folder, or take up what an interrupted run left there.
+    def check(self) -> None:
+        """Refuse what an interrupted run left in the folder, unless this one is to resume it.
 
         Raises
         ------
@@ -107,16 +112,15 @@ class Predicting:
             There is something, and the request says nothing about it; or it follows from other
             models, another genome or other options.
         """
-        request, path = self.request, self.folder / _STATE
-        if self.folder.exists() and not request.resume:
-            if not request.force:
+        if not self.request.resume:
+            if self.folder.exists() and not self.request.force:
                 raise InputError(
                     f"{self.folder}: holds the predictions of an interrupted run. Resume it with "
                     "--resume, start again with --force, or give another --out-dir."
                 )
-            shutil.rmtree(self.folder)
-        if path.exists():
-            changed = differing(_read_state(path), self.origin(), self.origin())
+            return
+        if self._state.exists():
+            changed = differing(_read_state(self._state), self.origin(), self.origin())
             if changed:
                 raise InputError(
                     f"{self.folder}: the interrupted run cannot be resumed: "
@@ -124,12 +128,20 @@ class Predicting:
                     + ". Give the same options and files, or start again with --force instead of "
                     "--resume."
                 )
+
+    def begin(self, progress: Progress) -> None:
+        """Make the folder, or take up what an interrupted run left there; see `check`."""
+        self.check()
+        if self.request.resume and self._state.exists():
             progress.notice(f"resuming with what is in {self.folder}")
             return
-        if request.resume:
+        if self.request.resume:
             progress.notice(f"{self.folder}: there is nothing to resume, so the run starts")
+        elif self.folder.exists():
+            shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        atomic.write_text(path, json.dumps(self.origin(), indent=2) + "\n", force=True)
+        text = json.dumps(self.origin(), indent=2) + "\n"
+        atomic.write_text(self._state, text, force=True)
 
     def run(self, fasta: Fasta, lengths: Mapping[str, int], progress: Progress) -> None:
         """Make whatever is not there yet.

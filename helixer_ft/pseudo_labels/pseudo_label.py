@@ -83,6 +83,7 @@ def pseudo_label(
         if request.bams:
             junctions = read_junctions(request, fasta, list(lengths), progress, progress.warning)
         if request.dry_run:
+            predicting.check()
             return _planned(predicting, lengths, junctions)
         with _held(request.out_dir, progress):
             predicting.begin(progress)

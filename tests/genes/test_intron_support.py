@@ -188,16 +188,17 @@ def test_an_index_is_made_where_there_is_none(folder):
 
 
 def test_reads_of_another_genome_are_refused(folder):
-    with pytest.raises(InputError, match="has none of the 1 sequences to score"):
+    with pytest.raises(InputError, match="has none of the 1 sequences to look at"):
         scored(folder, [(0, "x", 1, [("M", 5)])], lengths={"x": N})
     with pytest.raises(InputError, match=r"another assembly .* chr1 has 399 bp, in the genome 400"):
         scored(folder, FORWARD, lengths={"chr1": N - 1})
     with open(folder / "genome.fa", "a") as file:
         file.write(f">chr2\n{'A' * 40}\n>tiny\nAA\n")
-    with pytest.raises(InputError, match=r"lacks 2 of the 3 sequences to score, 9.5% of"):
+    lacks = r"lacks 2 of the 3 sequences to look at, 9.5% of.*pseudo-label: --exclude; .*--seqids"
+    with pytest.raises(InputError, match=lacks):
         scored(folder, FORWARD, lengths={"chr1": N})
     _, notices = scored(folder, FORWARD, lengths={"chr1": N, "chr2": 40})
-    assert any("lacks 1 of the 3 sequences to score (tiny), 0.45%" in text for text in notices)
+    assert any("lacks 1 of the 3 sequences to look at (tiny), 0.45%" in text for text in notices)
     outcome, _ = scored(folder, FORWARD, lengths={"chr1": N}, seqids=("chr1",))
     assert counts(outcome)[0] == 3
 
@@ -213,6 +214,13 @@ def test_reads_of_another_genome_are_refused(folder):
 def test_options_that_make_no_sense(folder, options, message):
     with pytest.raises(InputError, match=message):
         scored(folder, FORWARD, **options)
+
+
+def test_a_file_that_is_given_twice_is_refused(folder):
+    (folder / "link.bam").symlink_to("reads.bam")
+    bams = (folder / "reads.bam", folder / "link.bam")
+    with pytest.raises(InputError, match="--bam names one file twice"):
+        LabelFreeRequest((folder / "genes.gff3",), folder / "genome.fa", bams=bams)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,15 @@ def test_reads_of_another_assembly(place):
     place.refused("--bam", other, parts=["o.bam: has none of the 8 sequences"])
 
 
+def test_reads_that_are_not_spliced_or_given_twice(place):
+    lengths = {name: len(text) for name, text in place.genome.sequences.items()}
+    empty = write_bam(place.folder / "e.bam", [], lengths=lengths)
+    result = place.run(*ENOUGH, "--bam", empty, "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "e.bam: no canonical intron has 2 reads with 20 aligned bases" in result.stderr
+    place.refused("--bam", empty, "--bam", empty, parts=["--bam names one file twice"])
+
+
 @pytest.mark.parametrize(
     ("options", "part"),
     [
@@ -209,6 +218,12 @@ def test_resume_takes_up_the_predictions(place, monkeypatch):
         *ENOUGH, "--resume", "--precision", "mixed_bfloat16",
         parts=["cannot be resumed", "--precision was float32, is mixed_bfloat16"],
     )  # fmt: skip
+    place.refused(*ENOUGH, "--dry-run", parts=["holds the predictions of an interrupted run"])
+    place.refused(
+        *(*ENOUGH, "--dry-run", "--resume", "--precision", "mixed_bfloat16"),
+        parts=["cannot be resumed", "--precision was float32, is mixed_bfloat16"],
+    )
+    place.done(*ENOUGH, "--dry-run", "--resume")
     place.done(*ENOUGH, "--resume")
     assert len(place.predicted) == 1
     assert not (place.out / "predictions").exists()

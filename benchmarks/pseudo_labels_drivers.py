@@ -191,7 +191,10 @@ def all_genes(folders: Folders, model: Path, target: Path, labels: str) -> None:
     if labels == "all":
         shutil.copyfile(genes, target / KEPT)
         return
-    agreement = agreements(predictions, target)
+    rows = folders.here / "rows"
+    if not rows.exists():  # in the order of the predictions
+        command("prepare", "--fasta", folders.fasta, "--out-dir", rows)
+    agreement = agreements(predictions, next(rows.glob("*.h5")), target)
     if labels == "rows misaligned":
         agreement = misaligned(agreement)
     chosen = best_rows(agreement)
@@ -206,11 +209,11 @@ Agreement = dict[tuple[str, int], tuple[float, float]]
 """(file, row) -> distance of predictions and labels, and share of intergenic labels."""
 
 
-def agreements(predictions: Path, data: Path) -> Agreement:
+def agreements(predictions: Path, rows: Path, data: Path) -> Agreement:
     """How far what was predicted is from what HelixerPost made of it, in each row."""
     result: Agreement = {}
-    with h5py.File(predictions) as file:
-        names, ends = file["data/seqids"][:], file["data/start_ends"][:]
+    with h5py.File(predictions) as file, h5py.File(rows) as order:
+        names, ends = order["data/seqids"][:], order["data/start_ends"][:]
         places = {place(*one): i for i, one in enumerate(zip(names, ends, strict=True))}
         predicted = file["predictions"]
         for name in ("training_data.h5", "validation_data.h5"):

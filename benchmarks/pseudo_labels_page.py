@@ -30,28 +30,55 @@ def render(content: Record) -> str:
     for key, record in records.items():
         if key[0] == "student":
             students.setdefault(key[1:-1], []).append(record)
+    sections = [*measured(content), "### What is labelled", audit_table(audits)]
+    refused = [(key, record) for key, record in audits.items() if "refused" in record]
+    if refused:
+        sections.append("\n".join(f"- {refusal(key, record)}" for key, record in refused))
+    if students:
+        sections += ["### Students", student_table(students)]
+    return "\n\n".join(sections)
+
+
+def measured(content: Record) -> list[str]:
+    """Where, and by which command."""
+    computer, settings = content["machine"], content["settings"]
     versions = ", ".join(f"{name} {text}" for name, text in content["versions"].items())
-    computer = content["machine"]
-    return "\n\n".join(
-        [
-            f"Measured on {content['date']} with {computer['cores']} cores of "
-            f"{computer['processor']}: {versions}.",
-            "### What is labelled",
-            table(
-                ["species", "teacher", "labels", "genes", "exon precision", "exon recall",
-                 "base precision", "base recall"],
-                [audit_row(key, record) for key, record in audits.items()],
-            ),
-            "Exons and bases of coding sequence, against the known genes of the same sequences.",
-            "### Students",
-            table(
-                ["species", "teacher", "labels", "settings", "n", "teacher F1", "student F1",
-                 "difference", "interval (first seed)", "verdicts"],
-                [student_row(key, found) for key, found in students.items()],
-            ),
-            "Genic F1 on the test data, known genes: mean ± standard deviation over *n* seeds.",
-        ]
-    )  # fmt: skip
+    keys = [name.split("/")[1:] for name in content["records"] if name.startswith("audit/")]
+
+    def used(i: int) -> str:
+        return ",".join(dict.fromkeys(key[i] for key in keys))
+
+    return [
+        f"Measured on {content['date']} with {computer['cores']} cores of "
+        f"{computer['processor']}: {versions}.",
+        "```bash\npython benchmarks/pseudo_labels.py --genomes GENOMES "
+        f"--model {settings['model']} --min-confidence {settings['min_confidence']} "
+        f"--teachers {used(1)} --labels {used(2)} --work WORK "
+        "--out docs/evidence.md\n```",
+    ]
+
+
+def audit_table(audits: Mapping[tuple[str, ...], Record]) -> str:
+    """Labels against known genes."""
+    columns = ["species", "teacher", "labels", "genes", "exon precision", "exon recall"]
+    rows = [audit_row(key, record) for key, record in audits.items()]
+    text = "Exons and bases of coding sequence, against the known genes of the same sequences."
+    return f"{table([*columns, 'base precision', 'base recall'], rows)}\n\n{text}"
+
+
+def refusal(key: Sequence[str], record: Record) -> str:
+    """Why there are no labels."""
+    species, teacher, labels, _ = key
+    return f"{', '.join(names(species, teacher, labels))}: {record['refused']}"
+
+
+def student_table(students: Mapping[tuple[str, ...], Sequence[Record]]) -> str:
+    """Students beside their teachers."""
+    columns = ["species", "teacher", "labels", "settings", "n", "teacher F1", "student F1"]
+    columns += ["difference", "interval (first seed)", "verdicts"]
+    rows = [student_row(key, found) for key, found in students.items()]
+    text = "Genic F1 on the test data, known genes: mean ± standard deviation over *n* seeds."
+    return f"{table(columns, rows)}\n\n{text}"
 
 
 def audit_row(key: Sequence[str], record: Record) -> list[str]:

@@ -72,6 +72,7 @@ def test_the_page_has_refusals_audits_and_students():
             "date": "2026-01-01",
             "machine": {"cores": 2, "processor": "a processor"},
             "versions": {"helixer-ft": "1"},
+            "settings": {"model": "small.h5", "min_confidence": 0.5},
             "records": {
                 "audit/athaliana/untouched/chosen/0": {"refused": "why"},
                 "audit/athaliana/50/chosen/0": {"genes": {"predicted": 7}, "coding": levels},
@@ -82,5 +83,7 @@ def test_the_page_has_refusals_audits_and_students():
         }
     )
     assert "| *A. thaliana* | the model | `pseudo-label` | 0 | refused |" in page
+    assert "- *A. thaliana*, the model, `pseudo-label`: why\n" in page
+    assert "--min-confidence 0.5 --teachers untouched,50 --labels chosen,true --work" in page
     assert "tuned on 50 % of the annotation | `pseudo-label` | 7 | 0.500 | 0.250 |" in page
     assert "| default | 2 | 0.5000 | 0.6500 ± 0.0707 | +0.1500 | +0.0500 to +0.1500 |" in page

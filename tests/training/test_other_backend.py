@@ -20,8 +20,8 @@ def test_engine_and_oracles_on_the_other_backend():
     other = {"jax": "tensorflow", "tensorflow": "jax"}[keras.backend.backend()]
     if other == "jax":
         pytest.importorskip("jax")
-    files = [HERE / f"test_{name}.py" for name in ("loss", "engine", "oracles")]
-    files.append(HERE / "test_resuming.py")
+    files = [HERE.parent / "engine" / f"test_{name}.py" for name in ("loss", "engine")]
+    files += [HERE / f"test_{name}.py" for name in ("oracles", "resuming")]
     files.append(HERE / "test_features.py::test_results_do_not_depend_on_the_cache[hidden layer]")
     environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
     result = subprocess.run(

@@ -212,7 +212,11 @@ def _run(prepared: PreparedRun, state: RunState, progress: TrainingProgress) -> 
         ended=tuned.ended,
         warnings=(
             *outcome_warnings(
-                record.checks, validation, test, prepared.summaries[0].valid_fractions[0]
+                record.checks,
+                validation,
+                test,
+                prepared.summaries[0].valid_fractions[0],
+                share=record.share,
             ),
             *(coverage.warnings if coverage else ()),
         ),

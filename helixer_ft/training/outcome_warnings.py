@@ -17,6 +17,8 @@ def outcome_warnings(
     validation: Comparison,
     test: Comparison | None,
     intergenic_share: float,
+    *,
+    share: float = 1.0,
 ) -> list[str]:
     """Warnings that follow from the result itself, in plain words.
 
@@ -28,6 +30,8 @@ def outcome_warnings(
         Untouched against tuned model; test is None without test data.
     intergenic_share
         Share of the valid training bases that are intergenic.
+    share
+        How much of the tuning was kept; where it is none, what the model predicts is not its fault.
     """
     on, decisive = ("test", test) if test else ("validation", validation)
     matrix = decisive.tuned.genic_matrix
@@ -46,6 +50,8 @@ def outcome_warnings(
     result += _interval_warnings(decisive.interval, on)
     if validation.trusted:
         result += _check_warnings(checks, validation, test)
+    if share == 0:
+        return result
     result += _missing_warnings(matrix, on)
     if decisive.interval.verdict != "not better":  # which says it all
         result += _worse_warnings(decisive, on)

@@ -43,9 +43,10 @@ def warnings(
     losses=((0.5, 0.5),),
     validation: Comparison | None = None,
     intergenic_share: float = 0.3,
+    share: float = 1.0,
 ) -> list[str]:
     checks = [check(number, *pair) for number, pair in enumerate([(1.0, 1.0), *losses])]
-    return outcome_warnings(checks, validation or compared(), test, intergenic_share)
+    return outcome_warnings(checks, validation or compared(), test, intergenic_share, share=share)
 
 
 def test_nothing_to_say_of_a_good_result_on_held_out_data():
@@ -99,9 +100,11 @@ def test_where_overfitting_began():
 
 
 def test_a_class_that_is_never_predicted():
+    """Which is no fault of a tuning of which nothing was kept."""
     gone = GOOD.copy()
     gone[:, 2] += gone[:, 1]
     gone[:, 1] = 0
+    assert warnings(compared(tuned=gone), share=0) == []
     (text, more) = warnings(compared(tuned=gone))
     assert text.startswith("the tuned model never predicts UTR in the test data")
     assert more.startswith("more of the test bases are wrong than before (2.5% -> 7.4%), although")

@@ -68,7 +68,7 @@ def add_coverage(request: CoverageRequest, progress: Progress) -> CoverageOutcom
         tempfile.TemporaryDirectory(prefix="helixer-ft-") as scratch,
         Workers(threads, isolate=bool(request.bigwigs)) as workers,
     ):
-        tracks = _open_tracks(request, tables, workers, Path(scratch), threads, progress, warn)
+        tracks = _open_tracks(request, tables, workers, Path(scratch), progress, warn)
         with staged(targets) as partial:
             tasks = [
                 TrackTask(i, source, batch)
@@ -93,7 +93,6 @@ def _open_tracks(
     tables: Sequence[RowTable],
     workers: Workers,
     scratch: Path,
-    threads: int,
     progress: Progress,
     warn: Tell,
 ) -> list[tuple[TrackSource, TrackReport]]:
@@ -106,7 +105,7 @@ def _open_tracks(
     ]
     tracks: list[tuple[TrackSource, TrackReport]] = []
     for path, lacking in zip(request.bams, missing, strict=True):
-        index = usable_index(path, scratch, threads)
+        index = usable_index(path, scratch)
         evidence = gather_evidence(tables, path, index, progress)
         protocol = decide(path, request.strandedness, evidence, progress.notice, warn)
         track = Track(names[len(tracks)], READS)

@@ -133,8 +133,10 @@ def sequence_lengths(path: Path) -> dict[str, int]:
     return lengths
 
 
-def usable_index(path: Path, folder: Path, threads: int) -> Path:
+def usable_index(path: Path, folder: Path) -> Path:
     """The index of a file: the one next to it unless that is older, else a new one in `folder`.
+
+    That is made without further threads, with which htslib may wait for ever on a damaged file.
 
     Raises
     ------
@@ -148,7 +150,7 @@ def usable_index(path: Path, folder: Path, threads: int) -> Path:
     index = folder / f"{len(list(folder.iterdir()))}.index"
     verbosity = pysam.set_verbosity(0)
     try:
-        pysam.index("-c", "-@", str(threads), "-o", str(index), str(path))
+        pysam.index("-c", "-o", str(index), str(path))
     except pysam.SamtoolsError as error:
         raise InputError(_unsorted(path, "samtools index fails")) from error
     finally:

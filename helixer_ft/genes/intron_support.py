@@ -38,7 +38,6 @@ from helixer_ft.progress import Progress
 
 _READS_WANTED = 20_000
 """Spliced reads that decide about the strandedness."""
-_THREADS = 1
 """That make an index, where there is none."""
 
 Counts = Mapping[str, np.ndarray]
@@ -113,7 +112,7 @@ def spliced_reads(
     files = []
     with tempfile.TemporaryDirectory(prefix="helixer-ft-") as scratch:
         for path, there in zip(request.bams, found, strict=True):
-            source = usable_index(path, Path(scratch), _THREADS)
+            source = usable_index(path, Path(scratch))
             evidence = _evidence(path, source, genome, there)
             protocol = _decide(path, request.strandedness, evidence, progress.notice, warn)
             reads = AlignmentSource(path, source, protocol)

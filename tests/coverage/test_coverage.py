@@ -226,7 +226,7 @@ def test_an_index_is_found_by_any_of_its_names(tmp_path, name):
     """samtools, Picard, and `-c` for sequences beyond 512 Mb."""
     bam = write_bam(tmp_path / "a.bam", random_reads(9, 1), index=False)
     pysam.index(*(["-c"] if name.endswith("csi") else []), "-o", str(tmp_path / name), str(bam))
-    assert usable_index(bam, tmp_path, 1) == tmp_path / name
+    assert usable_index(bam, tmp_path) == tmp_path / name
 
 
 def test_cram_needs_no_reference(tmp_path):

@@ -38,7 +38,6 @@ from helixer_ft.progress import Progress
 
 _READS_WANTED = 20_000
 """Spliced reads that decide about the strandedness."""
-"""That make an index, where there is none."""
 
 Counts = Mapping[str, np.ndarray]
 """Sequence -> (n, 4) int64: start, end, strand (place in `STRANDS`) and reads of introns."""

@@ -11,6 +11,7 @@ from helixer_ft.engine import Engine, engine_class
 from helixer_ft.errors import HelixerFtError, Interrupted
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
+from helixer_ft.recipes import recipe_of
 from helixer_ft.runtime.backend import chosen_options, versions
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import AUTO
@@ -268,10 +269,11 @@ def _tune(
             save=record.save,
         )
         engine.set_weights(record.best[1])
-        if not plan.new and record.share == 1 and not prepared.keeps_last:
-            record.keep(
-                best_part(engine, plan.model.weights, record.best, data, settings, progress)
-            )
+        parts = recipe_of(settings).partial_shares and not (plan.new or prepared.keeps_last)
+        if parts and record.share == 1:
+            start = plan.model.weights
+            before = None if prepared.adaptation else record.state.baseline["validation"]
+            record.keep(best_part(engine, start, before, record.best, data, settings, progress))
         if prepared.test is not None:
             size, task = settings.val_test_batch_size, f"scoring the tuned model{remark}: test data"
             score = score_dataset(engine, prepared.test, size, progress, task)

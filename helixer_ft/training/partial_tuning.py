@@ -22,6 +22,7 @@ from helixer_ft.training.scoring import DatasetScore, score_dataset
 def best_part(
     engine: Engine,
     start: LayerWeights,
+    before: DatasetScore | None,
     best: tuple[Check, LayerWeights],
     data: TrainingData,
     settings: TrainingSettings,
@@ -35,8 +36,8 @@ def best_part(
     ----------
     engine
         The network; has the weights of the result afterwards.
-    start
-        Weights before training.
+    start, before
+        Weights before training, and their score on the validation data; None: not known yet.
     best
         The best check of the training, and its weights.
     data
@@ -46,25 +47,23 @@ def best_part(
     progress
         Reports the scoring.
     """
-    (check, tuned), found = best, 1.0
-    before, after = check.validation, check.validation
+    check, tuned = best
 
     def score(share: float, dataset: Dataset, name: str) -> DatasetScore:
         engine.set_weights(between(start, tuned, share))
         task = f"scoring {share:.0%} of the tuning: {name}"
         return score_dataset(engine, dataset, settings.val_test_batch_size, progress, task)
 
+    scores = {1.0: check.validation}
     for share in recipe_of(settings).partial_shares:
-        one = score(share, data.validation, "validation data")
-        if (one.genic_f1, -one.loss) > (after.genic_f1, -after.loss):
-            found, after = share, one
-        if share == 0:
-            before = one
-    if after is not before and not _better(before, after, data.validation, settings.seed):
-        found, after = 0.0, before
+        scores[share] = score(share, data.validation, "validation data")
+    found = max(scores, key=lambda share: (scores[share].genic_f1, -scores[share].loss))
+    before = before or score(0.0, data.validation, "validation data")
+    if not _better(before, scores[found], data.validation, settings.seed):
+        found, scores = 0.0, {0.0: before}
     if found < 1:
         subset = score(found, data.subset, "training subset")
-        check = replace(check, validation=after, subset=subset)
+        check = replace(check, validation=scores[found], subset=subset)
     weights = between(start, tuned, found)
     engine.set_weights(weights)
     return Best(check, [LayerArrays(*item) for item in weights.items()], found)

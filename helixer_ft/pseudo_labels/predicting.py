@@ -24,12 +24,8 @@ from helixer_ft.formats.label_source import SourceFile
 from helixer_ft.formats.origin import differing
 from helixer_ft.formats.predictions_h5 import DATASETS, PredictionsFile, PredictionsWriter, pack
 from helixer_ft.genome.fasta import Fasta
-from helixer_ft.inference.gff3 import (
-    MODULE,
-    HelixerPost,
-    scratch_folder,
-    write_gene_models,
-)
+from helixer_ft.inference.gene_groups import write_genes_in_groups
+from helixer_ft.inference.gff3 import MODULE, HelixerPost, scratch_folder
 from helixer_ft.inference.predict import predict
 from helixer_ft.inference.request import JOURNAL, HelixerPostSettings, PredictRequest
 from helixer_ft.inference.source import FastaSource
@@ -164,13 +160,14 @@ class Predicting:
                 fasta, self.request.subsequence_length, self.request.genome_species, dict(lengths)
             )
             with scratch_folder(self.genes) as scratch:
-                write_gene_models(
+                write_genes_in_groups(
                     self.helixerpost,
                     source.data_file(scratch),
                     self.average,
                     self.genes,
                     HelixerPostSettings(),
-                    stop=progress.interrupted,
+                    scratch,
+                    progress,
                 )
 
     def _of_model(self, number: int) -> Path:

@@ -137,8 +137,6 @@ def _estimate(
     prepared: PreparedPrediction, missing: np.ndarray, progress: Progress, processes: Processes
 ) -> PredictionEstimate:
     source, request = prepared.source, prepared.request
-    weights = np.zeros(source.n_rows, np.int64)
-    weights[~source.skipped] = windows_per_row(source.ranges, prepared.overlap)
     memory: ProcessMemory | None = ProcessMemory()
     size, timed = 1, _Timed(0.0, 0)
     if prepared.n_windows:
@@ -155,7 +153,7 @@ def _estimate(
             processes,
         )
         timed = _time(prepared, BatchedPrediction(network, size, progress))
-    windows = int(weights[missing].sum())
+    windows = int(prepared.windows_of_rows[missing].sum())
     predictions = int(timed.row_bytes * (~source.skipped).sum())
     disk = 2 * predictions  # the journals, and the file that is made of them
     if request.fasta is not None:

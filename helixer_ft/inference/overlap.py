@@ -108,24 +108,25 @@ def average_windows(
 
 def window_of_row(ranges: Sequence[int], overlap: Overlap, row: int) -> int:
     """Number, among the windows of all ranges, of the first that reaches into a row or beyond."""
-    window = 0
-    for n_rows in ranges:
-        if row < n_rows:
-            return window + overlap.first_over(row)
-        row -= n_rows
-        window += overlap.count(n_rows)
-    return window
+    before, within = _range_of_row(ranges, overlap, row)
+    return before if within is None else before + overlap.first_over(within)
 
 
 def windows_before_row(ranges: Sequence[int], overlap: Overlap, row: int) -> int:
     """How many of the windows of all ranges are needed for the rows before a row."""
-    window = 0
+    before, within = _range_of_row(ranges, overlap, row)
+    return before if within is None else before + overlap.needed_before(within)
+
+
+def _range_of_row(ranges: Sequence[int], overlap: Overlap, row: int) -> tuple[int, int | None]:
+    """Windows of the ranges before that of a row, and its number there; None beyond the last."""
+    windows = 0
     for n_rows in ranges:
         if row < n_rows:
-            return window + overlap.needed_before(row)
+            return windows, row
         row -= n_rows
-        window += overlap.count(n_rows)
-    return window
+        windows += overlap.count(n_rows)
+    return windows, None
 
 
 def row_of_window(ranges: Sequence[int], overlap: Overlap, window: int) -> int:

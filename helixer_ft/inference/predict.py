@@ -40,7 +40,7 @@ from helixer_ft.inference.overlap import average_windows, window_of_row, windows
 from helixer_ft.inference.parts import Kept, Parts, check_kept, open_part
 from helixer_ft.inference.prepared import PreparedPrediction, prepare_prediction
 from helixer_ft.inference.request import DEFAULT_OUTPUT, PredictRequest
-from helixer_ft.inference.shares import Span, shares_of, windows_per_row
+from helixer_ft.inference.shares import Span, shares_of
 from helixer_ft.inference.source import Source
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.progress import Progress
@@ -243,9 +243,8 @@ class _Job:
             This process or another one was asked to stop.
         """
         missing = self.kept.missing(self.source.n_rows)
-        weights = np.zeros(len(missing), np.int64)
-        weights[~self.source.skipped] = windows_per_row(self.source.ranges, self.prepared.overlap)
-        shares = shares_of(missing, weights, self.processes.count, self.run.batch_size)
+        weights, count = self.prepared.windows_of_rows, self.processes.count
+        shares = shares_of(missing, weights, count, self.run.batch_size)
         spans, stopped = shares[self.processes.index], False
         try:
             if spans:

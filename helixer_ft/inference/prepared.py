@@ -3,6 +3,8 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+import numpy as np
+
 from helixer_ft.adaptation.adapt import adapt_model
 from helixer_ft.adaptation.adapted import Adaptation
 from helixer_ft.dataset.coverage import CoverageWanted
@@ -12,6 +14,7 @@ from helixer_ft.genome.fasta import open_fasta
 from helixer_ft.inference.coverage import wanted_coverage
 from helixer_ft.inference.request import PredictRequest
 from helixer_ft.inference.selection import select_sequences, tell_of_padding
+from helixer_ft.inference.shares import windows_per_row
 from helixer_ft.inference.source import DataFileSource, FastaSource, Source
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.coverage import track_list
@@ -43,6 +46,13 @@ class PreparedPrediction:
     def n_windows(self) -> int:
         """Windows that the network sees."""
         return sum(map(self.overlap.count, self.source.ranges))
+
+    @property
+    def windows_of_rows(self) -> np.ndarray:
+        """(rows,) windows that begin in each row, of those that are skipped none."""
+        windows = np.zeros(self.source.n_rows, np.int64)
+        windows[~self.source.skipped] = windows_per_row(self.source.ranges, self.overlap)
+        return windows
 
     @property
     def outputs(self) -> int:

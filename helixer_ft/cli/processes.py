@@ -82,12 +82,12 @@ def _run(
         work(printer, backend, processes)
 
 
-def tell_what_computes(printer: Printer, backend: Backend) -> None:
-    """Say which backend on which devices does the work."""
+def tell_what_computes(printer: Printer, backend: Backend, instead: str | None = None) -> None:
+    """Say which backend on which devices does the work; or `instead` of the devices."""
     from helixer_ft.engine import device_notice
 
     printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
-    if text := device_notice():
+    if text := instead or device_notice():
         printer.notice(text)
 
 
@@ -97,14 +97,8 @@ def start_scoring(
     """Say what computes where processes share the rows, check that it does so correctly, and return
     what reports the work of this one.
     """
-    from helixer_ft.engine import device_notice
-
-    printer.notice(f"Keras backend: {backend.name} ({backend.reason})")
-    text = device_notice()
-    if processes.count > 1:
-        text = f"{processes.count} processes share the rows"
-    if text is not None:
-        printer.notice(text)
+    several = f"{processes.count} processes share the rows" if processes.count > 1 else None
+    tell_what_computes(printer, backend, several)
     progress = printer if processes.is_first else Silent(printer.stop)
     computing.check_device(options, progress, processes)
     return progress

@@ -43,11 +43,8 @@ def folder(tmp_path) -> Path:
 
 @pytest.fixture
 def group(folder) -> Iterator[Group]:
-    processes = Group(folder)
-    yield processes
-    for process in processes.processes:
-        process.kill()
-        process.wait()
+    with Group(folder) as processes:
+        yield processes
 
 
 def alone(folder: Path, arguments: list[str], monkeypatch) -> str:

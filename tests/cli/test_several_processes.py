@@ -51,11 +51,8 @@ def command(name: str, *extra: str) -> list[str]:
 
 @pytest.fixture
 def group(folder) -> Iterator[Group]:
-    processes = Group(folder)
-    yield processes
-    for process in processes.processes:
-        process.kill()
-        process.wait()
+    with Group(folder) as processes:
+        yield processes
 
 
 def alone(folder: Path, arguments: list[str], monkeypatch) -> dict:

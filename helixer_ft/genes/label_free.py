@@ -26,6 +26,8 @@ from helixer_ft.genome.notices import some
 from helixer_ft.metrics import PairedBootstrap
 from helixer_ft.progress import Progress
 
+Places = Mapping[str, Sequence[Stretch]]
+"""Sequence -> its stretches on which genes are scored."""
 FEW_COMPLETE = 0.2
 """Share of complete ORFs below which the genes may be those of another genome."""
 
@@ -161,12 +163,12 @@ def score_without_reference(
     warnings: list[str] = []
     with open_fasta(request.fasta, progress=progress) as genome:
         check_seqids(request.seqids, genome)
-        stretches = _stretches(request, genome)
-        seqids = tuple(dict.fromkeys(one.seqid for one in stretches))
+        places = _places(request, genome)
+        seqids = tuple(places)
         selections = []
         for path in request.predicted:
             annotation = read_genes(path, genome, progress=progress)
-            selections.append(_within(select(annotation, seqids), stretches))
+            selections.append(_within(select(annotation, places), places))
             same = [n for n in annotation.notices if n.kind != OTHER_LENGTH]
             notices += [*reader_notices(path, same), *left_out(path, selections[-1])]
             warnings += _other_lengths(path, annotation)
@@ -174,9 +176,9 @@ def score_without_reference(
         support = None
         if request.bams:
             support = supported_introns(request, genome, seqids, progress, warnings.append)
-            support = _support_within(support, stretches)
-        blocks = Blocks.over(stretches)
-        tallies = _tallies(selections, genome, stretches, blocks, support, progress)
+            support = _support_within(support, places)
+        blocks = Blocks.over([one for own in places.values() for one in own])
+        tallies = _tallies(selections, genome, places, blocks, support, progress)
     warnings += _few_complete(request.predicted, tallies)
     scores = tuple(score for score in SCORES if support is not None or not score.reads)
     drawn = PairedBootstrap([tally.counts for tally in tallies], range(blocks.n))
@@ -211,7 +213,7 @@ def score_without_reference(
 def _tallies(
     selections: Sequence[Selection],
     genome: Fasta,
-    stretches: Sequence[Stretch],
+    places: Places,
     blocks: Blocks,
     support: IntronSupport | None,
     progress: Progress,
@@ -222,9 +224,6 @@ def _tallies(
     for selection, own in zip(selections, by_sequence, strict=True):
         for gene in selection.genes:
             own.setdefault(gene.seqid, []).append(gene)
-    places: dict[str, list[Stretch]] = {}
-    for one in stretches:
-        places.setdefault(one.seqid, []).append(one)
     for seqid in progress.track("scoring genes", len(places), places, "sequences"):
         bases = genome.read(seqid)
         for one in places[seqid]:
@@ -235,29 +234,33 @@ def _tallies(
     return tallies
 
 
-def _stretches(request: LabelFreeRequest, genome: Fasta) -> list[Stretch]:
+def _places(request: LabelFreeRequest, genome: Fasta) -> Places:
     """Where genes are scored, in the order of the genome."""
-    if request.split is not None:
-        return read_stretches(request.split, genome.lengths)
-    lengths = genome.lengths.items()
-    return [Stretch(n, 0, size) for n, size in lengths if not request.seqids or n in request.seqids]
+    if request.split is None:
+        lengths = genome.lengths.items()
+        wanted = frozenset(request.seqids)
+        return {n: [Stretch(n, 0, size)] for n, size in lengths if not wanted or n in wanted}
+    places: dict[str, list[Stretch]] = {}
+    for one in read_stretches(request.split, genome.lengths):
+        places.setdefault(one.seqid, []).append(one)
+    return places
 
 
-def _within(selection: Selection, stretches: Sequence[Stretch]) -> Selection:
+def _within(selection: Selection, places: Places) -> Selection:
     """The genes that lie on the stretches as a whole."""
     genes = tuple(
         gene
         for gene in selection.genes
-        if any(one.seqid == gene.seqid and one.holds(*gene.span) for one in stretches)
+        if any(one.holds(*gene.span) for one in places.get(gene.seqid, ()))
     )
     return replace(selection, genes=genes)
 
 
-def _support_within(support: IntronSupport, stretches: Sequence[Stretch]) -> IntronSupport:
+def _support_within(support: IntronSupport, places: Places) -> IntronSupport:
     """The introns that lie on the stretches."""
     introns: dict[str, Introns] = {}
     for seqid, own in support.introns.items():
-        parts = [introns_within(own, one) for one in stretches if one.seqid == seqid]
+        parts = [introns_within(own, one) for one in places[seqid]]
         introns[seqid] = {s: np.concatenate([part[s] for part in parts]) for s in own}
     return replace(support, introns=introns)
 

@@ -84,6 +84,7 @@ class Selection:
 
 def select(annotation: Annotation, seqids: Collection[str]) -> Selection:
     """The coding genes on some sequences."""
+    seqids = frozenset(seqids)
     chosen: list[GeneStructure] = []
     elsewhere: dict[str, int] = {}
     noncoding = 0

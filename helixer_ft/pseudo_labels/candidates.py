@@ -7,8 +7,8 @@ from functools import cached_property
 from helixer_ft.genome.annotation import Annotation, Gene, Interval, Transcript
 from helixer_ft.genome.intervals import gaps, joined, span
 
-KEPT, CHECK = "kept", "check"
-"""Outcomes of a gene that is no reason against it."""
+KEPT = "kept"
+"""The outcome of a gene that is labelled; on check sequences it is `CHECK`."""
 
 
 @dataclass

@@ -14,6 +14,7 @@ from helixer_ft.formats import atomic
 from helixer_ft.formats.data_names import TRAINING, VALIDATION
 from helixer_ft.formats.input_file import refuse_overwriting
 from helixer_ft.formats.label_source import LabelSource
+from helixer_ft.genes.stretches import CHECK
 from helixer_ft.genome.annotation import Annotation
 from helixer_ft.genome.fasta import Fasta
 from helixer_ft.metrics import GENIC_CLASSES
@@ -35,7 +36,7 @@ from helixer_ft.preparation.split import Split
 from helixer_ft.preparation.writing import Plan, write_data
 from helixer_ft.progress import Progress
 from helixer_ft.pseudo_labels import tables
-from helixer_ft.pseudo_labels.candidates import CHECK, Candidate, by_sequence
+from helixer_ft.pseudo_labels.candidates import Candidate, by_sequence
 from helixer_ft.pseudo_labels.confidence import ConfidentIntergenic
 from helixer_ft.pseudo_labels.evidence import Junctions
 from helixer_ft.pseudo_labels.judging import Judged

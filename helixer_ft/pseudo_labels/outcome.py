@@ -9,10 +9,10 @@ from typing import Any
 
 from helixer_ft.formats.data_names import DEFAULT_LENGTH
 from helixer_ft.formats.label_source import LabelSource
+from helixer_ft.genes.stretches import CHECK
 from helixer_ft.preparation.outputs import SPLIT_FILE
 from helixer_ft.preparation.report import Preparation
 from helixer_ft.preparation.split import Split
-from helixer_ft.pseudo_labels.candidates import CHECK
 from helixer_ft.pseudo_labels.evidence import MIN_OVERHANG, Junctions
 from helixer_ft.pseudo_labels.judging import Judged
 from helixer_ft.pseudo_labels.predicting import GENES

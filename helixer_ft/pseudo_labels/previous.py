@@ -11,10 +11,11 @@ from typing import Any
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.input_file import read_text_file
+from helixer_ft.genes.stretches import CHECK
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.preparation.pieces import Piece
 from helixer_ft.preparation.split import Split
-from helixer_ft.pseudo_labels.candidates import CHECK, Candidate
+from helixer_ft.pseudo_labels.candidates import Candidate
 from helixer_ft.pseudo_labels.tables import GENES_FILE, read_structures
 
 RECORD = "pseudo_label.json"

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from helixer_ft.formats.data_names import TRAINING
-from helixer_ft.pseudo_labels.candidates import CHECK, KEPT, Candidate
+from helixer_ft.genes.stretches import CHECK
+from helixer_ft.pseudo_labels.candidates import KEPT, Candidate
 
 STRATA = ("1", "2-3", "4+")
 """Exons of a gene."""

@@ -10,12 +10,13 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_names import TEST, TRAINING, VALIDATION
+from helixer_ft.genes.stretches import CHECK
 from helixer_ft.genome.annotation import Gene
 from helixer_ft.genome.intervals import span
 from helixer_ft.preparation.labels import CDS, INTERGENIC, INTRON, UTR
 from helixer_ft.preparation.pieces import Piece, whole
 from helixer_ft.preparation.split import Split, SplitSettings, draw, pieces_to_split
-from helixer_ft.pseudo_labels.candidates import CHECK, Candidate, by_sequence
+from helixer_ft.pseudo_labels.candidates import Candidate, by_sequence
 
 FRACTIONS = {TRAINING: 0.7, VALIDATION: 0.2, TEST: 0.1}
 """Set -> share of the bases; what `prepare` would test on are the check sequences here."""

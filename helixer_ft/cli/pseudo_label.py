@@ -59,7 +59,8 @@ def _setting(name: str, text: str, **kwargs: Any) -> kinds.Decorator:
 )
 @_setting(
     "min_confidence",
-    "Least mean probability of each exon and intron of a gene that is kept.",
+    "Least mean probability of each intron, and of the coding part of each exon, of a gene that is "
+    "kept.",
 )
 @_setting(
     "intergenic_confidence", "Probability from which on bases outside of genes are intergenic."

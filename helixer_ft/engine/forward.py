@@ -6,6 +6,7 @@ import numpy as np
 
 from helixer_ft.dataset.batch import Batch
 from helixer_ft.engine.base import Read
+from helixer_ft.engine.windows_at_once import MAX_ON_HOST
 from helixer_ft.runtime.memory import (
     MAX_SUGGESTION,
     largest_batch,
@@ -22,6 +23,8 @@ class Forward(ABC):
     """Memory of the device that computes; None where the backend does not tell."""
     devices: int = 1
     """How many share a batch."""
+    most_on_host: int = MAX_ON_HOST
+    """Windows of a batch, on processors, beyond which more gain nothing."""
     _taken_by_one: float | None = None
 
     @abstractmethod

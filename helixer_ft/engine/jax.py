@@ -1,7 +1,9 @@
 """The engine on JAX: pure functions over lists of arrays, compiled once per batch shape."""
 
 import math
+import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,7 +23,7 @@ from helixer_ft.engine.loss import losses, pooled_weights
 from helixer_ft.engine.shards import Shards
 from helixer_ft.errors import is_out_of_memory
 from helixer_ft.network.weights import LayerWeights
-from helixer_ft.runtime.parallel import READ_AHEAD
+from helixer_ft.runtime.parallel import READ_AHEAD, default_threads
 
 
 class Placed(NamedTuple):
@@ -34,6 +36,12 @@ class Placed(NamedTuple):
 
 _PLACED_AHEAD = READ_AHEAD + 1
 """Batches on the devices besides that of the step: in the queue, and about to come into it."""
+
+
+WINDOWS_OF_A_CORE = 4
+"""Windows that a core of a processor computes at once."""
+MOST_CORES = 8
+"""Cores whose windows are in memory at once."""
 
 
 class JaxEngine(Engine):
@@ -246,13 +254,23 @@ def device_notice() -> str | None:
 
 
 class JaxForward(Forward):
-    """See `forward_function`."""
+    """See `forward_function`.
+
+    On a processor, whose cores can share the matrix products of a step but not the steps of a
+    recurrence, a batch is cut into parts, and each core computes another one. The parts are the
+    same whatever the number of cores, and so is the output.
+    """
 
     def __init__(self, model: Any, devices: Devices) -> None:
         found = jax.devices() if devices == "all" else jax.local_devices()
         self._shards = Shards(found[:1] if devices == "one" else found)
         self.devices = self._shards.count
         self.memory = device_memory()
+        self._most_in_part, self._threads = sys.maxsize, 1
+        if self.devices == 1 and self.memory.is_host:
+            self._most_in_part, self._threads = WINDOWS_OF_A_CORE, default_threads()
+            self.most_on_host = WINDOWS_OF_A_CORE * min(MOST_CORES, max(2, self._threads))
+        self._sizes: set[int] = set()
         self._trainable = [self._shards.copy(v.value) for v in model.trainable_variables]
         self._fixed = [self._shards.copy(v.value) for v in model.non_trainable_variables]
 
@@ -266,16 +284,41 @@ class JaxForward(Forward):
         self._compiled = self._shards.compile(forward, out_shardings=lies)
 
     def __call__(self, batch: Batch, size: int | None = None) -> np.ndarray:
-        part = self._shards.part(batch, batch.n if size is None else size)
+        own = self._shards.part(batch, batch.n if size is None else size)
+        each = self._part_size(len(own))
+        parts = [own.part(i, i + each).filled(each) for i in range(0, len(own), each)]
+        outputs = []
+        if each not in self._sizes:  # several threads would each compile it
+            outputs.append(self._compute(parts.pop(0)))
+            self._sizes.add(each)
+        if min(len(parts), self._threads) > 1:
+            with ThreadPoolExecutor(self._threads, "part") as pool:
+                outputs += pool.map(self._compute, parts)
+        else:
+            outputs += map(self._compute, parts)
+        return np.concatenate(outputs)[: batch.n]
+
+    def _compute(self, part: Batch) -> np.ndarray:
         given = self._shards.place_input(part.input)
-        return np.asarray(self._compiled(self._trainable, self._fixed, given))[: batch.n]
+        return np.asarray(self._compiled(self._trainable, self._fixed, given))
+
+    def _part_size(self, size: int) -> int:
+        """Windows in each part of a batch of `size`."""
+        return -(-size // -(-size // self._most_in_part))
 
     def step_bytes(self, batch: Batch, size: int) -> float:
         """See `Engine.step_bytes`; by the plan of the very program."""
-        shaped = partial(_shaped, self._shards, size)
+        each = self._part_size(size)
+        shaped = partial(_shaped, self._shards, each)
         given = {name: shaped(array, name) for name, array in batch.input.items()}
         arguments = self._trainable, self._fixed, given
-        return planned_bytes(self._compiled, arguments, _bytes(self._trainable + self._fixed))
+        of_a_part = planned_bytes(self._compiled, arguments, _bytes(self._trainable + self._fixed))
+        n_parts = -(-size // each)
+        if n_parts == 1:
+            return of_a_part
+        # the outputs of all parts wait for one another, and are copied into one array
+        outputs = 2 * n_parts * _bytes([self._compiled.eval_shape(*arguments)])
+        return of_a_part * min(self._threads, n_parts) + outputs
 
     def reading(self, read: Read, batch_size: int) -> Read:
         return self._shards.reading(read, batch_size)

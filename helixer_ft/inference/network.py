@@ -8,7 +8,7 @@ import numpy as np
 
 from helixer_ft.dataset.batch import TABLE_SIZE, Batch, even_batch_size
 from helixer_ft.engine import Devices, Forward, forward_function
-from helixer_ft.engine.windows_at_once import windows_at_once
+from helixer_ft.engine.windows_at_once import MAX_ON_HOST, windows_at_once
 from helixer_ft.errors import is_out_of_memory
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
@@ -127,9 +127,9 @@ def choose_batch_size(
     coverage = np.zeros((1, length, coverage_channels), np.float16) if coverage_channels else None
     codes, table = np.ones((1, 1, length), np.uint8), np.zeros((TABLE_SIZE, 4), np.float32)
     one = Batch(codes, table, coverage=coverage)
-    devices, processes = 1, processes or Processes()
+    devices, most_on_host, processes = 1, MAX_ON_HOST, processes or Processes()
     if isinstance(predict, CompiledNetwork):
-        devices = predict.forward.devices
+        devices, most_on_host = predict.forward.devices, predict.forward.most_on_host
         memory = memory or predict.forward.memory
         bytes_of: Callable[[int], float] = partial(predict.forward.step_bytes, one)
     else:
@@ -145,6 +145,7 @@ def choose_batch_size(
         memory,
         bytes_of,
         devices=devices,
+        most_on_host=most_on_host,
         agree=lambda room: processes.least(room // shared_by),
     )
     if size == 0 and memory is not None and bytes_of(1) > memory.available():

@@ -67,8 +67,14 @@ class Body:
         """As many subsequences like those of a batch as there is memory for, going through sets of
         so many.
         """
-        bytes_of = partial(self._forward.step_bytes, batch)
-        size = windows_at_once(sets, self._forward.memory, bytes_of, agree=self._least)
+        forward = self._forward
+        size = windows_at_once(
+            sets,
+            forward.memory,
+            partial(forward.step_bytes, batch),
+            most_on_host=forward.most_on_host,
+            agree=self._least,
+        )
         self.batch_size = max(1, size)  # where not even one fits, its turn will say so
 
     def features(self, batch: Batch) -> np.ndarray:

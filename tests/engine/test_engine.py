@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import batch_of, random_rows, tiny_model
 
-from helixer_ft.dataset.batch import Batch
+from helixer_ft.dataset.batch import BaseTable, Batch
 from helixer_ft.dataset.dataset import open_dataset
 from helixer_ft.engine import engine_class, forward_function
 from helixer_ft.errors import InputError
@@ -334,6 +334,42 @@ def test_the_head_alone_does_what_it_does_in_the_network(batch, dtype):
     assert weights.keys() == model.weights.keys()
     heads = {f"{name}:{i}" for name in ("dense", "dense_1") for i in range(2)}
     assert moved(model.weights, weights) == heads
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="TensorFlow shares every step")
+@pytest.mark.parametrize("size", [9, 11])
+def test_cores_compute_parts_of_a_batch_and_the_output_is_the_same_whatever_their_number(
+    monkeypatch, size
+):
+    """Also of a batch that leaves a part to be filled up."""
+    random = np.random.default_rng(0)
+    rows = random.integers(1, 5, (size, 3, 90), dtype=np.uint8)
+    batch = Batch(rows, BaseTable().padded())
+    body = build_body(tiny_model().architecture)
+
+    def output(cores: int) -> tuple[np.ndarray, set[int]]:
+        monkeypatch.setattr("helixer_ft.engine.jax.default_threads", lambda: cores)
+        forward, sizes = forward_function(body), set()
+        compute = forward._compute
+        monkeypatch.setattr(forward, "_compute", lambda part: sizes.add(len(part)) or compute(part))
+        return np.stack([forward(batch) for _ in range(2)]), sizes
+
+    (alone, sizes), (shared, same_sizes) = output(1), output(3)
+    assert alone.shape == (2, size, 10, 6)
+    assert np.array_equal(alone, shared)
+    assert sizes == same_sizes == {{9: 3, 11: 4}[size]}
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="TensorFlow shares every step")
+def test_cores_take_memory_for_a_part_each(monkeypatch):
+    batch = Batch(np.ones((1, 3, 9000), np.uint8), BaseTable().padded())
+    body, taken = build_body(tiny_model().architecture), []
+    for cores in (1, 2, 4):
+        monkeypatch.setattr("helixer_ft.engine.jax.default_threads", lambda cores=cores: cores)
+        taken.append(forward_function(body).step_bytes(batch, 16))
+    one, two, four = taken
+    of_a_part = forward_function(body).step_bytes(batch, 4)
+    assert (two - one, four - two) == (of_a_part, 2 * of_a_part)
 
 
 # -- precision ---------------------------------------------------------------------------------

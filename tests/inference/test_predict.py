@@ -346,8 +346,9 @@ def test_processes_beside_one_another_share_the_memory():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="XLA plans the memory")
-def test_a_compiled_network_is_asked_for_its_plan(model):
+def test_a_compiled_network_is_asked_for_its_plan(model, monkeypatch):
     """On a device whose peak tells nothing: it cannot be reset, and more was computed before."""
+    monkeypatch.setattr("helixer_ft.engine.jax.device_memory", lambda: Memory(10**9, 0))
     network = prediction_function(model)
     one = Batch(np.ones((1, 1, 90), np.uint8), np.zeros((TABLE_SIZE, 4), np.float32))
     taken = network.forward.step_bytes(one, 40)

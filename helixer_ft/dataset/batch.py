@@ -294,11 +294,16 @@ def _keys(bases: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(bases + np.float16(0)).view(np.uint64)[..., 0]
 
 
-def even_batch_size(sizes: Sequence[int], limit: int) -> int:
-    """The batch size, from half the limit to the limit, that leaves least to be filled up."""
+def even_batch_size(
+    sizes: Sequence[int], limit: int, filled: Callable[[int], int] = lambda size: size
+) -> int:
+    """The batch size, from half the limit to the limit, that leaves least to be filled up.
+
+    `sizes` are the windows of each set; `filled` is what a batch of a size comes to.
+    """
 
     def computed(size: int) -> int:
-        return sum(math.ceil(n / size) * size for n in sizes)
+        return sum(math.ceil(n / size) * filled(size) for n in sizes)
 
     candidates = range(min(limit, max(sizes)), max(1, limit // 2) - 1, -1)
     return min(candidates, key=computed, default=max(sizes))

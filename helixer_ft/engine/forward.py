@@ -39,6 +39,10 @@ class Forward(ABC):
             At least as many as there are in all; None: as many.
         """
 
+    def filled(self, size: int) -> int:
+        """Windows that are computed where a batch has `size`, those that fill it up included."""
+        return -(-size // self.devices) * self.devices
+
     def reading(self, read: Read, batch_size: int) -> Read:
         """See `Engine.reading`."""
         return read

@@ -302,6 +302,10 @@ class JaxForward(Forward):
         given = self._shards.place_input(part.input)
         return np.asarray(self._compiled(self._trainable, self._fixed, given))
 
+    def filled(self, size: int) -> int:
+        each = self._part_size(size)
+        return super().filled(-(-size // each) * each)
+
     def _part_size(self, size: int) -> int:
         """Windows in each part of a batch of `size`."""
         return -(-size // -(-size // self._most_in_part))

@@ -21,6 +21,7 @@ def windows_at_once(
     *,
     devices: int = 1,
     most_on_host: int = MAX_ON_HOST,
+    filled: Callable[[int], int] = lambda size: size,
     agree: Callable[[int], int] = lambda n: n,
 ) -> int:
     """The most windows that fit, in batches that leave little to be filled up.
@@ -37,6 +38,8 @@ def windows_at_once(
         How many share a batch.
     most_on_host
         Most at once on processors.
+    filled
+        See `Forward.filled`.
     agree
         This process's number of bytes -> the least of all processes of the run.
 
@@ -46,7 +49,8 @@ def windows_at_once(
         0 where not even one fits.
     """
     if memory is None:
-        return even_batch_size(sets, UNTOLD)
-    most = even_batch_size(sets, most_on_host if memory.is_host else MAX_SUGGESTION * devices)
+        return even_batch_size(sets, UNTOLD, filled)
+    most = most_on_host if memory.is_host else MAX_SUGGESTION * devices
+    most = even_batch_size(sets, most, filled)
     fits = largest_batch(bytes_of, agree(room_for_batch(memory)), most, most)
-    return most if fits >= most else fits and even_batch_size(sets, fits)
+    return most if fits >= most else fits and even_batch_size(sets, fits, filled)

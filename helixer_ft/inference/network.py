@@ -146,6 +146,7 @@ def choose_batch_size(
         bytes_of,
         devices=devices,
         most_on_host=most_on_host,
+        filled=_filled_by(predict),
         agree=lambda room: processes.least(room // shared_by),
     )
     if size == 0 and memory is not None and bytes_of(1) > memory.available():
@@ -176,13 +177,18 @@ def batch_size_for(
         Those that share the work.
     """
     if asked is not None:
-        return even_batch_size(n_windows, asked)
+        return even_batch_size(n_windows, asked, _filled_by(predict))
     length, channels = overlap.length - overlap.removed, model.architecture.coverage_channels
     size = choose_batch_size(
         predict, length, max(n_windows), coverage_channels=channels, processes=processes
     )
     progress.notice(f"{size} windows at once (--val-test-batch-size auto)")
     return size
+
+
+def _filled_by(predict: Predict) -> Callable[[int], int]:
+    """See `Forward.filled`; any other function computes what it is given."""
+    return predict.forward.filled if isinstance(predict, CompiledNetwork) else lambda size: size
 
 
 def _no_memory_for_one(length: int) -> OutOfMemoryError:

@@ -73,6 +73,7 @@ class Body:
             forward.memory,
             partial(forward.step_bytes, batch),
             most_on_host=forward.most_on_host,
+            filled=forward.filled,
             agree=self._least,
         )
         self.batch_size = max(1, size)  # where not even one fits, its turn will say so

@@ -136,3 +136,16 @@ def test_a_number_is_used_as_it_is_and_auto_is_what_fits(request_, monkeypatch):
 def test_what_it_cannot_be(size):
     with pytest.raises(InputError, match=f"--val-test-batch-size is {size}"):
         TrainingSettings(val_test_batch_size=size)
+
+
+def test_a_batch_that_is_computed_in_parts_is_cut_into_full_ones():
+    """430 windows: 86 batches of 5 leave nothing to be filled up, but come to 86 of two times 3."""
+
+    def filled(size: int) -> int:
+        parts = -(-size // 4)
+        return parts * -(-size // parts)
+
+    memory = Memory(is_host=True)
+    assert windows_at_once([430], memory, lambda n: n) == 5
+    assert windows_at_once([430], memory, lambda n: n, filled=filled) == 8
+    assert windows_at_once([430], None, lambda n: n, filled=filled) in (16, 24, 32)

@@ -19,15 +19,20 @@ STRATEGIES: Mapping[str, tuple[Words, ...]] = {
 """Name -> commands of helixer-ft, each on the model of the one before."""
 PEER: Mapping[str, str] = {"Helixer, whole network": "whole", "Helixer, --fine-tune": "freeze"}
 """Name -> the strategy that Helixer's own training is compared with."""
+DATA = "DATA"
+"""Stands for the folder of the run's training and validation data."""
 RECIPES: Mapping[str, Words] = {
     "default": (),
     "helixer": ("--recipe", "helixer"),
     "patience 10": ("--recipe", "helixer", "--patience", "10"),
+    "adapted": ("--batchnorm-from", DATA),
 }
 """Name -> further words of each command."""
+BOTH = ("default", "adapted")
 ROWS: Sequence[tuple[str, str]] = (
     *((strategy, recipe) for strategy in ("whole", "head") for recipe in RECIPES),
-    *((strategy, "default") for strategy in STRATEGIES if strategy not in ("whole", "head")),
+    *((strategy, recipe) for strategy in ("hidden layer", "kept head") for recipe in BOTH),
+    *((strategy, "default") for strategy in ("whole, statistics kept", "head, then whole")),
 )
 """Strategies and recipes of the tables, in this order."""
 CURVES: Sequence[tuple[str, str]] = (("whole", "default"), ("head", "default"))

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from evidence_data import SPECIES, count_genes, make_data, reduced, windows_of
-from evidence_plan import PEER, Run
+from evidence_plan import DATA, PEER, Run
 from page import machine
 from speed_processes import epoch_starts, helixer_command
 
@@ -221,7 +221,8 @@ class Runner:
         for i, words in enumerate(run.words, start=1):
             saved = folder / f"step{i}.h5"
             command = [
-                sys.executable, "-m", "helixer_ft", *words, "-l", model, "-d", data, "-t", test,
+                sys.executable, "-m", "helixer_ft",
+                *(data if word == DATA else word for word in words), "-l", model, "-d", data, "-t", test,
                 "-s", saved, "--backend", "jax", "--json", "--resume", "--force",
                 *(["-e", 1] if self.quick else []),
             ]  # fmt: skip

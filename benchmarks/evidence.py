@@ -7,7 +7,8 @@ GENOMES has a folder per species (evidence_data.py says which) with genome.fa.gz
 annotation.gff3.gz; behind the = are the species that the model was trained on. Every run is a
 `helixer-ft whole` or `freeze` of its own, or, with --peer, a HybridModel.py. Results are kept in
 WORK: the same command goes on where it was interrupted. The tables and the figure are made from all
-results in WORK that the plan still has (evidence_plan.py).
+results in WORK that the plan still has (evidence_plan.py), and from those that lie beside the page,
+in docs/evidence.jsonl: what is there is not run again.
 """
 
 import argparse
@@ -37,7 +38,8 @@ def main() -> None:
         known, args.species, args.seeds, only=args.only,
         peer_seeds=args.peer_seeds if args.peer else 0,
     )  # fmt: skip
-    store = Store(work, {name: file_hash(path) for name, path in models.items()})
+    kept = args.out.with_suffix(".jsonl") if args.out and not args.quick else None
+    store = Store(work, {name: file_hash(path) for name, path in models.items()}, kept)
     if args.again:
         store.forget(runs)
     missing = [run for run in runs if store.find(run) is None]
@@ -60,6 +62,8 @@ def main() -> None:
         if args.quick:
             page = f"**Smoke test (`--quick`): these figures mean nothing.**\n\n{page}"
         write_section(args.out, "evidence.py", page)
+        if kept:
+            store.export(kept)
     sys.exit(0 if ok else 1)
 
 

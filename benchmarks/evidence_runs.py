@@ -43,10 +43,16 @@ class Store:
         The folder that has them.
     models
         Name of a base model -> SHA-256 of its file.
+    earlier
+        Records that `export` wrote, of which those count that `work` has none of, those of other
+        models included.
     """
 
-    def __init__(self, work: Path, models: Mapping[str, str]) -> None:
+    def __init__(self, work: Path, models: Mapping[str, str], earlier: Path | None = None) -> None:
         self.work, self.models = work, models
+        lines = earlier.read_text().splitlines() if earlier and earlier.exists() else []
+        found = [json.loads(line) for line in lines]
+        self._earlier = {Run(**record["run"]): record for record in found}
 
     def path(self, run: Run) -> Path:
         """The file of a run's record."""
@@ -55,8 +61,8 @@ class Store:
     def find(self, run: Run) -> Record | None:
         """A run's record, if it is valid."""
         path = self.path(run)
-        record = json.loads(path.read_text()) if path.exists() else None
-        return record if record and self.valid(record) else None
+        own = json.loads(path.read_text()) if path.exists() else None
+        return next((r for r in (own, self._earlier.get(run)) if r and self.valid(r)), None)
 
     def valid(self, record: Record) -> bool:
         """Whether it has the words, model and sets that it would have now."""
@@ -67,7 +73,7 @@ class Store:
             return False
         return (
             record["words"] == words
-            and record["model"] == self.models.get(run.model)
+            and record["model"] == self.models.get(run.model, record["model"])
             and record["data"] == str(SPECIES.get(run.species))
         )
 
@@ -87,13 +93,19 @@ class Store:
     def forget(self, runs: Sequence[Run]) -> None:
         """Remove all that is left of runs."""
         for run in runs:
+            self._earlier.pop(run, None)
             shutil.rmtree(self.path(run).parent, ignore_errors=True)
 
     def records(self) -> list[Record]:
         """All valid records."""
-        paths = sorted((self.work / "runs").rglob(RECORD))
-        records = [json.loads(path.read_text()) for path in paths]
-        return [record for record in records if self.valid(record)]
+        own = (json.loads(path.read_text()) for path in (self.work / "runs").rglob(RECORD))
+        records = self._earlier | {Run(**r["run"]): r for r in own if self.valid(r)}
+        valid = {run: record for run, record in records.items() if self.valid(record)}
+        return [valid[run] for run in sorted(valid, key=lambda run: run.name)]
+
+    def export(self, path: Path) -> None:
+        """Write all valid records, a line of JSON each."""
+        path.write_text("".join(json.dumps(record) + "\n" for record in self.records()))
 
 
 class Processes:
@@ -222,7 +234,8 @@ class Runner:
             saved = folder / f"step{i}.h5"
             command = [
                 sys.executable, "-m", "helixer_ft",
-                *(data if word == DATA else word for word in words), "-l", model, "-d", data, "-t", test,
+                *(data if word == DATA else word for word in words),
+                "-l", model, "-d", data, "-t", test,
                 "-s", saved, "--backend", "jax", "--json", "--resume", "--force",
                 *(["-e", 1] if self.quick else []),
             ]  # fmt: skip

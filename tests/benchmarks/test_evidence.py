@@ -307,6 +307,30 @@ def test_records_of_other_words_models_or_sets_are_not_taken_up(tmp_path, monkey
     assert store.records() == []
 
 
+def test_records_beside_the_page_count_where_the_folder_has_none(tmp_path, monkeypatch):
+    """Also those of a model that is not given this time; not of a model that has changed."""
+    runs = evidence_plan.plan({"small": [], "other": []}, ["athaliana"], 2, only=["whole/default"])
+    first = Store(tmp_path / "first", {"small": "hash", "other": "hash"})
+    for run in runs:
+        first.keep(run, record_of(run, seconds=1.0))
+    page = tmp_path / "evidence.jsonl"
+    first.export(page)
+    assert len(page.read_text().splitlines()) == len(runs) == 4
+
+    later = Store(tmp_path / "later", {"small": "hash"}, page)
+    assert missing(runs, later) == []
+    assert later.records() == first.records()
+    later.keep(runs[0], record_of(runs[0], seconds=2.0))
+    assert later.find(runs[0])["measured"]["seconds"] == 2.0
+    assert len(later.records()) == 4
+    assert len(Store(tmp_path / "later", {"small": "changed"}, page).records()) == 2
+    later.forget(runs[:1])
+    assert missing(runs, later) == runs[:1]
+    with monkeypatch.context() as changed:
+        changed.setitem(evidence_plan.RECIPES, "default", ("--epochs", "1"))
+        assert later.records() == []
+
+
 def test_an_estimate_takes_the_most_alike_runs(tmp_path):
     runs = evidence_plan.plan(MODELS, ["athaliana", "celegans"], 2, only=["head/*"])
     store = Store(tmp_path, {"small": "hash"})

@@ -4,7 +4,7 @@ from rich.table import Table
 
 from helixer_ft.cli.output import Printer, plain_table
 from helixer_ft.cli.preparation_output import sets_table
-from helixer_ft.genes.stretches import CHECK
+from helixer_ft.formats.data_names import CHECK
 from helixer_ft.progress import duration_text
 from helixer_ft.pseudo_labels.candidates import KEPT
 from helixer_ft.pseudo_labels.gate import REASONS

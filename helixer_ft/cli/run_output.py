@@ -105,6 +105,8 @@ def show(outcome: "Outcome", printer: Printer, *, report: Path | None, verbose: 
             coverage_line(outcome),
         )
     printer.lines(_verdict_line(outcome), style="bold")
+    if outcome.introns:
+        printer.lines(outcome.introns.text, style="bold")
 
 
 def _verdict_line(outcome: "Outcome") -> str:

@@ -7,6 +7,10 @@ from helixer_ft.errors import InputError
 
 WHAT = "a Helixer data file (.h5)"
 TRAINING, VALIDATION, TEST = SETS = ("training", "validation", "test")
+CHECK = "check"
+"""The set of `pseudo-label` that nothing was trained on or chosen by."""
+CHECK_DATA, CHECK_JUNCTIONS = f"{CHECK}_data.h5", f"{CHECK}_junctions.tsv"
+"""Its bases, and the introns that spliced reads support on it."""
 ANNOTATION_WARNING = "helixer_ft_annotation_warning"
 """Attribute of a data file: why most genes of its annotation cannot be used."""
 POOL_SIZE = 9

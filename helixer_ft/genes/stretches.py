@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.data_names import CHECK
 from helixer_ft.formats.input_file import read_text_file
 
 _WHAT = "a table of a split: tabs, and the columns seqid, start, end, set (split.tsv)"
 _COLUMNS = ("seqid", "start", "end", "set")
-CHECK = "check"
-"""The set of `pseudo-label` that nothing was trained on or chosen by."""
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,9 @@ class Windowed:
     are in bp, None for 1/2 and 3/4 of the length of a row.
     """
 
-    overlap: bool
-    overlap_offset: int | None
-    core_length: int | None
+    overlap: bool = True
+    overlap_offset: int | None = None
+    core_length: int | None = None
     pool_offsets: bool = False
 
     def windows(self, length: int, pool_size: int) -> Overlap:

@@ -11,10 +11,9 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
-from helixer_ft.formats.data_names import TRAINING, VALIDATION
+from helixer_ft.formats.data_names import CHECK, CHECK_DATA, CHECK_JUNCTIONS, TRAINING, VALIDATION
 from helixer_ft.formats.input_file import refuse_overwriting
 from helixer_ft.formats.label_source import LabelSource
-from helixer_ft.genes.stretches import CHECK
 from helixer_ft.genome.annotation import Annotation
 from helixer_ft.genome.fasta import Fasta
 from helixer_ft.metrics import GENIC_CLASSES
@@ -190,7 +189,8 @@ def write(
         }
         if outcome.junctions is not None:
             check = outcome.split.sets.get(CHECK, [])
-            texts[tables.JUNCTIONS_FILE] = tables.junctions_table(outcome.junctions, check)
+            write_data(_bases_of(plan, check), folder, pool, progress)
+            texts[CHECK_JUNCTIONS] = tables.junctions_table(outcome.junctions, check)
         for name, text in texts.items():
             (folder / name).write_text(text, "utf-8")
         names = sorted([path.name for path in folder.iterdir()] + [RECORD])
@@ -201,10 +201,26 @@ def write(
     return outcome
 
 
+def _bases_of(plan: Plan, check: Sequence[Piece]) -> Plan:
+    """The check stretches as bases without labels."""
+    genome = plan.genome
+    sample = replace(genome.sample, gff3=None)
+    asked = genome.request
+    request = PrepareRequest(
+        samples=(sample,),
+        out_dir=asked.out_dir,
+        subsequence_length=asked.subsequence_length,
+        threads=asked.threads,
+        command_line=asked.command_line,
+    )
+    bare = replace(genome, sample=sample, annotation=None, request=request, amend=None)
+    return Plan(bare, None, {CHECK: check})
+
+
 def _file_names(request: PseudoLabelRequest) -> list[str]:
     prepared = _as_preparation(request, None)
     species = request.genome_species
-    reads = [tables.JUNCTIONS_FILE] if request.bams else []
+    reads = [CHECK_DATA, CHECK_JUNCTIONS] if request.bams else []
     return [
         *(data_file(name, species, prepared) for name in _WRITTEN),
         *(masked_file(species), SPLIT_FILE, tables.GENES_FILE, tables.KEPT_FILE, GENES, RECORD),

@@ -7,9 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from helixer_ft.formats.data_names import DEFAULT_LENGTH
+from helixer_ft.formats.data_names import CHECK, DEFAULT_LENGTH
 from helixer_ft.formats.label_source import LabelSource
-from helixer_ft.genes.stretches import CHECK
 from helixer_ft.preparation.outputs import SPLIT_FILE
 from helixer_ft.preparation.report import Preparation
 from helixer_ft.preparation.split import Split

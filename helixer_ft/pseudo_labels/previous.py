@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.data_names import CHECK
 from helixer_ft.formats.input_file import read_text_file
-from helixer_ft.genes.stretches import CHECK
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.preparation.pieces import Piece
 from helixer_ft.preparation.split import Split

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from helixer_ft.formats.data_names import TRAINING
-from helixer_ft.genes.stretches import CHECK
+from helixer_ft.formats.data_names import CHECK, TRAINING
 from helixer_ft.pseudo_labels.candidates import KEPT, Candidate
 
 STRATA = ("1", "2-3", "4+")

@@ -9,8 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.data_names import TEST, TRAINING, VALIDATION
-from helixer_ft.genes.stretches import CHECK
+from helixer_ft.formats.data_names import CHECK, TEST, TRAINING, VALIDATION
 from helixer_ft.genome.annotation import Gene
 from helixer_ft.genome.intervals import span
 from helixer_ft.preparation.labels import CDS, INTERGENIC, INTRON, UTR

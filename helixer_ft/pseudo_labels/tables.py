@@ -14,7 +14,7 @@ from helixer_ft.preparation.pieces import Piece
 from helixer_ft.pseudo_labels.candidates import Candidate
 from helixer_ft.pseudo_labels.evidence import Junctions
 
-GENES_FILE, KEPT_FILE, JUNCTIONS_FILE = "genes.tsv", "kept.gff3", "check_junctions.tsv"
+GENES_FILE, KEPT_FILE = "genes.tsv", "kept.gff3"
 _COLUMNS = (
     *("gene", "seqid", "start", "end", "strand", "exons", "introns", "cds_length", "confidence"),
     *("family", "copies", "set", "supported_introns", "contradicting_reads", "outcome", "cds"),

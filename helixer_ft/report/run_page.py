@@ -102,6 +102,7 @@ def verdict_sentences(outcome: Outcome) -> list[str]:
             f"{sentence(NOT_TRUSTED)}.",
             f"Agreement on the {on} data (genic F1) went from {numbers}; bases that differ from "
             f"the labels: {wrong[0]} before, {wrong[1]} after.",
+            *([outcome.introns.text] if outcome.introns else []),
         ]
     claim = {
         "better": "The tuned model predicts genes better than the untouched one",

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from helixer_ft.engine import Engine, engine_class
-from helixer_ft.errors import HelixerFtError, Interrupted
+from helixer_ft.errors import HelixerFtError, InputError, Interrupted
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
 from helixer_ft.recipes import recipe_of
 from helixer_ft.runtime.backend import chosen_options, versions
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import AUTO
+from helixer_ft.training.check_introns import CheckedIntrons, check_introns, has_check_introns
 from helixer_ft.training.coverage_worth import Tuned, compare_coverage
 from helixer_ft.training.device_features import keep_features_on_device
 from helixer_ft.training.history import TrainingProgress
@@ -202,6 +203,10 @@ def _run(prepared: PreparedRun, state: RunState, progress: TrainingProgress) -> 
     coverage = None
     if request.strategy.input_coverage:
         coverage = compare_coverage(tuning, tuned, without, progress)
+    introns = None
+    if not (test or validation).trusted:
+        tuned_model = plan.model.with_weights(record.best[1])
+        introns = _introns(prepared, tuned_model, progress)
     return Outcome(
         prepared=prepared,
         checks=tuple(record.checks),
@@ -210,6 +215,7 @@ def _run(prepared: PreparedRun, state: RunState, progress: TrainingProgress) -> 
         validation=validation,
         test=test,
         coverage=coverage,
+        introns=introns,
         ended=tuned.ended,
         warnings=(
             *outcome_warnings(
@@ -282,6 +288,20 @@ def _tune(
         record.state.save()
     scores = {"validation": record.best[0].validation} | training.scores
     return Tuned(engine, scores, len(training.checks), training.ended)
+
+
+def _introns(
+    prepared: PreparedRun, tuned: TrainedModel, progress: TrainingProgress
+) -> CheckedIntrons | None:
+    """Introns of the untouched and the tuned model, where the data have some to judge them by."""
+    folder = prepared.request.data_dir
+    if not (prepared.processes.is_first and has_check_introns(folder)):
+        return None
+    try:
+        return check_introns(folder, (prepared.base, tuned), prepared.settings, progress)
+    except InputError as error:  # the run's result is complete all the same
+        progress.notice(f"introns are not compared with those of reads: {error}")
+        return None
 
 
 def _views(

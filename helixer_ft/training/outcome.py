@@ -17,6 +17,7 @@ from helixer_ft.metrics import (
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.runtime.backend import determinism
 from helixer_ft.runtime.hardware import hardware
+from helixer_ft.training.check_introns import CheckedIntrons
 from helixer_ft.training.history import Check
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.scoring import DatasetScore
@@ -151,6 +152,9 @@ class Outcome:
         Untouched against tuned model; test is None without test data.
     coverage
         What coverage was worth; None without --input-coverage.
+    introns
+        Introns of both models against those of reads, where labels are predictions; None: there are
+        no reads, or the labels can judge.
     ended
         Why training ended.
     warnings
@@ -173,6 +177,7 @@ class Outcome:
     validation: Comparison
     test: Comparison | None
     coverage: CoverageComparison | None
+    introns: CheckedIntrons | None
     ended: str
     warnings: tuple[str, ...]
     seconds: float
@@ -231,6 +236,7 @@ class Outcome:
             "verdict": self.verdict,
             "verdict_on": self.verdict_on,
             "verdict_reason": None if self.decisive.trusted else NOT_TRUSTED,
+            "introns": self.introns and self.introns.to_dict(),
             "difference": differences_dict(self.decisive.intervals),
             "baseline": self.validation.baseline.to_dict(),
             "best": self.validation.tuned.to_dict()

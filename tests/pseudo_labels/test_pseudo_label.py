@@ -344,7 +344,10 @@ def reads(place):
 def test_genes_that_reads_support_are_kept_whatever_the_confidence(place, reads, doubtful):
     result = place.done("--intergenic-confidence", 0.5, "--bam", reads)
     rows = place.genes()
-    assert {path.name for path in place.out.iterdir()} == FILES | {"check_junctions.tsv"}
+    assert {path.name for path in place.out.iterdir()} == FILES | {
+        "check_data.h5",
+        "check_junctions.tsv",
+    }
     supported = [
         row
         for row in rows.values()
@@ -379,6 +382,14 @@ def test_junctions_of_check_sequences(place, reads):
         for start, end in gene.introns
     }
     assert found["supported_introns"] == len(junctions & known) > 0
+    rows = DataFile(place.out / "check_data.h5", labels=False)
+    assert {str(name) for name in rows.seqids} == set(found["sequences"])
+    bases = int(abs(rows.start_ends[:, 0] - rows.start_ends[:, 1]).sum())
+    assert bases == 2 * found["bases"]
+    x = rows.read(range(1)).bases[0]
+    start, end = rows.start_ends[0].tolist()
+    own = place.genome.sequences[str(rows.seqids[0])][start:end]
+    assert "".join("CATG"[i] for i in x[: end - start].argmax(axis=1)) == own
 
 
 def canonical_intron(bases: str, strand: str, start: int, end: int) -> tuple[int, int]:

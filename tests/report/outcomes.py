@@ -124,6 +124,7 @@ def outcome(
         "validation": validation or comparison(0.3, 0.5),
         "test": test,
         "coverage": None,
+        "introns": None,
         "ended": "all 3 epochs are done (--epochs)",
         "warnings": (),
         "seconds": 12.3,

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helixer_ft.cli.output import Printer
+from helixer_ft.cli.run_output import show
 from helixer_ft.errors import HelixerFtError
 from helixer_ft.formats.input_file import file_sha256
-from helixer_ft.metrics import accuracy
+from helixer_ft.metrics import Interval, accuracy
 from helixer_ft.report import write_report
 from helixer_ft.report.figures import loss_curve
 from helixer_ft.report.genome_view import COLUMNS, window_figure
@@ -18,6 +20,7 @@ from helixer_ft.report.page import percent, score, signed
 from helixer_ft.report.run_page import verdict_sentences
 from helixer_ft.runtime.backend import determinism
 from helixer_ft.runtime.hardware import hardware
+from helixer_ft.training.check_introns import CheckedIntrons, IntronScore
 from helixer_ft.training.outcome import NOT_TRUSTED, Outcome
 from helixer_ft.training.run_state import RunState
 from tests.data_files import PREDICTED
@@ -112,6 +115,37 @@ def test_agreement_with_predictions_is_no_verdict(tmp_path):
     assert "training predictions of teacher.h5; validation predictions of teacher.h5." in text
     for word in ("Wrong bases", "predicts genes better", "Coverage helped"):
         assert word not in text
+
+
+def test_introns_are_judged_where_labels_are_not_trusted(tmp_path, capsys):
+    """In the sentences, the page, what is printed, and --json."""
+    introns = CheckedIntrons(
+        IntronScore(40, 30, 20), IntronScore(40, 36, 30), Interval(0.2, 0.1, 0.3, 25)
+    )
+    compared = replace(comparison(0.3, 0.6), trusted=False)
+    found = outcome(tmp_path, validation=compared, introns=introns, views=())
+    said = (
+        "Introns: better. F1 against the 40 that reads support on the check sequences 0.5714 -> "
+        "0.7895 (+0.2000, 95 % interval +0.1000 to +0.3000, 25 genome blocks)."
+    )
+    assert verdict_sentences(found)[-1] == said
+    assert "Introns: better." in page(found, tmp_path).text
+    show(found, Printer(quiet=False, as_json=False), report=None, verbose=False)
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert found.to_dict()["introns"] == {
+        "verdict": "better",
+        "supported_by_reads": 40,
+        "untouched": {
+            **{"f1": 40 / 70, "recall": 0.5, "precision": 20 / 30},
+            **{"predicted": 30, "found": 20},
+        },
+        "tuned": {
+            **{"f1": 60 / 76, "recall": 0.75, "precision": 30 / 36},
+            **{"predicted": 36, "found": 30},
+        },
+        "difference": {"f1": 0.2, "low": 0.1, "high": 0.3, "blocks": 25},
+    }
+    assert outcome(tmp_path, validation=compared, views=()).to_dict()["introns"] is None
 
 
 def test_the_verdict_comes_first(one, result):

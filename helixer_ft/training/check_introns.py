@@ -1,0 +1,240 @@
+"""Whether tuning made introns better, where labels are predictions and cannot tell: by the introns
+that spliced reads support, on the check sequences of `pseudo-label`.
+
+No gene models are made: an intron is what a network calls intron between bases that it calls exon.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats.data_h5 import DataFile
+from helixer_ft.formats.data_names import CHECK_DATA, CHECK_JUNCTIONS
+from helixer_ft.formats.input_file import read_text_file
+from helixer_ft.inference.network import BatchedPrediction, batch_size_for, prediction_function
+from helixer_ft.inference.predict import predicted_rows
+from helixer_ft.inference.source import DataFileSource
+from helixer_ft.inference.windows import Windowed
+from helixer_ft.metrics import GENIC_CLASSES, Interval, PairedBootstrap
+from helixer_ft.network.model import TrainedModel
+from helixer_ft.progress import Progress
+from helixer_ft.runtime.processes import Processes
+from helixer_ft.settings import TrainingSettings
+
+MIN_INTRON = 20
+"""bp: no splicing leaves out fewer."""
+_INTRON = GENIC_CLASSES.index("intron")
+_EXON = [GENIC_CLASSES.index(name) for name in ("UTR", "CDS")]
+_WHAT = f"a table of introns: tabs, and the columns seqid, start, end, strand ({CHECK_JUNCTIONS})"
+_COLUMNS = ("seqid", "start", "end", "strand")
+_READ, _PREDICTED, _FOUND = range(3)
+
+Intron = tuple[str, int, int, str]
+"""Sequence, start and end (0-based, half-open), strand."""
+
+
+@dataclass(frozen=True)
+class IntronScore:
+    """Introns that a model predicts.
+
+    Attributes
+    ----------
+    read, predicted, found
+        Introns that reads support, those predicted, and those that are both, with both ends right.
+    """
+
+    read: int
+    predicted: int
+    found: int
+
+    @property
+    def recall(self) -> float:
+        """Share of the introns of reads that the model predicts."""
+        return self.found / self.read if self.read else 0.0
+
+    @property
+    def precision(self) -> float:
+        """Share of the predicted introns that reads support; right introns of genes that are not
+        expressed count as wrong.
+        """
+        return self.found / self.predicted if self.predicted else 0.0
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of the two."""
+        total = self.read + self.predicted
+        return 2 * self.found / total if total else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "f1": self.f1,
+            "recall": self.recall,
+            "precision": self.precision,
+            "predicted": self.predicted,
+            "found": self.found,
+        }
+
+
+@dataclass(frozen=True)
+class CheckedIntrons:
+    """Introns of the untouched and of the tuned model on the check sequences.
+
+    Attributes
+    ----------
+    untouched, tuned
+        What each predicts.
+    interval
+        The difference in F1.
+    """
+
+    untouched: IntronScore
+    tuned: IntronScore
+    interval: Interval
+
+    @property
+    def verdict(self) -> str:
+        """ "better", "not better" or "cannot tell"."""
+        return self.interval.verdict
+
+    @property
+    def text(self) -> str:
+        """The verdict, in a sentence."""
+        return (
+            f"Introns: {self.verdict}. F1 against the {self.tuned.read:,} that reads support on "
+            f"the check sequences {self.untouched.f1:.4f} -> {self.tuned.f1:.4f} "
+            f"{self.interval.text}."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "verdict": self.verdict,
+            "supported_by_reads": self.tuned.read,
+            "untouched": self.untouched.to_dict(),
+            "tuned": self.tuned.to_dict(),
+            "difference": self.interval.to_dict("f1") | {"blocks": self.interval.blocks},
+        }
+
+
+def has_check_introns(folder: Path) -> bool:
+    """Whether a folder of data has check sequences, and introns of reads on them."""
+    return all((folder / name).exists() for name in (CHECK_DATA, CHECK_JUNCTIONS))
+
+
+def check_introns(
+    folder: Path,
+    models: tuple[TrainedModel, TrainedModel],
+    settings: TrainingSettings,
+    progress: Progress,
+) -> CheckedIntrons:
+    """Predict the check sequences by both models, and compare their introns with those of reads.
+
+    Parameters
+    ----------
+    folder
+        Of the data; see `has_check_introns`.
+    models
+        The untouched and the tuned one.
+    settings
+        Of the training.
+    progress
+        Reports the windows.
+
+    Raises
+    ------
+    InputError
+        Damaged files; a model that takes coverage.
+    """
+    file = DataFile(folder / CHECK_DATA, labels=False)
+    read = _introns_of_reads(folder / CHECK_JUNCTIONS)
+    blocks: dict[tuple[str, int], np.ndarray] = {}
+    for i, (model, which) in enumerate(zip(models, ("untouched", "tuned"), strict=True)):
+        if model.architecture.coverage_channels:
+            raise InputError(
+                f"{folder / CHECK_DATA}: holds bases alone, but the {which} model takes coverage."
+            )
+        task = f"introns of the {which} model"
+        predicted = set(_predicted_introns(file, model, settings, task, progress))
+        for kind, introns in enumerate((read, predicted, read & predicted)):
+            for seqid, start, _, _ in introns:
+                block = blocks.setdefault((seqid, start // file.length), np.zeros((2, 3)))
+                block[i, kind] += 1
+    return _compared(blocks, settings.seed)
+
+
+def _compared(blocks: Mapping[tuple[str, int], np.ndarray], seed: int) -> CheckedIntrons:
+    """From counts (2 models, 3) of each genome block."""
+    counts = np.stack([*blocks.values()]) if blocks else np.zeros((1, 2, 3))
+    names = list(blocks) or [("", 0)]
+
+    def f1(sums: np.ndarray) -> dict[str, np.ndarray]:
+        total = sums[:, _READ] + sums[:, _PREDICTED]
+        none = np.zeros(len(sums))
+        return {"f1": np.divide(2 * sums[:, _FOUND], total, out=none, where=total > 0)}
+
+    drawn = PairedBootstrap([counts[:, 0], counts[:, 1]], names, seed=seed)
+    untouched, tuned = (IntronScore(*map(int, row)) for row in counts.sum(axis=0))
+    return CheckedIntrons(untouched, tuned, drawn.differences(1, f1)["f1"])
+
+
+def _introns_of_reads(path: Path) -> set[Intron]:
+    """Those of the table."""
+    header, *lines = read_text_file(path, _WHAT).splitlines() or [""]
+    names = header.split("\t")
+    if missing := [name for name in _COLUMNS if name not in names]:
+        raise InputError(f"{path}: lacks the column(s) {', '.join(missing)}, expected {_WHAT}.")
+    found = set()
+    for number, line in enumerate(lines, start=2):
+        row = dict(zip(names, line.split("\t"), strict=False))
+        try:
+            found.add((row["seqid"], int(row["start"]) - 1, int(row["end"]), row["strand"]))
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{path}, line {number}: is damaged, expected {_WHAT}.") from error
+    return found
+
+
+def _predicted_introns(
+    file: DataFile,
+    model: TrainedModel,
+    settings: TrainingSettings,
+    task: str,
+    progress: Progress,
+) -> Iterator[Intron]:
+    """Those of all rows, which are predicted in overlapping windows."""
+    source = DataFileSource(file)
+    overlap = Windowed().windows(file.length, model.architecture.pool_size)
+    windows = [sum(map(overlap.count, source.ranges))]
+    network = prediction_function(model, settings.precision)
+    size = batch_size_for(network, model, overlap, windows, None, Progress(), Processes())
+    run = BatchedPrediction(network, size, progress)
+    lengths = np.abs(file.start_ends[:, 0] - file.start_ends[:, 1]).tolist()
+    last_rows = set(np.cumsum(source.ranges).tolist())
+    stretch: list[np.ndarray] = []
+    with closing(predicted_rows(source, overlap, run, size)) as rows:
+        for n, row in enumerate(progress.track(task, file.n_rows, rows, "windows"), start=1):
+            stretch.append(row[0, : lengths[n - 1]].argmax(axis=-1).astype(np.uint8))
+            if n in last_rows:
+                start, end = file.start_ends[n - len(stretch), 0], file.start_ends[n - 1, 1]
+                classes = np.concatenate(stretch)
+                yield from _introns_of(file.seqids[n - 1], int(start), int(end), classes)
+                stretch.clear()
+
+
+def _introns_of(seqid: str, start: int, end: int, classes: np.ndarray) -> Iterator[Intron]:
+    """Introns of one strand of a stretch, classes being in the direction of reading."""
+    strand = "+" if start < end else "-"
+    first = min(start, end)
+    if strand == "-":
+        classes = classes[::-1]
+    is_intron = np.concatenate([[False], classes == _INTRON, [False]])
+    edges = np.flatnonzero(is_intron[1:] != is_intron[:-1]).reshape(-1, 2)
+    for begin, stop in edges.tolist():
+        within = begin > 0 and stop < len(classes) and stop - begin >= MIN_INTRON
+        if within and classes[begin - 1] in _EXON and classes[stop] in _EXON:
+            yield seqid, first + begin, first + stop, strand

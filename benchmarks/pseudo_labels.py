@@ -6,8 +6,9 @@ Usage: `python benchmarks/pseudo_labels.py --genomes GENOMES --model small.h5 --
 GENOMES has a folder per species, as for evidence.py, whose sequences and sets are taken: labels are
 made of the training and validation sequences, whose known genes audit them, and students are judged
 on the test data, which played no part. Teachers are the model, the model with the batch-norm
-statistics of the genome, the model tuned on another species (--other), and the model tuned on a
-share of the annotation (a number: per cent of the training windows), which is better. Labels are of
+statistics of the genome, the model tuned on another species (--other), the same with the genome's
+statistics (other-adapted), and the model tuned on a share of the annotation (a number: per cent of
+the training windows), which is better. Reads (--bam) help to choose. Labels are of
 `helixer-ft pseudo-label`; as many genes drawn at random; all genes of HelixerPost; and rows that
 agree with HelixerPost best, as Helixer chooses them, each with its own agreement and (as where rows
 of two files are matched by number) three of four with that of another row. Figures are kept in
@@ -60,6 +61,10 @@ def parse_arguments() -> argparse.Namespace:
         "--other", action="append", default=[], metavar="SPECIES=FILE",
         help="for SPECIES, a further teacher: the model tuned on another species; repeatable",
     )  # fmt: skip
+    add(
+        "--bam", action="append", default=[], metavar="SPECIES=FILE",
+        help="for SPECIES, spliced reads; repeatable",
+    )  # fmt: skip
     add("--min-cds", default="cneoformans=120", help="SPECIES=BP,... (default: %(default)s)")
     add("--min-confidence", type=float, default=0.8, help="default: %(default)s")
     add("--teachers", default="untouched,adapted,other,10,50", help="default: %(default)s")
@@ -73,11 +78,12 @@ def parse_arguments() -> argparse.Namespace:
     for name in ("species", "teachers", "labels"):
         setattr(args, name, getattr(args, name).split(","))
     args.other = {name: Path(path).resolve() for name, _, path in map(parted, args.other)}
+    args.bam = {name: Path(path).resolve() for name, _, path in map(parted, args.bam)}
     pairs = [parted(one) for one in args.min_cds.split(",") if one]
     args.min_cds = {name: int(bases) for name, _, bases in pairs}
     for name in ("genomes", "model", "work"):
         setattr(args, name, getattr(args, name).resolve())
-    if strange := {*args.species, *args.other} - SPECIES.keys():
+    if strange := {*args.species, *args.other, *args.bam} - SPECIES.keys():
         parser.error(f"{', '.join(sorted(strange))}: expected some of {', '.join(SPECIES)}")
     return args
 
@@ -97,6 +103,7 @@ def header(args: argparse.Namespace) -> Record:
             "model": args.model.name,
             "min_cds": args.min_cds,
             "min_confidence": args.min_confidence,
+            "bam": sorted(args.bam),
         },
     }
 
@@ -106,7 +113,7 @@ def measure(args: argparse.Namespace, results: Results) -> None:
     others: Mapping[str, Path] = args.other
     made = []
     for species, teacher in product(args.species, args.teachers):
-        if teacher == "other" and species not in others:
+        if teacher.startswith("other") and species not in others:
             continue
         folders = Folders(args.genomes, args.work, species, teacher)
         model = make_teacher(folders, args.model, others.get(species))
@@ -115,6 +122,7 @@ def measure(args: argparse.Namespace, results: Results) -> None:
             rules = {
                 "min_cds": args.min_cds.get(species, 300),
                 "min_confidence": args.min_confidence,
+                "bams": (args.bam[species],) if species in args.bam else (),
             }
             name = f"audit/{species}/{teacher}/{labels}/0"
             results.measure(name, audit, folders, model, labels, rules)

@@ -108,8 +108,9 @@ def make_teacher(folders: Folders, model: Path, other: Path | None) -> Path:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name("part.h5")
-    if folders.teacher == "adapted":
-        command("adapt", "-l", model, "--fasta", folders.fasta, "-s", part, "--force")
+    if folders.teacher.endswith("adapted"):
+        base = model if folders.teacher == "adapted" else other
+        command("adapt", "-l", base, "--fasta", folders.fasta, "-s", part, "--force")
     else:
         data = reduced(folders.data, int(folders.teacher), 0)
         command("whole", "-l", model, "-d", data, "-s", part, "--force")

@@ -19,6 +19,7 @@ TEACHERS = {
     "untouched": "the model",
     "adapted": "the model, adapted",
     "other": "the model, tuned on another species",
+    "other-adapted": "the model, tuned on another species, adapted",
 }
 
 

@@ -18,7 +18,7 @@ from helixer_ft.genome.annotation import Annotation
 from helixer_ft.genome.fasta import Fasta
 from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.preparation.genome import Genome, Survey, survey
-from helixer_ft.preparation.labels import CDS, INTERGENIC, UTR
+from helixer_ft.preparation.labels import CDS, INTERGENIC, INTRON, UTR
 from helixer_ft.preparation.outputs import (
     SPLIT_FILE,
     data_file,
@@ -44,6 +44,7 @@ from helixer_ft.pseudo_labels.outcome import PseudoLabels
 from helixer_ft.pseudo_labels.predicting import FOLDER, GENES
 from helixer_ft.pseudo_labels.previous import RECORD
 from helixer_ft.pseudo_labels.request import PseudoLabelRequest
+from helixer_ft.pseudo_labels.selection import strata_warnings
 
 _WRITTEN = (TRAINING, VALIDATION)
 _BASES_AT_ONCE = 2**22
@@ -150,9 +151,13 @@ def label(
     if share < 1:
         genome = replace(genome, amend=replace(masks, share=share))
         found = survey(genome, pieces, pool, progress)
-    _check_classes(found, sets)
+    spliced = any(one.passes and one.introns for one in judged.candidates)
+    _check_classes(found, sets, (UTR, CDS, INTERGENIC, *([INTRON] if spliced else [])))
     plan = Plan(genome, tables.with_reasons(found, judged.candidates), sets, split)
-    return Labelled(plan, report_of([plan], prepared), share)
+    preparation = report_of([plan], prepared)
+    lacking = strata_warnings(judged.candidates, request.min_confidence)
+    preparation = replace(preparation, warnings=[*lacking, *preparation.warnings])
+    return Labelled(plan, preparation, share)
 
 
 def write(
@@ -261,10 +266,12 @@ def _valid_bases(found: Survey, sets: Mapping[str, Sequence[Piece]]) -> np.ndarr
     return joined(found.content(own) for own in sets.values()).valid_bases
 
 
-def _check_classes(found: Survey, sets: Mapping[str, Sequence[Piece]]) -> None:
+def _check_classes(
+    found: Survey, sets: Mapping[str, Sequence[Piece]], classes: Sequence[int]
+) -> None:
     """Refuse labels without a class that a model would unlearn."""
     total = _valid_bases(found, sets)
-    for index in (UTR, CDS, INTERGENIC):
+    for index in classes:
         counts = {name: int(found.content(own).valid_bases[index]) for name, own in sets.items()}
         lacking = [name for name, n in counts.items() if not n]
         if lacking:

@@ -13,6 +13,8 @@ from helixer_ft.pseudo_labels.candidates import KEPT, Candidate
 
 STRATA = ("1", "2-3", "4+")
 """Exons of a gene."""
+_MANY = 10
+"""Genes of a stratum that speak for themselves."""
 
 
 def stratum(candidate: Candidate) -> str:
@@ -57,6 +59,20 @@ def counts_per_stratum(candidates: Sequence[Candidate]) -> dict[str, tuple[int, 
     return {
         name: (len(own), sum(one.is_kept for one in own)) for name, own in _strata(learnt).items()
     }
+
+
+def strata_warnings(candidates: Sequence[Candidate], min_confidence: float) -> list[str]:
+    """Where the labels are of genes with fewer, or more, exons than the genome's genes have."""
+    counts = counts_per_stratum(candidates)
+    lost = {name: n for name, (n, kept) in counts.items() if n >= _MANY and not kept}
+    if not lost or not any(kept for _, kept in counts.values()):
+        return []
+    which = " and ".join(f"none of the {n:,} with {name}" for name, n in lost.items())
+    return [
+        f"of the genes that pass, {which} exons is kept: a model trained on these labels may "
+        f"unlearn such genes. A lower --min-confidence (it is {min_confidence:g}) keeps more of "
+        "them, and reads (--bam) those that are supported."
+    ]
 
 
 def random_selection(

@@ -4,13 +4,16 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 from conftest import SHARED, tiny_model
 
-from helixer_ft.errors import Interrupted
+from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.preparation.labels import CDS, INTERGENIC, INTRON, UTR
+from helixer_ft.preparation.report import Content
 from helixer_ft.progress import Progress
-from helixer_ft.pseudo_labels import judging, predicting, pseudo_label
+from helixer_ft.pseudo_labels import judging, labelling, predicting, pseudo_label
 from helixer_ft.pseudo_labels.request import MIN_GENES, PseudoLabelRequest
 from helixer_ft.runtime.interruption import Stop
 from helixer_ft.simulate.reads import write_reads
@@ -64,7 +67,9 @@ def test_too_few_genes(place, monkeypatch):
 def test_genes_that_are_not_sure(tmp_path, monkeypatch):
     genome = simulated()
     doubtful = {gene.gene_id: 0.7 for gene in genome.genes}
-    place = PseudoFolder(tmp_path / "p", monkeypatch, genome=genome, doubtful=doubtful)
+    place = PseudoFolder(
+        tmp_path / "p", monkeypatch, genome=genome, doubtful=doubtful, least_genes=1
+    )
     result = place.run()
     assert result.exit_code == 2
     assert "only 0 of 44 genes" in result.stderr
@@ -408,3 +413,26 @@ def test_a_model_of_helixers_own_is_taken(place):
     result = place.run("-l", SHARED / "models" / "small.h5", "--dry-run")
     assert result.exit_code == 0, result.output
     assert "by 2 model(s)" in result.stdout
+
+
+def test_labels_without_any_intron_where_genes_have_some(place, monkeypatch):
+    """A student would lose all introns. (Nearly all genes here have some: the survey is made up.)"""
+    asked = []
+    monkeypatch.setattr(labelling, "_check_classes", lambda *args: asked.append(args[2]))
+    place.done(*ENOUGH)
+    assert asked == [(UTR, CDS, INTERGENIC, INTRON)]
+
+
+def test_a_class_that_a_set_lacks():
+    class Found:
+        def content(self, pieces):
+            bases = np.sum(pieces, axis=0)
+            return Content(bases, bases, ())
+
+    sets = {"training": [(9, 5, 20, 0)], "validation": [(3, 1, 4, 0), (1, 0, 0, 0)]}
+    labelling._check_classes(Found(), sets, (UTR, CDS, INTERGENIC))
+    with pytest.raises(InputError) as caught:
+        labelling._check_classes(Found(), sets, (UTR, CDS, INTERGENIC, INTRON))
+    text = str(caught.value)
+    assert "the training and validation data would have no valid intron base (of 0 in all)" in text
+    assert "lose the ability to predict any" in text

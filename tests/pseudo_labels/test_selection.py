@@ -9,6 +9,7 @@ from helixer_ft.pseudo_labels.selection import (
     counts_per_stratum,
     random_selection,
     select,
+    strata_warnings,
     stratum,
 )
 from tests.pseudo_labels.test_gate import candidate
@@ -37,6 +38,25 @@ def test_share_and_floor(keep, kept):
     select(genes, keep=keep, min_confidence=0.8)
     assert sum(g.is_kept for g in genes) == kept
     assert genes[0].outcome == "below_min_confidence"
+
+
+def test_a_stratum_of_which_nothing_is_kept_is_named():
+    single = [one(i, 1, 0.95) for i in range(3)]
+    few, many = ([one(100 * n + i, n, 0.7) for i in range(10)] for n in (2, 5))
+    genes = [*single, *few[:9], *many]
+    select(genes, keep=1, min_confidence=0.8)
+    (warning,) = strata_warnings(genes, 0.8)
+    assert "none of the 10 with 4+ exons is kept" in warning
+    assert "--min-confidence (it is 0.8)" in warning
+    select([*genes, few[9]], keep=1, min_confidence=0.8)
+    assert (
+        "none of the 10 with 2-3 and none of the 10 with 4+ exons"
+        in (strata_warnings([*genes, few[9]], 0.8)[0])
+    )
+    select(genes, keep=1, min_confidence=0.6)
+    assert strata_warnings(genes, 0.6) == []
+    select(genes, keep=1, min_confidence=0.99)  # nothing at all: that is refused elsewhere
+    assert strata_warnings(genes, 0.99) == []
 
 
 def test_reads_decide_before_the_model_does():

@@ -416,7 +416,7 @@ def test_a_model_of_helixers_own_is_taken(place):
 
 
 def test_labels_without_any_intron_where_genes_have_some(place, monkeypatch):
-    """A student would lose all introns. (Nearly all genes here have some: the survey is made up.)"""
+    """Else a student would lose all introns."""
     asked = []
     monkeypatch.setattr(labelling, "_check_classes", lambda *args: asked.append(args[2]))
     place.done(*ENOUGH)

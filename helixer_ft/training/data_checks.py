@@ -152,14 +152,20 @@ def with_coverage(summary: SetSummary, dataset: Dataset, progress: Progress) -> 
     return replace(summary, coverage_fingerprint=digest.hexdigest(), silent_tracks=tuple(silent))
 
 
-def label_notices(sets: Sequence[SetSummary]) -> list[str]:
-    """What to say of labels that are predictions."""
+def label_notices(sets: Sequence[SetSummary], *, may_be_mixed: bool) -> list[str]:
+    """What to say of labels that are predictions, and where nothing is mixed that may be."""
+    nothing_mixed = []
+    if may_be_mixed and not _are_mixed(sets):
+        nothing_mixed.append(
+            "--mix-label-sources has no effect: the labels of the training and validation data "
+            f"have one source ({_labels_of(_learnt(sets))})"
+        )
     if not any(one.is_predicted for one in sets):
-        return []
+        return nothing_mixed
     text = f"labels: {_labels_of(sets)}"
     if any(one.is_predicted for one in sets if one.name == "validation"):
         text += "; agreement with predictions chooses nothing: the last weights are kept"
-    return [text]
+    return [text, *nothing_mixed]
 
 
 def warnings(sets: Sequence[SetSummary]) -> list[str]:
@@ -195,10 +201,10 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
         for one in sets
         if one.silent_tracks
     ]
-    learnt = [one for one in sets if one.name != "test"]
-    if len({source.kind for one in learnt for source in one.label_sources}) > 1:
+    if _are_mixed(sets):
+        learnt = _labels_of(_learnt(sets))
         result.append(
-            f"labels of different sources are used together ({_labels_of(learnt)}): mistakes of "
+            f"labels of different sources are used together ({learnt}): mistakes of "
             "predictions are learnt like an annotation. Compare with a training on the annotation "
             "alone."
         )
@@ -216,6 +222,16 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
             "unmask it."
         )
     return result
+
+
+def _learnt(sets: Sequence[SetSummary]) -> list[SetSummary]:
+    """Training and validation data."""
+    return [one for one in sets if one.name != "test"]
+
+
+def _are_mixed(sets: Sequence[SetSummary]) -> bool:
+    """Whether their labels come from an annotation in part, and are predictions in part."""
+    return len({source.kind for one in _learnt(sets) for source in one.label_sources}) > 1
 
 
 def _labels_of(sets: Sequence[SetSummary]) -> str:

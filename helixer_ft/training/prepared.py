@@ -258,7 +258,7 @@ def prepare_run(
         workbench=workbench,
         notices=(
             *plan.notices,
-            *label_notices(summaries),
+            *label_notices(summaries, may_be_mixed=request.mix_label_sources),
             *choice_notices(asked, settings, len(sets["training"])),
             *batchnorm_notices(request, base, adaptation),
             *sets["training"].overhang_notices(architecture.pool_size),

@@ -315,6 +315,18 @@ def test_mixed_sources_are_refused_unless_asked_for(request_, name, rows):
     assert run.keeps_last == (name == "validation")
 
 
+def test_where_nothing_is_mixed_the_option_says_so(request_, predicted):
+    asked = replace(predicted, mix_label_sources=True)
+    (said,) = [text for text in prepared(asked).notices if "--mix-label-sources" in text]
+    assert "has no effect" in said
+    assert "training predictions of teacher.h5; validation predictions of teacher.h5" in said
+    path = request_.data_dir / "training_data.h5"
+    write_data_file(path, random_rows(6, seed=1, seqid="chr1"))
+    say_predictions(path, PREDICTED, [0])
+    mixed = prepared(replace(request_, mix_label_sources=True))
+    assert not [text for text in mixed.notices if "--mix-label-sources" in text]
+
+
 def test_an_annotation_for_the_test_is_no_mixture(predicted, test_path):
     assert prepared(replace(predicted, test_data=(test_path,))).test is not None
 

@@ -42,7 +42,7 @@ class Recipe:
         Shares of the way from the untouched model's weights to those of the best check (share 1).
         Of all these the one is kept that is best on the validation data, or the untouched model,
         where not even that one is better beyond doubt. Empty: the best check is kept. Not where
-        layers are new, whose first weights are worth nothing.
+        the untouched model has no such layers.
     """
 
     warmup: int = 0

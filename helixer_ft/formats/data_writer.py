@@ -32,7 +32,7 @@ class PackedRows:
 def pack(datasets: Mapping[str, np.ndarray]) -> PackedRows:
     """Compress rows as HDF5's shuffle and gzip filters do; any thread may call this.
 
-    zlib and NumPy let other threads run in the meantime.
+    zlib-ng and NumPy let other threads run in the meantime.
 
     Parameters
     ----------

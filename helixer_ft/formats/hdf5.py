@@ -15,15 +15,11 @@ from typing import Any, Self
 import h5py
 import numpy as np
 from numpy.typing import DTypeLike
+from zlib_ng import zlib_ng
 
 from helixer_ft.errors import HelixerFtError, InputError, first_line
 from helixer_ft.formats import hdf5_check
 from helixer_ft.formats.input_file import check_input_file
-
-try:  # several times as fast, and what it makes is as small
-    from zlib_ng import zlib_ng as deflate
-except ImportError:
-    import zlib as deflate
 
 GZIP_LEVEL = 4
 """Of h5py, and of Helixer's files."""
@@ -235,11 +231,11 @@ def find(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:
 def compressed_chunk(raw: bytes, itemsize: int, level: int = GZIP_LEVEL) -> bytes:
     """What HDF5's shuffle filter (bytes of equal place side by side) and gzip make of a chunk.
 
-    Any thread may: zlib and zlib-ng let others run meanwhile, HDF5 does not.
+    Any thread may: zlib-ng lets others run meanwhile, HDF5 does not.
     """
     if itemsize > 1:
         raw = np.frombuffer(raw, np.uint8).reshape(-1, itemsize).T.tobytes()
-    compressed: bytes = deflate.compress(raw, level)
+    compressed: bytes = zlib_ng.compress(raw, level)
     return compressed
 
 

@@ -11,7 +11,6 @@ from helixer_ft.engine import Engine, engine_class
 from helixer_ft.errors import HelixerFtError, InputError, Interrupted
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
-from helixer_ft.recipes import recipe_of
 from helixer_ft.runtime.backend import chosen_options, versions
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import AUTO
@@ -26,7 +25,7 @@ from helixer_ft.training.outcome import (
     compare,
 )
 from helixer_ft.training.outcome_warnings import outcome_warnings
-from helixer_ft.training.partial_tuning import best_part
+from helixer_ft.training.partial_tuning import best_part, weights_to_keep
 from helixer_ft.training.prepared import PreparedRun, check_save_path, prepare_run
 from helixer_ft.training.record import (
     WITHOUT_COVERAGE,
@@ -275,9 +274,8 @@ def _tune(
             save=record.save,
         )
         engine.set_weights(record.best[1])
-        parts = recipe_of(settings).partial_shares and not (plan.new or prepared.keeps_last)
-        if parts and record.share == 1:
-            start = plan.model.weights
+        start = weights_to_keep(prepared)
+        if start is not None and record.share == 1:
             before = None if prepared.adaptation else record.state.baseline["validation"]
             record.keep(best_part(engine, start, before, record.best, data, settings, progress))
         if prepared.test is not None:

@@ -196,7 +196,7 @@ class Outcome:
             return (
                 "no part of the tuning is beyond doubt better on the validation data than the "
                 f"model as it was (genic F1 {self.best.validation.genic_f1:.4f}, at {at} "
-                f"{full:.4f}): the saved model has the weights that training began with"
+                f"{full:.4f}), whose weights the saved model has"
             )
         return (
             f"the saved model has {self.share:.0%} of the change that training made up to {at}, "

@@ -1,5 +1,8 @@
 """Weights between the untouched and the tuned model's: what part of a training is worth keeping.
 
+Between two heads of one linear layer lie those whose logits are means of theirs, so that a new head
+is cut short like anything else.
+
 A model that already knows a species loses by training on a little of it, and may lose less, or
 gain, by a part of the way there (Wortsman et al. 2022, arXiv:2109.01903, who choose no share).
 docs/evidence.md has the measurements.
@@ -15,8 +18,24 @@ from helixer_ft.recipes import recipe_of
 from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.history import Check, TrainingProgress
 from helixer_ft.training.loop import TrainingData
+from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.run_state import Best, LayerArrays
 from helixer_ft.training.scoring import DatasetScore, score_dataset
+
+
+def weights_to_keep(prepared: PreparedRun) -> LayerWeights | None:
+    """What a tuning may be cut short to: the weights of the model as it was, its own head included
+    where the new one is alike. None: all of the tuning is kept, whatever the validation data say,
+    because the recipe wants that, their labels are predictions, or there are layers that the model
+    had not (coverage is compared with a head without, which is to be trained alike).
+    """
+    plan, base = prepared.plan, prepared.base
+    other_layers = plan.new and not base.architecture.computes_like(plan.model.architecture)
+    if not recipe_of(prepared.settings).partial_shares or prepared.keeps_last or other_layers:
+        return None
+    if prepared.request.strategy.input_coverage and plan.new:
+        return None
+    return plan.model.weights | {name: base.weights[name] for name in plan.new}
 
 
 def best_part(

@@ -82,7 +82,7 @@ def test_the_share_that_is_best_on_the_validation_data_is_kept(request_, monkeyp
         for found, wanted in zip(arrays, expected[name], strict=True):
             np.testing.assert_array_equal(found, wanted)
     assert outcome.validation.tuned.genic_f1 == 1
-    said = {0.0: "weights that training began with", 1.0: ""}.get(share, f"has {share:.0%} of")
+    said = {0.0: "whose weights the saved model has", 1.0: ""}.get(share, f"has {share:.0%} of")
     assert said in outcome.share_text
     assert bool(outcome.share_text) == (share < 1)
     provenance = read_model_file(request_.save_model_path).provenance
@@ -116,17 +116,36 @@ def test_what_is_not_better_beyond_doubt_is_not_kept(request_, monkeypatch):
     assert "beyond doubt" in outcome.share_text
 
 
-def test_neither_the_originals_recipe_nor_new_layers_are_cut_short(request_, monkeypatch):
-    """A new head's first weights are worth nothing."""
-    helixer = replace(request_, settings=replace(SETTINGS, recipe="helixer"))
-    new_head = replace(
-        request_,
-        strategy=Freeze(),
-        save_model_path=request_.save_model_path.with_name("head.h5"),
+def with_head(request, **strategy) -> FineTuneRequest:
+    return replace(
+        request,
+        strategy=Freeze(**strategy),
+        save_model_path=request.save_model_path.with_name("head.h5"),
         cache=CacheSettings(features=False),
     )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_new_head_is_cut_short_to_the_head_that_was_there(request_, monkeypatch, share):
+    """Not to the random one that its training began with."""
+    asked = with_head(request_)
+    outcome = tuned(asked, monkeypatch, share)
+    assert outcome.share == share
+    before, after = load_model(asked.load_model_path), load_model(asked.save_model_path)
+    check = load_model(RunFolder(asked.save_model_path).check_model_path(outcome.best))
+    assert not np.array_equal(check.weights["dense"][0], before.weights["dense"][0])
+    expected = between(before.weights, check.weights, share)
+    for name, arrays in after.weights.items():
+        for found, wanted in zip(arrays, expected[name], strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
+
+def test_neither_the_originals_recipe_nor_further_layers_are_cut_short(request_, monkeypatch):
+    """The model that was there has none of these layers."""
+    helixer = replace(request_, settings=replace(SETTINGS, recipe="helixer"))
+    hidden = with_head(request_, post_coverage_hidden_layer=True)
     assert tuned(helixer, monkeypatch, 0).share == 1
-    assert tuned(new_head, monkeypatch, 0).share == 1
+    assert tuned(hidden, monkeypatch, 0).share == 1
 
 
 def test_agreement_with_predictions_cuts_nothing_short(request_, monkeypatch):

@@ -10,7 +10,7 @@ from conftest import SHARED, tiny_model
 from helixer_ft.errors import Interrupted
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.progress import Progress
-from helixer_ft.pseudo_labels import judging, predicting, pseudo_label
+from helixer_ft.pseudo_labels import judging, predicting, pseudo_label, teachers
 from helixer_ft.pseudo_labels.request import MIN_GENES, PseudoLabelRequest
 from helixer_ft.runtime.interruption import Stop
 from helixer_ft.simulate.reads import write_reads
@@ -236,13 +236,13 @@ def test_resume_takes_up_the_predictions(place, monkeypatch):
 def test_an_interruption_while_predicting(place, monkeypatch):
     """Rows that were predicted are in a journal, which `predict` takes up."""
 
-    def interrupted(request, _progress):
+    def interrupted(request, _progress, **_):
         path = request.prediction_output_path
         path.with_name(path.name + ".journal").write_text("rows")
         raise Interrupted("3 of 116 rows are predicted.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(predicting, "predict", interrupted)
+        patch.setattr(teachers, "predict", interrupted)
         result = place.run(*ENOUGH)
     assert result.exit_code == 75
     assert "To resume:" in result.stderr

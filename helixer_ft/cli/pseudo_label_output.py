@@ -84,17 +84,17 @@ def _show_costs(plan: PlannedLabels, printer: Printer) -> None:
             if one is None
             else time_line(one, request.subsequence_length, what)
         )
-    if several:
+    if len(found.left) > 1:
         printer.lines(f"Time of all predictions: about {duration_text(found.seconds)}")
     if found.makes_genes:
         printer.lines(HELIXERPOST_TIME)
     processes = max((one.processes for one in found.left), default=1)
     show_memory(found.memory, found.memory_limit, processes, printer)
-    average = f"; their average: about {size_text(found.average_bytes)}" if several else ""
-    printer.lines(
-        f"Predictions, gone at the end: about {size_text(found.predictions_bytes)}{average}",
-        f"Data: at most about {size_text(found.data_bytes)}",
-    )
+    sizes = {"Predictions": found.predictions_bytes, "Their average": found.average_bytes}
+    for what, size in sizes.items():
+        if size:
+            printer.lines(f"{what}, gone at the end: about {size_text(size)}")
+    printer.lines(f"Data: at most about {size_text(found.data_bytes)}")
     show_disk(found.disk, found.disk_free, request.out_dir, printer)
 
 

@@ -72,7 +72,10 @@ def test_several_models(place):
     assert lines[1].startswith(f"Time with {place.model}: about ")
     assert lines[2].startswith(f"Time with {second}: about ")
     assert re.fullmatch(r"Time of all predictions: about \d.* s", lines[3])
-    assert "; their average: about " in "\n".join(lines)
+    assert [line.split(":")[0] for line in lines[6:8]] == [
+        "Predictions, gone at the end",
+        "Their average, gone at the end",
+    ]
     found = json.loads(place.done("--dry-run", "-l", second, "--json", "-q").stdout)
     assert found["dry_run"] is True
     assert found["windows"] == ROWS
@@ -164,8 +167,8 @@ def test_what_is_left(place, request_for, monkeypatch):
     assert labels.disk == pytest.approx(bases + labels.data_bytes, rel=0.2)
     result = place.done("-l", place.folder / "second.h5", "--dry-run", "--resume")
     assert f"Time with {place.model}: none, the predictions of an interrupted" in result.stdout
-    assert "HelixerPost:" not in result.stdout
-    assert "Memory" not in result.stdout
+    for word in ("all predictions", "HelixerPost:", "Memory", "gone at the end"):
+        assert word not in result.stdout
 
 
 def test_force_starts_anew(place, request_for):

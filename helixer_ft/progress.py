@@ -80,6 +80,37 @@ class Progress:
             self.finish()
 
 
+class Relayed(Progress):
+    """Passes everything on; subclasses change some of it.
+
+    Parameters
+    ----------
+    progress
+        What it is passed on to.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def notice(self, text: str) -> None:
+        self._progress.notice(text)
+
+    def warning(self, text: str) -> None:
+        self._progress.warning(text)
+
+    def start(self, task: str, total: int, unit: str = "", done: int = 0) -> None:
+        self._progress.start(task, total, unit, done)
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self._progress.advance(steps, note)
+
+    def finish(self) -> None:
+        self._progress.finish()
+
+    def interrupted(self) -> bool:
+        return self._progress.interrupted()
+
+
 def size_text(size: float) -> str:
     """Bytes as text: "219 MB"."""
     unit, name = next(

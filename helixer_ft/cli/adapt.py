@@ -11,7 +11,6 @@ from helixer_ft.cli.base import Command
 from helixer_ft.cli.command_line import command_line
 from helixer_ft.cli.computing import scoring_printer
 from helixer_ft.errors import InputError
-from helixer_ft.runtime.interruption import Stop
 
 
 @click.command("adapt", cls=Command)
@@ -48,8 +47,8 @@ def command(**options: Any) -> None:
     request = kinds.from_options(
         AdaptRequest, options, source=_source(options), command_line=command_line()
     )
-    computing = options | {"gpu_id": None, "workers": None, "precision": "float32"}
-    with scoring_printer(computing, [request.load_model_path], Stop()) as printer:
+    computing = options | {"gpu_id": None, "precision": "float32"}
+    with scoring_printer(computing, request.load_model_path) as printer:
         from helixer_ft.adaptation.adapt import adapt
         from helixer_ft.cli.adaptation_output import show
 

@@ -1,7 +1,7 @@
 """The backend, its devices and processes, as the options of a command ask for."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,8 @@ import click
 from click.core import ParameterSource
 
 from helixer_ft.cli.base import PROCESS
-from helixer_ft.cli.hybridmodel import scoring_notices
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.backend import Backend, select_backend, start_quietly
-from helixer_ft.runtime.interruption import Stop
 from helixer_ft.runtime.launch import Launch, launch_from
 
 if TYPE_CHECKING:
@@ -68,18 +66,14 @@ def start_together(backend: Backend, processes: "Processes") -> None:
     start_quietly(backend)
 
 
-def scoring_printer(options: dict[str, Any], models: Iterable[Path], stop: Stop) -> "Printer":
-    """Start the backend for a command that scores or predicts, and report what computes."""
+def scoring_printer(options: dict[str, Any], model: Path) -> "Printer":
+    """Start the backend for a command in one process, and report what computes."""
     backend = backend_for(options)
 
     from helixer_ft.cli.output import Printer
 
     printer = Printer(quiet=options["quiet"], as_json=options["as_json"])
-    printer.stop = stop
-    for path in models:
-        printer.model(path)
-    for text in scoring_notices(options):
-        printer.notice(text)
+    printer.model(model)
     printer.backend(backend)
     check_device(options, printer)
     return printer

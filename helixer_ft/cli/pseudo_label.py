@@ -1,18 +1,22 @@
 """`helixer-ft pseudo-label`."""
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli import shared_options as shared
-from helixer_ft.cli.base import Command, tell_of_signal
+from helixer_ft.cli.base import Command
 from helixer_ft.cli.command_line import command_line
-from helixer_ft.cli.computing import scoring_printer
 from helixer_ft.coverage.request import AUTO, STRANDEDNESS
 from helixer_ft.formats.data_names import POOL_SIZE
 from helixer_ft.pseudo_labels.request import PseudoLabelRequest
-from helixer_ft.runtime.interruption import stop_on_signals
+
+if TYPE_CHECKING:
+    from helixer_ft.cli.output import Printer
+    from helixer_ft.runtime.backend import Backend
+    from helixer_ft.runtime.processes import Processes
 
 
 def _setting(name: str, text: str, **kwargs: Any) -> kinds.Decorator:
@@ -83,7 +87,12 @@ def _setting(name: str, text: str, **kwargs: Any) -> kinds.Decorator:
 @shared.precision_option(PseudoLabelRequest.precision)
 @shared.threads_option("Threads that label and compress")
 @shared.computing_options
-@kinds.flag("--dry-run", "Check everything that can be before predicting, write nothing.")
+@shared.processes_options
+@kinds.flag(
+    "--dry-run",
+    "Check everything that can be before predicting, and say what it would take on this machine: "
+    "time, memory, disk.",
+)
 @shared.resume_option
 @shared.checkpoint_option
 @shared.options_file
@@ -103,14 +112,34 @@ def command(**options: Any) -> None:
         --out-dir data2
     """
     request = request_from(options)
-    computing = options | {"gpu_id": None, "workers": None}
-    with stop_on_signals(tell_of_signal) as stop:
-        printer = scoring_printer(computing, request.load_model_paths, stop)
 
-        from helixer_ft.cli.pseudo_label_output import show
-        from helixer_ft.pseudo_labels.pseudo_label import pseudo_label
+    from helixer_ft.cli.processes import run_in_processes
 
-        show(pseudo_label(request, printer), printer)
+    run_in_processes(
+        options | {"gpu_id": None},
+        request.load_model_paths,
+        (),
+        request.state.exists,
+        partial(_work, request, options),
+    )
+
+
+def _work(
+    request: PseudoLabelRequest,
+    options: dict[str, Any],
+    printer: "Printer",
+    backend: "Backend",
+    processes: "Processes",
+) -> None:
+    """The labels, in one of the processes; the first one prints."""
+    from helixer_ft.cli.processes import start_scoring
+    from helixer_ft.cli.pseudo_label_output import show
+    from helixer_ft.pseudo_labels.pseudo_label import pseudo_label
+
+    progress = start_scoring(options, printer, backend, processes)
+    outcome = pseudo_label(request, progress, processes=processes)
+    if outcome is not None:
+        show(outcome, printer)
 
 
 def request_from(options: dict[str, Any]) -> PseudoLabelRequest:

@@ -2,10 +2,12 @@
 
 from rich.table import Table
 
+from helixer_ft.cli.costs import show_disk
 from helixer_ft.cli.output import Printer, plain_table
+from helixer_ft.cli.prediction_output import HELIXERPOST_TIME, show_memory, time_line
 from helixer_ft.cli.preparation_output import sets_table
 from helixer_ft.formats.data_names import CHECK
-from helixer_ft.progress import duration_text
+from helixer_ft.progress import duration_text, size_text
 from helixer_ft.pseudo_labels.candidates import KEPT
 from helixer_ft.pseudo_labels.gate import REASONS
 from helixer_ft.pseudo_labels.outcome import PlannedLabels, PseudoLabels
@@ -67,8 +69,33 @@ def _show_plan(plan: PlannedLabels, printer: Printer) -> None:
         f"To predict: {plan.bases / 1e6:.2f} Mb in {plan.sequences:,} sequence(s), "
         f"{plan.windows:,} windows, by {len(plan.request.load_model_paths)} model(s); genes by "
         f"{plan.helixerpost}.",
-        "Dry run: everything is in order so far; nothing was predicted or written.",
     )
+    _show_costs(plan, printer)
+    printer.lines("Dry run: everything is in order so far; nothing was predicted or written.")
+
+
+def _show_costs(plan: PlannedLabels, printer: Printer) -> None:
+    found, request = plan.estimate, plan.request
+    several = len(found.models) > 1
+    for path, one in zip(request.load_model_paths, found.models, strict=True):
+        what = f"Time with {path}" if several else "Time"
+        printer.lines(
+            f"{what}: none, the predictions of an interrupted run are there"
+            if one is None
+            else time_line(one, request.subsequence_length, what)
+        )
+    if len(found.left) > 1:
+        printer.lines(f"Time of all predictions: about {duration_text(found.seconds)}")
+    if found.makes_genes:
+        printer.lines(HELIXERPOST_TIME)
+    processes = max((one.processes for one in found.left), default=1)
+    show_memory(found.memory, found.memory_limit, processes, printer)
+    sizes = {"Predictions": found.predictions_bytes, "Their average": found.average_bytes}
+    for what, size in sizes.items():
+        if size:
+            printer.lines(f"{what}, gone at the end: about {size_text(size)}")
+    printer.lines(f"Data: at most about {size_text(found.data_bytes)}")
+    show_disk(found.disk, found.disk_free, request.out_dir, printer)
 
 
 def _outcome_table(outcome: PseudoLabels) -> Table:

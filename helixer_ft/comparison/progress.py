@@ -1,6 +1,6 @@
 """How a comparison reports its work: that of a single run, and which one it is."""
 
-from helixer_ft.progress import Progress
+from helixer_ft.progress import Progress, Relayed
 from helixer_ft.training.history import Check, TrainingProgress
 
 
@@ -14,7 +14,7 @@ class CompareProgress(TrainingProgress):
         """It is done; its result in a line."""
 
 
-class Named(TrainingProgress):
+class Named(Relayed, TrainingProgress):
     """Progress of a part of the work: its tasks begin with a name.
 
     Parameters
@@ -25,29 +25,23 @@ class Named(TrainingProgress):
         That of the whole.
     """
 
+    _progress: TrainingProgress
+
     def __init__(self, name: str, progress: TrainingProgress) -> None:
-        self._name, self._progress = name, progress
+        super().__init__(progress)
+        self._name = name
 
     def notice(self, text: str) -> None:
-        self._progress.notice(f"{self._name}: {text}")
+        super().notice(f"{self._name}: {text}")
 
     def warning(self, text: str) -> None:
-        self._progress.warning(f"{self._name}: {text}")
+        super().warning(f"{self._name}: {text}")
 
     def start(self, task: str, total: int, unit: str = "", done: int = 0) -> None:
-        self._progress.start(f"{self._name}: {task}", total, unit, done)
-
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        self._progress.advance(steps, note)
-
-    def finish(self) -> None:
-        self._progress.finish()
+        super().start(f"{self._name}: {task}", total, unit, done)
 
     def check(self, check: Check) -> None:
         self._progress.check(check)
-
-    def interrupted(self) -> bool:
-        return self._progress.interrupted()
 
 
 SILENT = Progress()

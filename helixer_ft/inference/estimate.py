@@ -24,7 +24,7 @@ from helixer_ft.runtime.resources import ProcessMemory, available_disk
 
 _TIMED_BATCHES = 3
 """Batches that are timed, after one that is not."""
-_INPUT_BYTES = 0.4
+INPUT_BYTES = 0.4
 """Bytes per base of `X` as data files hold it, compressed."""
 
 
@@ -48,7 +48,8 @@ class PredictionEstimate:
     predictions_bytes
         Size of the predictions file.
     disk, disk_free
-        Bytes that are needed while the work goes on, and those that are free.
+        Bytes that are needed while the work goes on, besides the rows that are kept, and those that
+        are free.
     """
 
     rows: int
@@ -154,12 +155,14 @@ def _estimate(
         )
         timed = _time(prepared, BatchedPrediction(network, size, progress))
     windows = int(prepared.windows_of_rows[missing].sum())
-    predictions = int(timed.row_bytes * (~source.skipped).sum())
-    disk = 2 * predictions  # the journals, and the file that is made of them
+    predictions, journals = (
+        int(timed.row_bytes * (rows & ~source.skipped).sum()) for rows in (True, missing)
+    )
+    disk = journals + predictions
     if request.fasta is not None:
         disk += source.bases // 2  # one byte per base, of one strand
     if request.fasta is not None and request.gff3_out is not None:
-        disk += int(_INPUT_BYTES * source.n_rows * source.length)
+        disk += int(INPUT_BYTES * source.n_rows * source.length)
     return PredictionEstimate(
         rows=int(missing.sum()),
         windows=windows,

@@ -45,7 +45,7 @@ from helixer_ft.inference.source import Source
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import ahead, default_threads, read_ahead
-from helixer_ft.runtime.processes import Processes
+from helixer_ft.runtime.processes import Processes, Together
 
 
 def predict(
@@ -77,7 +77,8 @@ def predict(
         `progress` said so, here or in another process; the rows that were predicted are kept.
     """
     started = time.perf_counter()
-    progress, processes = progress or Progress(), processes or Processes()
+    processes = processes or Processes()
+    progress = Together(progress or Progress(), processes)
     with ExitStack() as stack:
         parts = stack.enter_context(resume.open_parts(request)) if processes.is_first else None
         makes_genes = parts is not None and request.gff3_out is not None
@@ -111,7 +112,7 @@ def predict(
                     force=request.force,
                 )
             parts.remove()
-        processes.gather("", job.pass_on_a_stop)  # the others end when the files are there
+        processes.gather("", progress.pass_on_a_stop)  # the others end when the files are there
     return Prediction(
         request=request,
         model=prepared.model,
@@ -183,7 +184,7 @@ class _Job:
         prepared: PreparedPrediction,
         parts: Parts | None,
         processes: Processes,
-        progress: Progress,
+        progress: Together,
     ) -> None:
         self.prepared, self.processes, self.progress = prepared, processes, progress
         self.request, self.source = prepared.request, prepared.source
@@ -254,16 +255,13 @@ class _Job:
             stopped = True
         if self.processes.count > 1 and not stopped:
             self.progress.notice("waiting for the other processes")
-        texts = self.processes.gather(json.dumps(list(self._done.items())), self.pass_on_a_stop)
+        texts = self.processes.gather(
+            json.dumps(list(self._done.items())), self.progress.pass_on_a_stop
+        )
         done = {first: n for text in texts for first, n in json.loads(text)}
         self.all_parts = self.kept.parts | done
         if self.processes.end_alike(stopped):
             raise self._interrupted(self.all_parts)
-
-    def pass_on_a_stop(self) -> None:
-        """Where this process, which waits, is asked to stop, ask the others, which work."""
-        if self.progress.interrupted():
-            self.processes.tell_to_stop()
 
     def _predict(self, spans: list[Span]) -> None:
         """Predict rows; threads compress them, written in order."""
@@ -317,7 +315,7 @@ class _Job:
 
     def _after_a_row(self, journal: Journal) -> None:
         """Stop where asked to; else report, and see to it that the rows are on the disk."""
-        if self.progress.interrupted() or self.processes.told_to_stop:
+        if self.progress.interrupted():
             journal.sync()
             raise self._interrupted(self.kept.parts | self._done)
         now = time.perf_counter()
@@ -337,7 +335,7 @@ class _Job:
             PredictionsWriter(partial, *size, attributes, shown=output) as writer,
         ):
             for chunks in parts.read(self.all_parts, n_rows):
-                if self.progress.interrupted() or self.processes.told_to_stop:
+                if self.progress.interrupted():
                     raise self._interrupted(self.all_parts)
                 writer.append(chunks)
 

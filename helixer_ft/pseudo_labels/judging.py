@@ -35,6 +35,10 @@ _WHAT_TO_DO = (
 )
 
 
+class NoGenesError(InputError):
+    """HelixerPost made no gene of the predictions."""
+
+
 @dataclass(frozen=True)
 class Judged:
     """The candidates of a genome.
@@ -95,7 +99,7 @@ def judge(
         No gene, or genes that are not worth it: see `refuse_poor_genes`.
     """
     if not _has_gene(genes):
-        raise InputError(
+        raise NoGenesError(
             f"{request.fasta}: HelixerPost made no gene of the predictions, expected some. "
             f"{_WHAT_TO_DO}"
         )

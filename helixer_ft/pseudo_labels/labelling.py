@@ -41,7 +41,7 @@ from helixer_ft.pseudo_labels.evidence import Junctions
 from helixer_ft.pseudo_labels.judging import Judged
 from helixer_ft.pseudo_labels.masks import PseudoMasks, share_to_keep
 from helixer_ft.pseudo_labels.outcome import PseudoLabels
-from helixer_ft.pseudo_labels.predicting import FOLDER, GENES
+from helixer_ft.pseudo_labels.predicting import GENES
 from helixer_ft.pseudo_labels.previous import RECORD
 from helixer_ft.pseudo_labels.request import PseudoLabelRequest
 from helixer_ft.pseudo_labels.selection import strata_warnings
@@ -84,7 +84,7 @@ def check_outputs(request: PseudoLabelRequest) -> None:
         )
     written = [request.out_dir / name for name in _file_names(request)]
     read = (*request.load_model_paths, request.fasta, *request.bams)
-    refuse_overwriting(read, written, "--out-dir", [request.out_dir / FOLDER])
+    refuse_overwriting(read, written, "--out-dir", [request.predictions])
     for path in written:
         if path.is_dir():
             raise InputError(f"{path}: is a folder, but a file of that name is to be written.")

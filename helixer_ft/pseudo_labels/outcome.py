@@ -12,6 +12,7 @@ from helixer_ft.formats.label_source import LabelSource
 from helixer_ft.preparation.outputs import SPLIT_FILE
 from helixer_ft.preparation.report import Preparation
 from helixer_ft.preparation.split import Split
+from helixer_ft.pseudo_labels.estimate import LabelsEstimate
 from helixer_ft.pseudo_labels.evidence import MIN_OVERHANG, Junctions
 from helixer_ft.pseudo_labels.judging import Judged
 from helixer_ft.pseudo_labels.predicting import GENES
@@ -36,6 +37,8 @@ class PlannedLabels:
         Which it is.
     junctions
         Introns of reads; None without reads.
+    estimate
+        What is left of it, and what that would take.
     """
 
     request: PseudoLabelRequest
@@ -44,11 +47,13 @@ class PlannedLabels:
     windows: int
     helixerpost: str
     junctions: Junctions | None
+    estimate: LabelsEstimate
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {
             "dry_run": True,
+            "estimate": self.estimate.to_dict(),
             "models": [str(path) for path in self.request.load_model_paths],
             "sequences": self.sequences,
             "bases": self.bases,

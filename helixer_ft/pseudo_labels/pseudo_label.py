@@ -3,6 +3,9 @@
 The models predict the genome, HelixerPost makes genes of the predictions, and those genes become
 labels that pass rules of structure and that the models are sure of, or that reads support. Of the
 genome one sequence is in memory at a time, of the predictions a few windows.
+
+Several processes share the predictions. All else is done by the first one, for which the others
+wait.
 """
 
 import contextlib
@@ -20,6 +23,7 @@ from helixer_ft.formats.data_names import POOL_SIZE
 from helixer_ft.formats.label_source import PREDICTIONS, LabelSource, SourceFile, Teacher
 from helixer_ft.formats.predictions_h5 import PredictionsFile
 from helixer_ft.genome.fasta import Fasta, open_fasta
+from helixer_ft.inference.estimate import PlannedPrediction
 from helixer_ft.inference.gff3 import find_helixerpost
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.preparation.pieces import Piece
@@ -28,8 +32,9 @@ from helixer_ft.preparation.windows import count_rows
 from helixer_ft.progress import Progress
 from helixer_ft.pseudo_labels import tables
 from helixer_ft.pseudo_labels.confidence import ConfidentIntergenic
+from helixer_ft.pseudo_labels.estimate import estimate_labels
 from helixer_ft.pseudo_labels.evidence import Junctions, read_junctions
-from helixer_ft.pseudo_labels.judging import Judged, judge
+from helixer_ft.pseudo_labels.judging import Judged, NoGenesError, judge
 from helixer_ft.pseudo_labels.labelling import Labelled, check_outputs, label, write
 from helixer_ft.pseudo_labels.outcome import PlannedLabels, PseudoLabels
 from helixer_ft.pseudo_labels.predicting import Predicting, version_of
@@ -43,55 +48,94 @@ from helixer_ft.pseudo_labels.probabilities import GenomeProbabilities
 from helixer_ft.pseudo_labels.request import PseudoLabelRequest
 from helixer_ft.pseudo_labels.selection import select
 from helixer_ft.pseudo_labels.splitting import assign, split_genome
+from helixer_ft.pseudo_labels.teachers import Teachers
 from helixer_ft.runtime.parallel import default_threads
+from helixer_ft.runtime.processes import Processes, Together
 from helixer_ft.training.run_lock import run_lock
 
 
 def pseudo_label(
-    request: PseudoLabelRequest, progress: Progress | None = None
-) -> PseudoLabels | PlannedLabels:
+    request: PseudoLabelRequest,
+    progress: Progress | None = None,
+    *,
+    processes: Processes | None = None,
+) -> PseudoLabels | PlannedLabels | None:
     """Make training and validation data of a genome's predictions; see `PseudoLabelRequest`.
 
     The files appear together once all are complete. Predictions are kept until then.
 
+    Parameters
+    ----------
+    request
+        What is asked for.
+    progress
+        Reports the work.
+    processes
+        Those that share the predictions; all else the first one does. None: this one alone.
+
     Returns
     -------
-    PseudoLabels or PlannedLabels
-        What was labelled; of a dry run, what would be predicted.
+    PseudoLabels or PlannedLabels or None
+        What was labelled; of a dry run, what would be done; None in all processes but the first.
 
     Raises
     ------
     InputError
-        Files or options that cannot be used; genes that are not worth training on.
+        Files or options that cannot be used; genes that are not worth training on; processes that
+        do not do the same.
     HelixerFtError
         Writing failed, or HelixerPost did.
     Interrupted
-        `progress` said so; what was predicted is kept.
+        `progress` said so, here or in another process; what was predicted is kept.
     """
     started = time.perf_counter()
-    progress = progress or Progress()
-    atomic.check_folder(request.out_dir)
-    check_outputs(request)
-    predicting = Predicting(request, _models(request), find_helixerpost("pseudo-label"))
+    processes = processes or Processes()
+    together = Together(progress or Progress(), processes)
+    if processes.is_first:
+        atomic.check_folder(request.out_dir)
+        check_outputs(request)
+    teachers = Teachers(request, _models(request))
+    if processes.count > 1:
+        processes.require_same(teachers.alike())
+    outcome = None
+    if processes.is_first:
+        outcome = _work(teachers, together, processes)
+    elif request.dry_run:
+        teachers.plan(together, processes)
+    else:
+        teachers.predict(together, processes)
+    processes.gather("", together.pass_on_a_stop)  # the others end when the files are there
+    if isinstance(outcome, PseudoLabels):
+        return replace(outcome, seconds=time.perf_counter() - started)
+    return outcome
+
+
+def _work(
+    teachers: Teachers, progress: Together, processes: Processes
+) -> PseudoLabels | PlannedLabels:
+    """All that the first process does."""
+    request = teachers.request
+    predicting = Predicting(teachers, find_helixerpost("pseudo-label"))
     previous = None if request.previous is None else read_previous(request.previous)
     scratch = atomic.existing_folder(request.out_dir)
     with open_fasta(request.fasta, scratch=scratch, progress=progress) as fasta:
         lengths = _lengths(request, fasta)
         if previous is not None:
-            check_previous(previous, predicting.fasta.sha256, predicting.models, lengths)
+            check_previous(previous, teachers.fasta.sha256, teachers.models, lengths)
         junctions = None
         if request.bams:
             junctions = read_junctions(request, fasta, list(lengths), progress, progress.warning)
         if request.dry_run:
             predicting.check()
-            return _planned(predicting, lengths, junctions)
+            planned = teachers.plan(progress, processes)
+            return _planned(predicting, planned, fasta, lengths, junctions)
         with _held(request.out_dir, progress):
             predicting.begin(progress)
-            predicting.run(fasta, lengths, progress)
+            predicting.run(fasta, lengths, progress, processes)
             with _predictions_kept(predicting, progress):
                 outcome = _label(predicting, fasta, lengths, junctions, previous, progress)
             shutil.rmtree(predicting.folder)
-    return replace(outcome, seconds=time.perf_counter() - started)
+    return outcome
 
 
 def _models(request: PseudoLabelRequest) -> tuple[TrainedModel, ...]:
@@ -137,16 +181,23 @@ def _lengths(request: PseudoLabelRequest, fasta: Fasta) -> dict[str, int]:
 
 
 def _planned(
-    predicting: Predicting, lengths: Mapping[str, int], junctions: Junctions | None
+    predicting: Predicting,
+    planned: Mapping[int, PlannedPrediction],
+    fasta: Fasta,
+    lengths: Mapping[str, int],
+    junctions: Junctions | None,
 ) -> PlannedLabels:
     length = predicting.request.subsequence_length
+    windows = sum(count_rows(n, length) for n in lengths.values())
+    every = sum(fasta.lengths.values())
     return PlannedLabels(
         request=predicting.request,
         sequences=len(lengths),
         bases=sum(lengths.values()),
-        windows=sum(count_rows(n, length) for n in lengths.values()),
+        windows=windows,
         helixerpost=version_of(predicting.helixerpost),
         junctions=junctions,
+        estimate=estimate_labels(predicting, planned, every, windows),
     )
 
 
@@ -194,8 +245,8 @@ def _label_source(predicting: Predicting, judged: Judged) -> LabelSource:
     request = predicting.request
     return LabelSource(
         kind=PREDICTIONS,
-        teachers=tuple(Teacher.of_model(model.file) for model in predicting.models),
-        fasta=predicting.fasta,
+        teachers=tuple(Teacher.of_model(model.file) for model in predicting.teachers.models),
+        fasta=predicting.teachers.fasta,
         gff3=SourceFile.of(predicting.genes),
         bams=tuple(SourceFile.of(path) for path in request.bams),
         helixerpost=version_of(predicting.helixerpost),
@@ -218,7 +269,7 @@ def _outcome(
     junctions: Junctions | None,
     previous: PreviousRound | None,
 ) -> PseudoLabels:
-    files = [model.file for model in predicting.models]
+    files = [model.file for model in predicting.teachers.models]
     first = previous is None
     return PseudoLabels(
         request=predicting.request,
@@ -265,9 +316,9 @@ def _predictions_kept(predicting: Predicting, progress: Progress) -> Iterator[No
         raise Interrupted(
             "the genome is predicted, and the predictions are kept; the labels are not made yet."
         ) from error
-    except InputError:
-        progress.notice(
-            f"the predictions are kept in {predicting.folder}: the same command with --resume, and "
-            "other filters, takes them up"
-        )
+    except InputError as error:
+        use = "the same command with --resume, and other filters, takes them up"
+        if isinstance(error, NoGenesError):
+            use = "start again with --force, as no filter makes genes of them"
+        progress.notice(f"the predictions are kept in {predicting.folder}: {use}")
         raise

@@ -148,6 +148,16 @@ class PseudoLabelRequest:
                 )
 
     @property
+    def predictions(self) -> Path:
+        """Folder of the predictions, which are kept there until the labels are written."""
+        return self.out_dir / "predictions"
+
+    @property
+    def state(self) -> Path:
+        """In that folder: what the predictions follow from."""
+        return self.predictions / "state.json"
+
+    @property
     def genome_species(self) -> str:
         """Name in the data files."""
         return self.species or species_of(self.fasta)

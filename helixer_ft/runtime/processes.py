@@ -33,7 +33,7 @@ import numpy as np
 
 from helixer_ft.errors import HelixerFtError, InputError, Interrupted, first_line
 from helixer_ft.formats.origin import differing
-from helixer_ft.progress import Progress
+from helixer_ft.progress import Progress, Relayed
 from helixer_ft.runtime.connecting import POLL_SECONDS, find_one_another, not_found
 from helixer_ft.runtime.gpu_shares import share_gpus
 from helixer_ft.runtime.interruption import leave
@@ -121,6 +121,31 @@ class Processes:
         InputError
             Values differ; their names and the processes are named.
         """
+
+
+class Together(Relayed):
+    """Progress of one of several processes, which stop together.
+
+    Parameters
+    ----------
+    progress
+        Its own.
+    processes
+        All of them.
+    """
+
+    def __init__(self, progress: Progress, processes: Processes) -> None:
+        super().__init__(progress)
+        self._processes = processes
+
+    def interrupted(self) -> bool:
+        """Whether this process or another one was asked to stop."""
+        return super().interrupted() or self._processes.told_to_stop
+
+    def pass_on_a_stop(self) -> None:
+        """Where this process, which waits, is asked to stop, ask the others, which work."""
+        if super().interrupted():
+            self._processes.tell_to_stop()
 
 
 @dataclass

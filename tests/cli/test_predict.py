@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -270,7 +271,8 @@ def test_batch_size_does_not(work, size):
     assert work.predicted("--val-test-batch-size", size) == pytest.approx(default, abs=5e-4)
     result = work.run("--val-test-batch-size", size, "--json", "--force")
     used = json.loads(result.stdout)["val_test_batch_size"]
-    assert used == {1: 1, 18: 18, 100: 18}.get(size, used)
+    if size != "auto":  # on JAX, cores compute parts of at most 4: 18 leave one half empty
+        assert used == {1: 1}.get(size, 9 if keras.backend.backend() == "jax" else 18)
     assert ("windows at once (--val-test-batch-size auto)" in result.stderr) == (size == "auto")
 
 

@@ -111,6 +111,8 @@ def test_what_is_left_of_an_interrupted_run(request_for):
     assert planned.resumed_from == 200
     assert planned.estimate.rows == 100
     assert planned.estimate.windows == pytest.approx(200, abs=2)
+    size = planned.estimate.predictions_bytes  # of 300 rows; of 200 the journal is there
+    assert planned.estimate.disk == pytest.approx(size + size // 3, abs=1)
     assert predict(replace(request, resume=True)).resumed_from == 200
 
 

@@ -2,6 +2,8 @@
 
 import itertools
 import shutil
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from helixer_ft.errors import HelixerFtError, InputError, Interrupted
 from helixer_ft.formats.journal import Journal
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inference import predict as predict_module
+from helixer_ft.inference.gff3 import HelixerPost
 from helixer_ft.inference.parts import open_part, other_parts
 from helixer_ft.inference.predict import predict
 from helixer_ft.inference.request import PredictRequest
@@ -165,6 +168,35 @@ def test_one_that_is_told_to_stop_stops_all(request_for):
     assert sum(journal.records for journal in kept.values()) < 14
     for journal in kept.values():
         journal.__exit__()
+
+
+def test_a_process_that_waits_for_gene_models_stops_them(request_for, tmp_path, monkeypatch):
+    """The first one makes them, and is asked by the other one to stop."""
+    making = threading.Event()
+
+    def make(_post, _data, _predictions, _out, _settings, _scratch, progress, **_):
+        making.set()
+        ends = time.monotonic() + 60
+        while not progress.interrupted():
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        raise Interrupted("the gene models are not made yet.")
+
+    class Asked(Progress):
+        def interrupted(self) -> bool:
+            return making.is_set()
+
+    monkeypatch.setattr(predict_module, "write_genes_in_groups", make)
+    monkeypatch.setattr(predict_module, "find_helixerpost", lambda: HelixerPost("post", ("post",)))
+    request = request_for(fasta="genome.fa", subsequence_length=90, gff3_out=tmp_path / "g.gff3")
+    outcomes = together(
+        2,
+        lambda processes: predict(
+            request, [Progress, Asked][processes.index](), processes=processes
+        ),
+    )
+    assert str(outcomes[0]) == "the gene models are not made yet."
+    assert not request.gff3_out.exists()
 
 
 def test_what_several_processes_left_is_not_overwritten_in_silence(request_for):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -26,13 +27,19 @@ class Meeting:
         self.failed = False
         self.stop = threading.Event()
 
-    def exchange(self, call: int, index: int, what: Any) -> list[Any]:
-        """What each gives at one point of their work."""
+    def exchange(
+        self, call: int, index: int, what: Any, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[Any]:
+        """What each gives at one point of their work; `meanwhile` is called again and again."""
+        ends = time.monotonic() + 60
         with self.changed:
             told = self.told.setdefault(call, {})
             told[index] = what
             self.changed.notify_all()
-            self.changed.wait_for(lambda: len(told) == self.count or self.failed, timeout=60)
+            while not self.changed.wait_for(lambda: len(told) == self.count or self.failed, 0.05):
+                if time.monotonic() > ends:
+                    break
+                meanwhile()
             if len(told) < self.count:
                 raise ProcessLostError("another one is gone", 1)
             return [told[i] for i in range(self.count)]
@@ -51,8 +58,8 @@ class OneOfSeveral(Processes):
         self.meeting, self.index, self.count = meeting, index, meeting.count
         self.calls = itertools.count()
 
-    def gather(self, text: str, _meanwhile: object = None) -> list[str]:
-        return self.meeting.exchange(next(self.calls), self.index, text)
+    def gather(self, text: str, meanwhile: Callable[[], None] = lambda: None) -> list[str]:
+        return self.meeting.exchange(next(self.calls), self.index, text, meanwhile)
 
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:
         return np.concatenate(self.meeting.exchange(next(self.calls), self.index, rows))

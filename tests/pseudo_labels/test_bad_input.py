@@ -13,7 +13,7 @@ from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.preparation.labels import CDS, INTERGENIC, INTRON, UTR
 from helixer_ft.preparation.report import Content
 from helixer_ft.progress import Progress
-from helixer_ft.pseudo_labels import judging, labelling, predicting, pseudo_label
+from helixer_ft.pseudo_labels import judging, labelling, predicting, pseudo_label, teachers
 from helixer_ft.pseudo_labels.request import MIN_GENES, PseudoLabelRequest
 from helixer_ft.runtime.interruption import Stop
 from helixer_ft.simulate.reads import write_reads
@@ -86,6 +86,8 @@ def test_no_gene(tmp_path, monkeypatch):
     result = place.run()
     assert result.exit_code == 2
     assert "HelixerPost made no gene of the predictions" in result.stderr
+    assert "no filter makes genes of them" in result.stderr
+    assert "--resume" not in result.stderr
     assert "helixer-ft adapt" in result.stderr
 
 
@@ -241,13 +243,13 @@ def test_resume_takes_up_the_predictions(place, monkeypatch):
 def test_an_interruption_while_predicting(place, monkeypatch):
     """Rows that were predicted are in a journal, which `predict` takes up."""
 
-    def interrupted(request, _progress):
+    def interrupted(request, _progress, **_):
         path = request.prediction_output_path
         path.with_name(path.name + ".journal").write_text("rows")
         raise Interrupted("3 of 116 rows are predicted.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(predicting, "predict", interrupted)
+        patch.setattr(teachers, "predict", interrupted)
         result = place.run(*ENOUGH)
     assert result.exit_code == 75
     assert "To resume:" in result.stderr

@@ -18,7 +18,7 @@ from helixer_ft.inference.request import PredictRequest
 from helixer_ft.preparation.prepare import prepare
 from helixer_ft.preparation.request import PrepareRequest
 from helixer_ft.preparation.samples import Sample
-from helixer_ft.pseudo_labels import predicting
+from helixer_ft.pseudo_labels import teachers
 from helixer_ft.pseudo_labels.request import PseudoLabelRequest
 from helixer_ft.simulate.files import to_fasta, to_gff3
 from helixer_ft.simulate.genome import SimulatedGenome, simulate
@@ -85,6 +85,8 @@ class PseudoFolder(CommandFolder):
         Replaces what predicts, and the PATH.
     doubtful
         See `probabilities`.
+    network
+        Whether the model predicts, rather than `probabilities`.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class PseudoFolder(CommandFolder):
         doubtful: Mapping[str, float] | None = None,
         least_genes: int = 5,
         edit_gff3: Callable[[str], str] = str,
+        network: bool = False,
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
@@ -104,7 +107,6 @@ class PseudoFolder(CommandFolder):
         write_model_file(self.model, tiny_model().to_file({}))
         self.fasta.write_bytes(to_fasta(self.genome))
         (folder / "g.gff3").write_bytes(to_gff3(self.genome))
-        self.rows = probabilities(self.genome, folder, doubtful)
         (folder / "post.gff3").write_text(edit_gff3((folder / "g.gff3").read_text()))
         program = folder / "bin" / "helixer_post_bin"
         program.parent.mkdir()
@@ -112,10 +114,12 @@ class PseudoFolder(CommandFolder):
         program.chmod(0o755)
         self.predicted: list[PredictRequest] = []
         monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-        monkeypatch.setattr(predicting, "predict", self._predict)
+        if not network:
+            self.rows = probabilities(self.genome, folder, doubtful)
+            monkeypatch.setattr(teachers, "predict", self._predict)
         monkeypatch.setattr(PseudoLabelRequest, "min_genes", least_genes)
 
-    def _predict(self, request: PredictRequest, _progress: Any) -> None:
+    def _predict(self, request: PredictRequest, _progress: Any, *, processes: Any) -> None:
         self.predicted.append(request)
         assert request.prediction_output_path is not None
         write_predictions(request.prediction_output_path, self.rows)

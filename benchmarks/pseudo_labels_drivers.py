@@ -192,10 +192,10 @@ def all_genes(folders: Folders, model: Path, target: Path, labels: str) -> None:
     if labels == "all":
         shutil.copyfile(genes, target / KEPT)
         return
-    rows = folders.here / "rows"
-    if not rows.exists():  # in the order of the predictions
-        command("prepare", "--fasta", folders.fasta, "--out-dir", rows)
-    agreement = agreements(predictions, next(rows.glob("*.h5")), target)
+    unlabelled = folders.here / "unlabelled"
+    if not unlabelled.exists():  # in the order of the predictions
+        command("prepare", "--fasta", folders.fasta, "--out-dir", unlabelled)
+    agreement = agreements(predictions, next(unlabelled.glob("*.h5")), target)
     if labels == "rows misaligned":
         agreement = misaligned(agreement)
     chosen = best_rows(agreement)

@@ -39,6 +39,16 @@ class Group:
             how = ["--coordinator", f"localhost:{port}", "--num-processes", str(count)]
             self.run([*arguments, *how, "--process-id", str(i)], **environment)
 
+    def kill_one(self, victim: int) -> None:
+        """Kill one of two; the other one misses it, and ends with a message and status 75."""
+        self.processes[victim].kill()
+        survivor = 1 - victim
+        assert self.processes[survivor].wait(60) == 75
+        message = self.err(survivor)
+        assert f"Error: process {survivor} (of 2): another process of this run ended" in message
+        assert "--resume" in message
+        assert "Traceback" not in message
+
     def run(self, arguments: list[str], code: str = "", **environment: str) -> None:
         """One process; `code` takes the place of `helixer_ft` itself."""
         number = len(self.processes)

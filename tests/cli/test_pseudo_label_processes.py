@@ -5,7 +5,6 @@ tests/pseudo_labels/test_several_processes.py has the variants, with threads for
 
 import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,15 +132,7 @@ def test_a_signal_to_one_stops_both(place, slow_post, group, asked):
 def test_a_killed_process_ends_the_other_one(place, slow_post, group, victim):
     start(group)
     group.wait_for(slow_post.name)
-    group.processes[victim].kill()
-    killed = time.monotonic()
-    survivor = 1 - victim
-    assert group.processes[survivor].wait(60) == 75
-    assert time.monotonic() - killed < 60
-    message = group.err(survivor)
-    assert f"Error: process {survivor} (of 2): another process of this run ended" in message
-    assert "--resume" in message
-    assert "Traceback" not in message
+    group.kill_one(victim)
     assert [path.name for path in (place.folder / "two").iterdir() if path.is_dir()] == [
         "predictions"
     ]

@@ -245,15 +245,7 @@ def test_a_killed_process_ends_the_other_one(folder, group, victim):
     group.start(*[[*command("whole"), *LONG]] * 2)
     group.wait_for("two.run/state/state.h5")
     group.wait_for("two.h5")
-    group.processes[victim].kill()
-    killed = time.monotonic()
-    survivor = 1 - victim
-    assert group.processes[survivor].wait(60) == 75
-    assert time.monotonic() - killed < 60
-    message = group.err(survivor)
-    assert f"Error: process {survivor} (of 2): another process of this run ended" in message
-    assert "--resume" in message
-    assert "Traceback" not in message
+    group.kill_one(victim)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from helixer_ft.inference.predict import predict
 from helixer_ft.inference.request import PredictRequest
 from helixer_ft.progress import Progress
 from tests.data_files import write_data_file
-from tests.inference.together import together
+from tests.inference.together import build_networks_once, together
 
 
 class Stopping(Progress):
@@ -58,15 +58,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def _one_network(monkeypatch) -> None:
     """The same network is built and compiled once."""
-    build, networks = predict_module.prediction_function, {}
-
-    def kept(model, *how):
-        key = (model.file.sha256, *how)
-        if key not in networks:
-            networks[key] = build(model, *how)
-        return networks[key]
-
-    monkeypatch.setattr(predict_module, "prediction_function", kept)
+    build_networks_once(monkeypatch)
 
 
 @pytest.fixture

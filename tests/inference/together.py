@@ -12,6 +12,7 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.origin import differing
+from helixer_ft.inference import predict as predict_module
 from helixer_ft.runtime.processes import Processes, ProcessLostError
 
 Result = TypeVar("Result")
@@ -99,3 +100,16 @@ def together(count: int, work: Callable[[Processes], Result]) -> list[Result | E
 
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(one, range(count)))
+
+
+def build_networks_once(monkeypatch: Any) -> None:
+    """`predict` builds and compiles the same network once, whichever process asks for it."""
+    build, networks = predict_module.prediction_function, {}
+
+    def kept(model, *how):
+        key = (model.file.sha256, *how)
+        if key not in networks:
+            networks[key] = build(model, *how)
+        return networks[key]
+
+    monkeypatch.setattr(predict_module, "prediction_function", kept)

@@ -23,7 +23,7 @@ from helixer_ft.pseudo_labels.outcome import PlannedLabels, PseudoLabels
 from helixer_ft.pseudo_labels.pseudo_label import pseudo_label
 from helixer_ft.pseudo_labels.request import PseudoLabelRequest
 from helixer_ft.runtime.processes import ProcessLostError
-from tests.inference.together import together
+from tests.inference.together import build_networks_once, together
 from tests.pseudo_labels.workplace import LENGTH, PseudoFolder, simulated
 
 Result = PseudoLabels | PlannedLabels | None | Exception
@@ -50,15 +50,7 @@ class Stopping(Progress):
 @pytest.fixture(autouse=True)
 def _networks_once(monkeypatch) -> None:
     """The same network is built and compiled once."""
-    build, networks = predict_module.prediction_function, {}
-
-    def kept(model, *how):
-        key = (model.file.sha256, *how)
-        if key not in networks:
-            networks[key] = build(model, *how)
-        return networks[key]
-
-    monkeypatch.setattr(predict_module, "prediction_function", kept)
+    build_networks_once(monkeypatch)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from helixer_ft.dataset.batch import PADDING, UNKNOWN, Batch
 from helixer_ft.engine import forward_function
 from helixer_ft.errors import InputError
 from helixer_ft.network.architecture import BatchNorm
-from helixer_ft.network.model import TrainedModel, build_convolutions, set_weights
+from helixer_ft.network.model import TrainedModel, build_sums, set_weights
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.parallel import read_ahead
@@ -93,7 +93,7 @@ def measure(model: TrainedModel, source: WindowSource, progress: Progress) -> St
     weights, found = model.weights, Statistics()
     layers = batch_norms(model)
     for number, layer in enumerate(layers, start=1):
-        network = build_convolutions(model.architecture, layer.name)
+        network = build_sums(model.architecture, layer.name)
         set_weights(network, weights)
         forward = forward_function(network)
         size = source.at_once
@@ -116,21 +116,18 @@ def _summed(
     task: str,
 ) -> LayerStatistics:
     """Mean and variance of each channel over all bases of all windows."""
-    bases, sums, squares = 0, np.zeros(1), np.zeros(1)
+    bases, both = 0, np.zeros(1)
     with closing(read_ahead(lambda batch: batch, source.batches())) as batches:
         computed = read_ahead(compute, batches)
         with closing(computed):
             for batch, values in _tracked(computed, source.n_windows, progress, task):
-                for window, is_base in zip(values, _is_base(batch), strict=True):
-                    # whole windows, one at a time: memory stays flat, order does not matter
-                    chosen = window[is_base].astype(np.float64)
-                    bases += len(chosen)
-                    sums = sums + chosen.sum(axis=0)
-                    squares = squares + np.einsum("lc,lc->c", chosen, chosen)
+                bases += int(_is_base(batch).sum())
+                for tiles in values:  # window by window: the batch size does not matter
+                    both = both + tiles.sum(axis=0, dtype=np.float64)
     if not bases:
         raise InputError("there is no base that is neither padding nor N.")
-    mean = sums / bases
-    variance = np.maximum(squares / bases - mean**2, 0)
+    mean, square = np.split(both / bases, 2)
+    variance = np.maximum(square - mean**2, 0)
     return LayerStatistics(mean.astype(np.float32), variance.astype(np.float32))
 
 

@@ -7,6 +7,11 @@ import keras
 import numpy as np
 from keras import ops
 
+TILE = 64
+"""Bases that are added up in float32."""
+UNKNOWN_SHARE = 0.25
+"""Of each base, in N."""
+
 
 class BidirectionalLSTM(keras.layers.Layer):
     """`(batch, steps, width)` -> `(batch, steps, 2 * units)`: forward, then backward states.
@@ -53,6 +58,27 @@ class BidirectionalLSTM(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], 2 * self.forward.units)
+
+
+class SumsOverBases(keras.layers.Layer):
+    """Bases `(batch, L, 4)` and values `(batch, L, channels)` -> `(batch, tiles, 2 * channels)`:
+    sums of the values, and of their squares, over the bases of each tile. Padding and N are none.
+
+    Tiles are short, so that float32 does; whoever adds them up takes more.
+    """
+
+    def call(self, bases: Any, values: Any) -> Any:
+        is_base = ops.any(bases != 0, axis=-1) & ops.any(bases != UNKNOWN_SHARE, axis=-1)
+        values = values * ops.cast(is_base[..., None], values.dtype)
+        n, length, width = ops.shape(values)
+        padded = ops.pad(values, ((0, 0), (0, -length % TILE), (0, 0)))
+        tiles = ops.reshape(padded, (n, -1, TILE, width))
+        return ops.concatenate([ops.sum(tiles, axis=2), ops.sum(tiles * tiles, axis=2)], axis=-1)
+
+    def compute_output_shape(
+        self, bases_shape: tuple[int | None, ...], values_shape: tuple[int, ...]
+    ) -> tuple[int | None, ...]:
+        return bases_shape[0], None, 2 * values_shape[-1]
 
 
 def _lstm(units: int, seeds: tuple[int, ...] | None, name: str) -> Any:

@@ -187,17 +187,19 @@ def build_body(architecture: Architecture, *, precision: str = "float32") -> "ke
     return keras.Model(inputs, layers.body(inputs, None), name="body")
 
 
-def build_convolutions(architecture: Architecture, batch_norm: str) -> "keras.Model":
-    """The Keras model of what comes before a batch norm: `(batch, L, 4)` -> its input `(batch, L,
-    channels)`, float32.
+def build_sums(architecture: Architecture, batch_norm: str) -> "keras.Model":
+    """The Keras model of what comes before a batch norm: `(batch, L, 4)` -> sums of its input, and
+    of that squared, float32; see `SumsOverBases`.
     """
     import keras
+
+    from helixer_ft.network.keras_layers import SumsOverBases
 
     names = [layer.name for layer in architecture.body]
     before = replace(architecture, body=architecture.body[: names.index(batch_norm)])
     inputs = keras.Input((None, BASES), name="main_input")
     layers = _Layers(before, 0, "float32", batchnorm_statistics=True)
-    return keras.Model(inputs, layers.body(inputs, None), name="convolutions")
+    return keras.Model(inputs, SumsOverBases()(inputs, layers.body(inputs, None)), name="sums")
 
 
 def build_head(architecture: Architecture, *, precision: str = "float32") -> "keras.Model":

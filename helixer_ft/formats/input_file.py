@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from helixer_ft.errors import InputError
@@ -86,6 +86,37 @@ def read_text_file(path: Path, what: str) -> str:
         raise _unreadable(path, error, what) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not a text file, expected {what}.") from error
+
+
+def read_rows(
+    path: Path, what: str, columns: Sequence[str]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number and cells (column -> text) of each line of a tab-separated table below its header; a
+    line that is too short lacks the last ones.
+
+    Parameters
+    ----------
+    path, what
+        As for `check_input_file`.
+    columns
+        Those that the header must name, among any others.
+
+    Raises
+    ------
+    InputError
+        As `read_text_file`, or a column is missing.
+    """
+    header, *lines = read_text_file(path, what).splitlines() or [""]
+    names = header.split("\t")
+    if missing := [name for name in columns if name not in names]:
+        raise InputError(f"{path}: lacks the column(s) {', '.join(missing)}, expected {what}.")
+    for number, line in enumerate(lines, start=2):
+        yield number, dict(zip(names, line.split("\t"), strict=False))
+
+
+def damaged_line(path: Path, number: int, what: str) -> InputError:
+    """The error of a line of a table that cannot be read."""
+    return InputError(f"{path}, line {number}: is damaged, expected {what}.")
 
 
 def file_sha256(path: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_names import CHECK
-from helixer_ft.formats.input_file import read_text_file
+from helixer_ft.formats.input_file import damaged_line, read_rows
 
 _WHAT = "a table of a split: tabs, and the columns seqid, start, end, set (split.tsv)"
 _COLUMNS = ("seqid", "start", "end", "set")
@@ -45,19 +45,14 @@ def read_stretches(path: Path, lengths: Mapping[str, int]) -> list[Stretch]:
     InputError
         No such table; none of set `CHECK` in it; stretches that are not within the genome.
     """
-    header, *lines = read_text_file(path, _WHAT).splitlines() or [""]
-    names = header.split("\t")
-    if missing := [name for name in _COLUMNS if name not in names]:
-        raise InputError(f"{path}: lacks the column(s) {', '.join(missing)}, expected {_WHAT}.")
     found = []
-    for number, line in enumerate(lines, start=2):
-        row = dict(zip(names, line.split("\t"), strict=False))
+    for number, row in read_rows(path, _WHAT, _COLUMNS):
         if row.get("set") != CHECK:
             continue
         try:
             one = Stretch(row["seqid"], int(row["start"]) - 1, int(row["end"]))
-        except ValueError as error:
-            raise InputError(f"{path}, line {number}: is damaged, expected {_WHAT}.") from error
+        except (KeyError, ValueError) as error:
+            raise damaged_line(path, number, _WHAT) from error
         if not 0 <= one.start < one.end <= lengths.get(one.seqid, 0):
             raise InputError(
                 f"{path}, line {number}: the genome has no {one.name}. Give the genome that was "

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from helixer_ft.errors import InputError
-from helixer_ft.formats.input_file import read_text_file
+from helixer_ft.formats.input_file import damaged_line, read_text_file
 from helixer_ft.genes.tallies import STRANDS
 from helixer_ft.genome import filters
 from helixer_ft.genome.annotation import Interval
@@ -64,7 +64,7 @@ def read_structures(path: Path) -> Iterator[tuple[str, str, tuple[Interval, ...]
             pieces = [piece.split("-") for piece in cells["cds"].split(",")]
             cds = tuple((int(start) - 1, int(end)) for start, end in pieces)
         except (KeyError, ValueError) as error:
-            raise InputError(f"{path}, line {number}: is damaged, expected {what}.") from error
+            raise damaged_line(path, number, what) from error
         yield cells["seqid"], cells["strand"], cds
 
 

@@ -15,19 +15,18 @@ import numpy as np
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.data_names import CHECK_DATA, CHECK_JUNCTIONS
-from helixer_ft.formats.input_file import read_text_file
+from helixer_ft.formats.input_file import damaged_line, read_rows
 from helixer_ft.inference.network import BatchedPrediction, batch_size_for, prediction_function
 from helixer_ft.inference.predict import predicted_rows
 from helixer_ft.inference.source import DataFileSource
 from helixer_ft.inference.windows import Windowed
 from helixer_ft.metrics import GENIC_CLASSES, Interval, PairedBootstrap
 from helixer_ft.network.model import TrainedModel
+from helixer_ft.preparation.masks import SHORTEST_INTRON
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.processes import Processes
-from helixer_ft.settings import TrainingSettings
+from helixer_ft.settings import AUTO, TrainingSettings
 
-MIN_INTRON = 20
-"""bp: no splicing leaves out fewer."""
 _INTRON = GENIC_CLASSES.index("intron")
 _EXON = [GENIC_CLASSES.index(name) for name in ("UTR", "CDS")]
 _WHAT = f"a table of introns: tabs, and the columns seqid, start, end, strand ({CHECK_JUNCTIONS})"
@@ -185,17 +184,12 @@ def _compared(blocks: Mapping[tuple[str, int], np.ndarray], seed: int) -> Checke
 
 def _introns_of_reads(path: Path) -> set[Intron]:
     """Those of the table."""
-    header, *lines = read_text_file(path, _WHAT).splitlines() or [""]
-    names = header.split("\t")
-    if missing := [name for name in _COLUMNS if name not in names]:
-        raise InputError(f"{path}: lacks the column(s) {', '.join(missing)}, expected {_WHAT}.")
     found = set()
-    for number, line in enumerate(lines, start=2):
-        row = dict(zip(names, line.split("\t"), strict=False))
+    for number, row in read_rows(path, _WHAT, _COLUMNS):
         try:
             found.add((row["seqid"], int(row["start"]) - 1, int(row["end"]), row["strand"]))
         except (KeyError, ValueError) as error:
-            raise InputError(f"{path}, line {number}: is damaged, expected {_WHAT}.") from error
+            raise damaged_line(path, number, _WHAT) from error
     return found
 
 
@@ -211,7 +205,8 @@ def _predicted_introns(
     overlap = Windowed().windows(file.length, model.architecture.pool_size)
     windows = [sum(map(overlap.count, source.ranges))]
     network = prediction_function(model, settings.precision)
-    size = batch_size_for(network, model, overlap, windows, None, Progress(), Processes())
+    asked = None if settings.val_test_batch_size == AUTO else settings.val_test_batch_size
+    size = batch_size_for(network, model, overlap, windows, asked, Progress(), Processes())
     run = BatchedPrediction(network, size, progress)
     lengths = np.abs(file.start_ends[:, 0] - file.start_ends[:, 1]).tolist()
     last_rows = set(np.cumsum(source.ranges).tolist())
@@ -235,6 +230,6 @@ def _introns_of(seqid: str, start: int, end: int, classes: np.ndarray) -> Iterat
     is_intron = np.concatenate([[False], classes == _INTRON, [False]])
     edges = np.flatnonzero(is_intron[1:] != is_intron[:-1]).reshape(-1, 2)
     for begin, stop in edges.tolist():
-        within = begin > 0 and stop < len(classes) and stop - begin >= MIN_INTRON
+        within = begin > 0 and stop < len(classes) and stop - begin >= SHORTEST_INTRON
         if within and classes[begin - 1] in _EXON and classes[stop] in _EXON:
             yield seqid, first + begin, first + stop, strand

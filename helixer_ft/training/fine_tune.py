@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from helixer_ft.engine import Engine, engine_class
-from helixer_ft.errors import HelixerFtError, InputError, Interrupted
+from helixer_ft.errors import HelixerFtError, Interrupted
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
 from helixer_ft.runtime.backend import chosen_options, versions
-from helixer_ft.runtime.processes import Processes
+from helixer_ft.runtime.processes import Processes, Together
 from helixer_ft.settings import AUTO
 from helixer_ft.training.check_introns import CheckedIntrons, check_introns, has_check_introns
 from helixer_ft.training.coverage_worth import Tuned, compare_coverage
@@ -291,15 +291,22 @@ def _tune(
 def _introns(
     prepared: PreparedRun, tuned: TrainedModel, progress: TrainingProgress
 ) -> CheckedIntrons | None:
-    """Introns of the untouched and the tuned model, where the data have some to judge them by."""
-    folder = prepared.request.data_dir
-    if not (prepared.processes.is_first and has_check_introns(folder)):
+    """Introns of the untouched and the tuned model, where the data have some to judge them by; in
+    the first process, for which the others wait.
+    """
+    folder, processes, found = prepared.request.data_dir, prepared.processes, None
+    if processes.gather(str(has_check_introns(folder)))[0] == str(False):
         return None
-    try:
-        return check_introns(folder, (prepared.base, tuned), prepared.settings, progress)
-    except InputError as error:  # the run's result is complete all the same
-        progress.notice(f"introns are not compared with those of reads: {error}")
-        return None
+    together = Together(progress, processes)  # asks no other process between two steps
+    if processes.is_first:
+        try:
+            found = check_introns(folder, (prepared.base, tuned), prepared.settings, together)
+        except Interrupted:
+            raise
+        except HelixerFtError as error:  # the run's result is complete all the same
+            progress.notice(f"introns are not compared with those of reads: {error}")
+    processes.gather("", together.pass_on_a_stop)
+    return found
 
 
 def _views(

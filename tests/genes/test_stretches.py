@@ -43,6 +43,7 @@ def test_check_stretches_in_the_order_of_the_genome(tmp_path):
         (table(("c", 1, 10, "check")), "line 2: the genome has no c:1-10"),
         (table(("a", 9, 8, "check")), "line 2: the genome has no a:9-8"),
         (table(("a", "x", 8, "check")), "line 2: is damaged"),
+        ("set\tseqid\tstart\tend\ncheck\ta\t1\n", "line 2: is damaged"),
     ],
 )
 def test_tables_that_cannot_be_used(tmp_path, text, message):

@@ -1,7 +1,9 @@
 """Introns of the untouched and the tuned model against those of reads, on check sequences."""
 
 import json
+import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,12 +14,14 @@ from helixer_ft.formats.data_names import CHECK_DATA, CHECK_JUNCTIONS
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import Whole
 from helixer_ft.progress import Progress
-from helixer_ft.settings import TrainingSettings
+from helixer_ft.runtime.memory import OutOfMemoryError
+from helixer_ft.settings import AUTO, TrainingSettings
 from helixer_ft.training import check_introns as module
 from helixer_ft.training import fine_tune
 from helixer_ft.training.check_introns import CheckedIntrons, check_introns, has_check_introns
 from helixer_ft.training.request import FineTuneRequest
 from tests.data_files import say_predictions, write_data_file
+from tests.inference.together import together
 from tests.quick_engine import QuickEngine
 from tests.training.test_resuming import Stopping
 from tests.training.test_resuming import start as run
@@ -229,6 +233,53 @@ def test_only_where_there_are_reads_and_no_trusted_labels(request_, test_path, m
     (request_.data_dir / CHECK_JUNCTIONS).unlink()
     assert not has_check_introns(request_.data_dir)
     assert run(asked, Stopping()).introns is None
+
+
+def test_the_other_processes_wait_for_the_first_and_no_step_asks_them(request_, monkeypatch):
+    """A collective call that the first process made alone would never return."""
+    asked, waited = [], threading.Event()
+
+    def check(_folder, _models, _settings, progress):
+        assert not waited.wait(0.3)
+        progress.stop_if_interrupted()
+        return "compared"
+
+    class Collective(Stopping):
+        agree = staticmethod(lambda flag: asked.append(flag) or flag)
+
+    def work(processes):
+        prepared = SimpleNamespace(
+            request=request_, processes=processes, base=None, settings=SETTINGS
+        )
+        found = fine_tune._introns(prepared, None, Collective())
+        waited.set()
+        return found
+
+    monkeypatch.setattr(fine_tune, "check_introns", check)
+    assert together(3, work) == ["compared", None, None]
+    assert asked == []
+
+
+def test_the_batch_size_of_scores_is_that_of_the_comparison(request_, monkeypatch):
+    sizes = []
+    choose = module.batch_size_for
+    monkeypatch.setattr(
+        module, "batch_size_for", lambda *args: sizes.append(args[4]) or choose(*args)
+    )
+    base = load_model(request_.load_model_path)
+    for size in (3, AUTO):
+        settings = replace(SETTINGS, val_test_batch_size=size)
+        check_introns(request_.data_dir, (base, base), settings, Progress())
+    assert sizes == [3, 3, None, None]
+
+
+def test_what_a_device_has_no_memory_for_costs_no_run(request_, monkeypatch):
+    def fail(*_):
+        raise OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(fine_tune, "check_introns", fail)
+    assert run(request_, Stopping()).introns is None
+    assert request_.save_model_path.exists()
 
 
 def test_a_damaged_file_costs_no_run(request_):

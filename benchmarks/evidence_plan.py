@@ -28,10 +28,11 @@ RECIPES: Mapping[str, Words] = {
     "adapted": ("--batchnorm-from", DATA),
 }
 """Name -> further words of each command."""
-BOTH = ("default", "adapted")
+HEAD_RECIPES = ("default", "adapted")
+"""Of the heads that are no new output layer alone."""
 ROWS: Sequence[tuple[str, str]] = (
     *((strategy, recipe) for strategy in ("whole", "head") for recipe in RECIPES),
-    *((strategy, recipe) for strategy in ("hidden layer", "kept head") for recipe in BOTH),
+    *((strategy, recipe) for strategy in ("hidden layer", "kept head") for recipe in HEAD_RECIPES),
     *((strategy, "default") for strategy in ("whole, statistics kept", "head, then whole")),
 )
 """Strategies and recipes of the tables, in this order."""

@@ -104,6 +104,7 @@ def header(args: argparse.Namespace) -> Record:
             "min_cds": args.min_cds,
             "min_confidence": args.min_confidence,
             "bam": sorted(args.bam),
+            "other": sorted(args.other),
         },
     }
 

@@ -49,11 +49,19 @@ def measured(content: Record) -> list[str]:
     def used(i: int) -> str:
         return ",".join(dict.fromkeys(key[i] for key in keys))
 
+    files = "".join(
+        f" --{option} {name}=FILE"
+        for option in ("other", "bam")
+        for name in settings.get(option, ())
+    )
+    least = ",".join(f"{name}={bases}" for name, bases in settings.get("min_cds", {}).items())
+    least = f" --min-cds {least}" if least else ""
     return [
         f"Measured on {content['date']} with {computer['cores']} cores of "
         f"{computer['processor']}: {versions}.",
         "```bash\npython benchmarks/pseudo_labels.py --genomes GENOMES "
-        f"--model {settings['model']} --min-confidence {settings['min_confidence']} "
+        f"--model {settings['model']} --species {used(0)}{files}{least} "
+        f"--min-confidence {settings['min_confidence']} "
         f"--teachers {used(1)} --labels {used(2)} --work WORK "
         "--out docs/evidence.md\n```",
     ]

@@ -367,6 +367,8 @@ def test_cores_take_memory_for_a_part_each(monkeypatch):
     for cores in (1, 2, 4):
         monkeypatch.setattr("helixer_ft.engine.jax.default_threads", lambda cores=cores: cores)
         taken.append(forward_function(body).step_bytes(batch, 16))
+        most = forward_function(body).most_on_host
+        assert most == {1: 8, 2: 8, 4: 16}[cores]
     one, two, four = taken
     of_a_part = forward_function(body).step_bytes(batch, 4)
     assert (two - one, four - two) == (of_a_part, 2 * of_a_part)

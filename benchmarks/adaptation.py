@@ -30,6 +30,7 @@ from speed_data import copy_rows
 Record = dict[str, Any]
 SIZES = (FEWEST, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
 DRAWS = 3
+SPREAD = (100_000, 300_000, 1_000_000, 2_000_000, 5_000_000)
 MAX_TRAINING = 20
 """Regions of each species, training and validation, that a pair's model is tuned on."""
 TUNING = ["-e", "8", "--patience", "8", "-b", "4", "--learning-rate", "1e-3"]
@@ -100,7 +101,7 @@ def header(args: argparse.Namespace) -> Record:
 
 def measure(args: argparse.Namespace, results: Results) -> None:
     """Models against species, then amounts of sequence."""
-    from adaptation_drivers import score_amount
+    from adaptation_drivers import score_amount, score_spread
 
     parts = args.work / "parts"
     for species in args.species:
@@ -119,6 +120,9 @@ def measure(args: argparse.Namespace, results: Results) -> None:
         if args.deep:
             score_models("deep", deep_model(args, parts), chosen, args, results)
     for species in args.amounts:
+        for size in SPREAD:
+            genome = args.data / species / "genome.fa.gz"
+            results.measure(f"spread/{species}/{size}", score_spread, args.model, genome, size)
         for size in SIZES:
             for seed in range(DRAWS):
                 name = f"amount/{species}/{size}/{seed}"

@@ -162,6 +162,20 @@ def score_amount(
     return {"apart": apart.shift, "shift": part.shift, "auto": part.recommended_mix, "f1": f1}
 
 
+def score_spread(model_path: Path, genome: Path, bp: int) -> Record | None:
+    """Statistics of windows that are spread evenly over a genome: how far from those of all of it;
+    None where the genome is shorter than that.
+    """
+    model = load_model(model_path)
+    with open_windows(genome, max_bp=0) as source:
+        if source.n_windows * source.length < 2 * bp:
+            return None
+        whole = adapt_model(model, source)
+    with open_windows(genome, max_bp=bp) as source:
+        part = adapt_model(model, source)
+    return {"apart": replace(part, original=whole.measured).shift, "shift": part.shift}
+
+
 def first_half(genome: Path) -> str:
     """Bases of the first half of a genome, sequence after sequence."""
     with open_fasta(genome) as fasta:

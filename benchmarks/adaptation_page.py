@@ -40,6 +40,9 @@ def render(results: Record) -> str:
     amounts = {name: record for name, record in records.items() if name.startswith("amount/")}
     if any(amounts.values()):
         parts += ["### How much sequence", amount_table(amounts)]
+    spread = {name: record for name, record in records.items() if name.startswith("spread/")}
+    if any(spread.values()):
+        parts.append(spread_table(spread))
     if len(pairs) > 3:
         parts += ["### Which number tells without labels", number_table(pairs)]
     return "\n\n".join(parts)
@@ -170,6 +173,23 @@ def amount_table(amounts: dict[str, Record | None]) -> str:
         if "whole" in draws[0]["f1"]:
             whole = draws[0]["f1"]["whole"]
             lines.append(f"| {species} | the half | | 0 | | {whole:.3f} |")
+    return "\n".join(lines)
+
+
+def spread_table(spread: dict[str, Record | None]) -> str:
+    """How near the statistics of evenly spread windows are."""
+    lines = [
+        "Statistics of windows that are spread evenly over the whole genome, as of a large genome "
+        "by `--max-bp`, and how far they are from those of all of it:",
+        "",
+        "| species | bp | apart | shift |",
+        "|---|---|---|---|",
+    ]
+    for name, record in spread.items():
+        _, species, size = name.split("/")
+        if record:
+            cells = f"{record['apart']:.4f} | {record['shift']:.3f}"
+            lines.append(f"| {species} | {int(size):,} | {cells} |")
     return "\n".join(lines)
 
 

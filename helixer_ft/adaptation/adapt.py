@@ -41,7 +41,9 @@ def adapt(request: AdaptRequest, progress: Progress | None = None) -> Adaptation
     model = load_model(request.load_model_path)
     require_batch_norm(model)
     scratch = None if request.dry_run else request.save_model_path.parent
-    with open_windows(request.source, scratch=scratch, progress=progress) as source:
+    with open_windows(
+        request.source, max_bp=request.max_bp, scratch=scratch, progress=progress
+    ) as source:
         adaptation = adapt_model(model, source, request.batchnorm_mix, progress)
     if not request.dry_run:
         file = adaptation.model.to_file(_provenance(request, adaptation))
@@ -93,6 +95,7 @@ def adapt_model(
         mix=0,
         chosen_by="shift",
         bases=bases,
+        share=source.n_windows / source.n_found,
         sources=source.fingerprints(),
     )
     if mix == AUTO_MIX:
@@ -110,10 +113,12 @@ def require_enough(source: WindowSource, least: int = MIN_BASES) -> int:
     """
     bases = count_bases(source)
     if bases < least:
+        part = source.n_windows < source.n_found
         raise InputError(
-            f"{', '.join(map(str, source.paths))}: {_amount(bases)}, expected at least "
+            f"{', '.join(map(str, source.paths))}: {_amount(bases)}"
+            f"{', where --max-bp ends' if part else ''}, expected at least "
             f"{least:,} of both strands: statistics of less sequence say little about a "
-            "genome. Give the whole genome."
+            f"genome. Give {'a larger --max-bp' if part else 'the whole genome'}."
         )
     return bases
 

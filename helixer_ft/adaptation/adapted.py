@@ -49,6 +49,8 @@ class Adaptation:
         "shift", "validation" (data) or "user".
     bases
         Bases measured, of both strands.
+    share
+        Of the windows that there are, those measured.
     sources
         File name -> SHA-256.
     validation_f1
@@ -61,6 +63,7 @@ class Adaptation:
     mix: float
     chosen_by: str
     bases: int
+    share: float
     sources: Mapping[str, str]
     validation_f1: Mapping[float, float] | None = None
 
@@ -106,6 +109,7 @@ class Adaptation:
             "recommended_mix": self.recommended_mix,
             "shift": {name: round(value, 4) for name, value in self.shifts.items()},
             "bases": self.bases,
+            "share_of_windows": round(self.share, 4),
             "sources": dict(self.sources),
             "validation_genic_f1": scores and {f"{mix:g}": f1 for mix, f1 in scores.items()},
         }

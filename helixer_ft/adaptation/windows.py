@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from helixer_ft.adaptation.request import MAX_BP
 from helixer_ft.dataset.batch import BaseTable, Batch, rows_named
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_h5 import DataFile, row_shifts
@@ -32,13 +33,15 @@ class WindowSource(ABC):
         The files.
     length
         L, bases of a window.
+    n_found
+        Number of windows in the files.
     n_windows
-        Their number.
+        Number of those that are read, spread evenly over the files.
     """
 
-    paths: tuple[Path, ...]
-    length: int
-    n_windows: int
+    def __init__(self, paths: Sequence[Path], length: int, n_found: int, max_bp: int) -> None:
+        self.paths, self.length, self.n_found = tuple(paths), length, n_found
+        self.n_windows = min(n_found, -(-2 * max_bp // length)) if max_bp else n_found
 
     @property
     def at_once(self) -> int:
@@ -46,7 +49,7 @@ class WindowSource(ABC):
         return max(1, min(self.n_windows, BASES_AT_ONCE // self.length))
 
     def batches(self) -> Iterator[Batch]:
-        """All windows as the network sees them, `at_once` at a time.
+        """The windows as the network sees them, `at_once` at a time.
 
         Raises
         ------
@@ -55,7 +58,7 @@ class WindowSource(ABC):
         """
         table = BaseTable()
         waiting = np.empty((0, self.length), np.uint8)
-        for codes in self._encoded(table):
+        for codes in self._spread(table):
             waiting = np.concatenate([waiting, codes])
             while len(waiting) >= self.at_once:
                 yield _batch(waiting[: self.at_once], table)
@@ -67,9 +70,18 @@ class WindowSource(ABC):
         """File name -> SHA-256."""
         return {path.name: file_sha256(path) for path in self.paths}
 
+    def _spread(self, table: BaseTable) -> Iterator[np.ndarray]:
+        """Of all windows those that are read."""
+        first, half = 0, self.n_found // 2
+        for codes in self._encoded(table):
+            places = np.arange(first, first + len(codes) + 1)
+            numbers = (places * self.n_windows + half) // self.n_found
+            yield codes[np.diff(numbers) > 0]
+            first += len(codes)
+
     @abstractmethod
     def _encoded(self, table: BaseTable) -> Iterator[np.ndarray]:
-        """(n, L) uint8 base codes of a few windows at a time."""
+        """(n, L) uint8 base codes of all windows, a few at a time."""
 
 
 class GenomeWindows(WindowSource):
@@ -83,16 +95,22 @@ class GenomeWindows(WindowSource):
         Sequence -> bp of those that count; None: all.
     length
         L; where no sequence is that long, the longest is enough.
+    max_bp
+        Most of it that is read, in bp; 0: all.
     """
 
     def __init__(
-        self, fasta: Fasta, lengths: Mapping[str, int] | None = None, length: int = DEFAULT_LENGTH
+        self,
+        fasta: Fasta,
+        lengths: Mapping[str, int] | None = None,
+        length: int = DEFAULT_LENGTH,
+        max_bp: int = MAX_BP,
     ) -> None:
         self._fasta = fasta
         self._lengths = fasta.lengths if lengths is None else lengths
-        self.paths = (fasta.path,)
-        self.length = min(length, max(self._lengths.values(), default=length))
-        self.n_windows = sum(count_rows(n, self.length) for n in self._lengths.values())
+        length = min(length, max(self._lengths.values(), default=length))
+        n_found = sum(count_rows(n, length) for n in self._lengths.values())
+        super().__init__([fasta.path], length, n_found, max_bp)
 
     def _encoded(self, table: BaseTable) -> Iterator[np.ndarray]:
         letters = Rows(np.arange(256, dtype=np.uint8)[None], np.zeros((1, 2), np.int64))
@@ -107,12 +125,14 @@ class GenomeWindows(WindowSource):
 
 
 class DataWindows(WindowSource):
-    """All rows of data files, labelled or not.
+    """Rows of data files, labelled or not.
 
     Parameters
     ----------
     paths
         The files, all of one subsequence length.
+    max_bp
+        Most of them that is read, in bp; 0: all.
 
     Raises
     ------
@@ -120,17 +140,16 @@ class DataWindows(WindowSource):
         A file that cannot be used; differing subsequence lengths.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], max_bp: int = MAX_BP) -> None:
         self._files = [DataFile(path, labels=False) for path in paths]
-        self.paths = tuple(paths)
-        self.length = self._files[0].length
+        length = self._files[0].length
         for file in self._files:
-            if file.length != self.length:
+            if file.length != length:
                 raise InputError(
                     f"{file.path}: its subsequences have {file.length} bases, those of "
-                    f"{self._files[0].path} {self.length}; expected one length. Prepare them alike."
+                    f"{self._files[0].path} {length}; expected one length. Prepare them alike."
                 )
-        self.n_windows = sum(file.n_rows for file in self._files)
+        super().__init__(paths, length, sum(file.n_rows for file in self._files), max_bp)
 
     def _encoded(self, table: BaseTable) -> Iterator[np.ndarray]:
         for file in self._files:
@@ -142,7 +161,11 @@ class DataWindows(WindowSource):
 
 @contextmanager
 def open_windows(
-    path: Path, *, scratch: Path | None = None, progress: Progress | None = None
+    path: Path,
+    *,
+    max_bp: int = MAX_BP,
+    scratch: Path | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[WindowSource]:
     """The windows of a FASTA file, of a data file, or of all `*_data*.h5` of a data directory.
 
@@ -150,6 +173,8 @@ def open_windows(
     ----------
     path
         What it is shows in the file itself.
+    max_bp
+        Most of it that is read, in bp, evenly spread; 0: all.
     scratch
         See `open_fasta`.
     progress
@@ -161,12 +186,12 @@ def open_windows(
         Neither of the three; see `open_fasta` and `DataWindows`.
     """
     if path.is_dir():
-        yield DataWindows(data_files(path))
+        yield DataWindows(data_files(path), max_bp)
     elif path.is_file() and _begins_as_hdf5(path):
-        yield DataWindows([path])
+        yield DataWindows([path], max_bp)
     else:
         with open_fasta(path, scratch=scratch, progress=progress) as fasta:
-            yield GenomeWindows(fasta)
+            yield GenomeWindows(fasta, max_bp=max_bp)
 
 
 def source_digest(path: Path) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from helixer_ft.adaptation.request import DEFAULT_OUTPUT, AdaptRequest
 from helixer_ft.cli import option_kinds as kinds
 from helixer_ft.cli import shared_options as shared
 from helixer_ft.cli.base import Command
@@ -22,8 +23,13 @@ from helixer_ft.errors import InputError
     "DIR",
 )
 @kinds.path("-t --test-data", "Data file instead, with labels or without.")
-@kinds.path("-s --save-model-path", "The adapted model (.h5).", default="adapted.h5")
+@kinds.path("-s --save-model-path", "The adapted model (.h5).", default=DEFAULT_OUTPUT)
 @shared.batchnorm_mix_option("auto: by how far the statistics shift.")
+@kinds.setting(
+    AdaptRequest,
+    "max_bp",
+    "Most of the genome that is measured, in bp: windows spread evenly over it. 0: all of it.",
+)
 @kinds.flag("--dry-run", "Measure and report, write nothing.")
 @shared.computing_options
 @shared.options_file
@@ -32,9 +38,10 @@ def command(**options: Any) -> None:
     """Put the batch-norm statistics of a genome into a trained model: no labels needed.
 
     A network normalises what its convolutions compute by means and variances of the genomes it was
-    trained on. They are measured anew on the genome, both strands, exactly; nothing else in the
-    model changes. It helps where the genome is unlike those; where it is like them it can harm,
-    and the mix is then small.
+    trained on. They are measured anew on the genome, both strands: exactly, or, of a large genome,
+    on windows spread evenly over it. Nothing else in the model changes. It helps where the genome
+    is unlike those that the model was trained on; where it is like them it can harm, and the mix is
+    then small.
 
     \b
     Examples:
@@ -42,8 +49,6 @@ def command(**options: Any) -> None:
       helixer-ft adapt -l fungi --fasta genome.fa.gz --dry-run
       helixer-ft adapt -l fungi -d data/ --batchnorm-mix 0.5 -s adapted.h5
     """
-    from helixer_ft.adaptation.request import AdaptRequest
-
     request = kinds.from_options(
         AdaptRequest, options, source=_source(options), command_line=command_line()
     )

@@ -18,13 +18,21 @@ def show(adaptation: "Adaptation", request: "AdaptRequest", printer: Printer) ->
     if printer.as_json:
         printer.json(adaptation.to_dict() | {"save_model_path": written})
         return
-    printer.lines(f"Measured on {adaptation.bases / 1e6:.2f} Mb of both strands, N left out")
+    printer.lines(measured_line(adaptation))
     printer.table(shift_table(adaptation))
     printer.lines(mix_line(adaptation), recommendation(adaptation))
     if written is None:
         printer.lines("Dry run: nothing was written.")
     else:
         printer.lines(f"Written: {written}")
+
+
+def measured_line(adaptation: "Adaptation") -> str:
+    """What was measured, and how much of all."""
+    line = f"Measured on {adaptation.bases / 1e6:.2f} Mb of both strands, N left out"
+    if adaptation.share == 1:
+        return line
+    return f"{line}: {adaptation.share:.1%} of the windows, spread evenly (--max-bp)"
 
 
 def shift_table(adaptation: "Adaptation") -> Table:

@@ -116,6 +116,30 @@ def test_some_sequences_alone_can_be_measured(tmp_path):
     assert_same(found, reference_statistics(model, cut))
 
 
+@pytest.mark.parametrize(("max_bp", "chosen"), [(0, range(8)), (135, (1, 5, 6)), (45, (5,))])
+def test_of_much_sequence_windows_are_taken_that_are_spread_evenly(tmp_path, max_bp, chosen):
+    """The minus strand is read backwards: of the eight windows, number 5 is the fourth."""
+    model, path = tiny_model(convs=3), write_fasta(tmp_path / "a.fa", *SEQUENCES)
+    with open_fasta(path) as fasta:
+        source = GenomeWindows(fasta, None, LENGTH, max_bp)
+        assert (source.n_windows, source.n_found) == (len(chosen), 8)
+        found = measure(model, source, Progress())
+    cut = windows_of(SEQUENCES, LENGTH)
+    assert_same(found, reference_statistics(model, [cut[i] for i in chosen]))
+
+
+def test_of_many_rows_of_data_files_too(tmp_path):
+    rows = random_rows(3, LENGTH)
+    write_data_file(tmp_path / "training_data.h5", rows)
+    write_data_file(tmp_path / "validation_data.h5", random_rows(4, LENGTH, seed=1))
+    with open_windows(tmp_path, max_bp=3 * LENGTH) as source:
+        read = np.concatenate([batch.rows[:, 0] for batch in source.batches()])
+        assert (len(read), source.n_windows, source.n_found) == (6, 6, 14)
+    with open_windows(tmp_path, max_bp=0) as source:
+        every = np.concatenate([batch.rows[:, 0] for batch in source.batches()])
+    assert np.array_equal(read, every[[1, 3, 5, 8, 10, 12]])
+
+
 def test_measuring_stops_when_it_is_asked_to(tmp_path):
     class Stopped(Progress):
         def interrupted(self):

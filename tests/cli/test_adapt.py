@@ -47,6 +47,29 @@ def work(tmp_path) -> Workplace:
     return work
 
 
+def test_of_a_large_genome_a_part_is_measured(work):
+    write_fasta(work.fasta, random_sequence(3 * BASES, 0.3))
+    result = work.run("--max-bp", 60_000)
+    assert result.exit_code == 0, result.output
+    assert (
+        "of both strands, N left out: 37.5% of the windows, spread evenly (--max" in result.stdout
+    )
+    part = work.json("--max-bp", 60_000, "--force")
+    every = work.json("--max-bp", 0, "--force")
+    assert (part["share_of_windows"], every["share_of_windows"]) == (0.375, 1)
+    assert part["bases"] < every["bases"] * 0.45
+    assert part["shift"] != every["shift"]
+
+
+def test_too_small_a_part_is_refused(work):
+    refused = work.run("--max-bp", 2000)
+    assert refused.exit_code == 2
+    assert "where --max-bp ends, expected at least 100,000" in refused.stderr
+    assert "Give a larger --max-bp." in refused.stderr
+    assert "--max-bp is -1, expected a number of bp" in work.run("--max-bp", -1).stderr
+    assert not work.out.exists()
+
+
 def test_what_is_printed_and_written(work):
     result = work.run("--batchnorm-mix", "0.5")
     assert result.exit_code == 0, result.output

@@ -89,7 +89,7 @@ setting_options = kinds.in_order(
             "PATH",
         ),
         shared.batchnorm_mix_option(
-            "auto: the best on the validation data with the head as it is.",
+            "auto: the best on the validation data with the head as it is, 0 where in doubt.",
             "With --batchnorm-from: ",
         ),
         shared.resume_option,

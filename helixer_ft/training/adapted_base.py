@@ -20,7 +20,7 @@ from helixer_ft.progress import Progress
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import AUTO
 from helixer_ft.training.request import FineTuneRequest
-from helixer_ft.training.scoring import choose_windows_at_once, score_dataset
+from helixer_ft.training.scoring import choose_windows_at_once, is_better, score_dataset
 
 MIXES = (0.0, 0.25, 0.5, 1.0)
 """Mixes that are tried on the validation data."""
@@ -115,7 +115,10 @@ def _best_mix(
     processes: Processes,
     progress: Progress,
 ) -> Adaptation:
-    """The mix with the best genic F1 on the validation data, the smaller one of equals."""
+    """The mix with the best genic F1 on the validation data, the smaller one of equals; 0 where
+    that is not better beyond doubt than the model as it is: training makes up for what a head does
+    not know, and not for statistics that are no better than those it came with.
+    """
     base = adaptation.base
     dataset = validation if base.architecture.coverage_channels else validation.without_coverage()
     engine: Engine = engine_class()(base.architecture, base.weights, None, request.chosen_settings)
@@ -127,9 +130,12 @@ def _best_mix(
     for mix in MIXES:
         engine.set_weights(adaptation.with_mix(mix, "validation").model.weights)
         task = f"validation data, mix {mix:g}"
-        scores[mix] = score_dataset(engine, dataset, size, progress, task).genic_f1
-    best = max(MIXES, key=lambda mix: (scores[mix], -mix))
-    return adaptation.with_mix(best, "validation", scores)
+        scores[mix] = score_dataset(engine, dataset, size, progress, task)
+    best = max(MIXES, key=lambda mix: (scores[mix].genic_f1, -mix))
+    if not is_better(scores[0], scores[best], dataset, request.settings.seed):
+        best = 0.0
+    f1 = {mix: score.genic_f1 for mix, score in scores.items()}
+    return adaptation.with_mix(best, "validation", f1)
 
 
 def _as_before(adaptation: Adaptation, outcome: Mapping[str, Any]) -> Adaptation:
@@ -142,4 +148,5 @@ def _choice(adaptation: Adaptation) -> str:
     if adaptation.validation_f1 is None:
         return ""
     scores = ", ".join(f"{mix:g}: {f1:.4f}" for mix, f1 in adaptation.validation_f1.items())
-    return f" (genic F1 on the validation data: {scores})"
+    doubt = "" if adaptation.mix else "; none is better than 0 beyond doubt"
+    return f" (genic F1 on the validation data: {scores}{doubt})"

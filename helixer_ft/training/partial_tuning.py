@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.engine import Engine
-from helixer_ft.metrics import paired_bootstrap
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.recipes import recipe_of
 from helixer_ft.settings import TrainingSettings
@@ -20,7 +19,7 @@ from helixer_ft.training.history import Check, TrainingProgress
 from helixer_ft.training.loop import TrainingData
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.run_state import Best, LayerArrays
-from helixer_ft.training.scoring import DatasetScore, score_dataset
+from helixer_ft.training.scoring import DatasetScore, is_better, score_dataset
 
 
 def weights_to_keep(prepared: PreparedRun) -> LayerWeights | None:
@@ -78,7 +77,7 @@ def best_part(
         scores[share] = score(share, data.validation, "validation data")
     found = max(scores, key=lambda share: (scores[share].genic_f1, -scores[share].loss))
     before = before or score(0.0, data.validation, "validation data")
-    if not _better(before, scores[found], data.validation, settings.seed):
+    if not is_better(before, scores[found], data.validation, settings.seed):
         found, scores = 0.0, {0.0: before}
     if found < 1:
         subset = score(found, data.subset, "training subset")
@@ -100,9 +99,3 @@ def between(start: LayerWeights, tuned: LayerWeights, share: float) -> LayerWeig
         ]
         for layer, arrays in tuned.items()
     }
-
-
-def _better(before: DatasetScore, after: DatasetScore, dataset: Dataset, seed: int) -> bool:
-    """Whether the whole 95 % interval of the difference in genic F1 is above 0."""
-    intervals = paired_bootstrap(before.counts, after.counts, dataset.regions, seed=seed)
-    return intervals["genic"].low > 0

@@ -18,7 +18,7 @@ from helixer_ft.engine.windows_at_once import (
     MAX_ON_HOST,
     windows_at_once,
 )
-from helixer_ft.metrics import OUTPUTS, Confusion
+from helixer_ft.metrics import OUTPUTS, Confusion, paired_bootstrap
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import scoring_in_memory
 from helixer_ft.runtime.parallel import read_ahead
@@ -100,6 +100,14 @@ def score_dataset(
     shares = [GENIC_SHARE, 1 - GENIC_SHARE] if len(sums) == 2 else [1.0]
     loss = float(sums @ shares / n_valid) if n_valid else float("nan")
     return DatasetScore(joined, loss)
+
+
+def is_better(before: DatasetScore, after: DatasetScore, dataset: Dataset, seed: int) -> bool:
+    """Whether a network is better than another on a dataset beyond doubt: the whole 95 % interval
+    of the difference in genic F1 is above 0.
+    """
+    intervals = paired_bootstrap(before.counts, after.counts, dataset.regions, seed=seed)
+    return intervals["genic"].low > 0
 
 
 def predict_windows(

@@ -16,7 +16,7 @@ from helixer_ft.formats.model_h5 import BATCHNORM, BATCHNORM_ORIGINAL, write_mod
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import Freeze, Whole
 from helixer_ft.settings import CacheSettings, TrainingSettings
-from helixer_ft.training import adapted_base, fine_tune
+from helixer_ft.training import adapted_base, fine_tune, scoring
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.prepared import prepare_run
 from helixer_ft.training.request import FineTuneRequest
@@ -138,7 +138,8 @@ def test_a_head_on_an_adapted_model_says_so_too(request_, tmp_path, quick):
             assert said.get(name) == (first.file.provenance[name] if kept else None)
 
 
-def test_auto_takes_the_best_mix_on_the_validation_data(request_):
+def test_auto_takes_the_best_mix_on_the_validation_data(request_, monkeypatch):
+    monkeypatch.setattr(adapted_base, "is_better", lambda *_: True)
     request = replace(request_, batchnorm_mix="auto")
     outcome = fine_tune.fine_tune(request)
     adaptation = outcome.prepared.adaptation
@@ -149,6 +150,31 @@ def test_auto_takes_the_best_mix_on_the_validation_data(request_):
     assert scores[adaptation.mix] == max(scores.values())
 
 
+@pytest.mark.parametrize("doubtful", [True, False])
+def test_the_models_own_statistics_stay_where_no_mix_is_better_beyond_doubt(
+    request_, monkeypatch, doubtful
+):
+    """Although some mix has a better mean."""
+    score, number = scoring.score_dataset, iter(range(len(adapted_base.MIXES)))
+
+    def made_up(*arguments):
+        """All is wrong, but in some mixes some windows, or all, are right."""
+        found = score(*arguments)
+        counts = np.zeros_like(found.counts)
+        counts[..., 2, 0] = 10
+        right = [0, 1 if doubtful else len(counts), 0, 0][next(number)]
+        counts[:right, ..., 2, 0], counts[:right, ..., 2, 2] = 0, 10
+        return replace(found, counts=counts)
+
+    monkeypatch.setattr(adapted_base, "score_dataset", made_up)
+    request = replace(request_, batchnorm_mix="auto")
+    prepared = prepare_run(request, TrainingProgress(), dry=True)
+    assert prepared.adaptation.validation_f1[0.25] > 0
+    assert prepared.adaptation.mix == (0 if doubtful else 0.25)
+    (said,) = adapted_base.batchnorm_notices(request, prepared.base, prepared.adaptation)
+    assert ("none is better than 0 beyond doubt" in said) == doubtful
+
+
 def test_of_equal_mixes_the_smaller_one_is_taken(request_, monkeypatch):
     scores, scored = iter([0.2, 0.5, 0.5, 0.1]), []
 
@@ -157,6 +183,7 @@ def test_of_equal_mixes_the_smaller_one_is_taken(request_, monkeypatch):
         return SimpleNamespace(genic_f1=next(scores))
 
     monkeypatch.setattr(adapted_base, "score_dataset", score_dataset)
+    monkeypatch.setattr(adapted_base, "is_better", lambda *_: True)
     prepared = prepare_run(replace(request_, batchnorm_mix="auto"), TrainingProgress(), dry=True)
     adaptation = prepared.adaptation
     assert adaptation.mix == 0.25

@@ -63,7 +63,7 @@ def parse_arguments() -> argparse.Namespace:
         "--also", action="append", default=[], metavar="FILE=SPECIES,...",
         help="a further model, and the species that it was tuned on; repeatable",
     )  # fmt: skip
-    parser.add_argument("--deep", default="", help="a+b: train a network of four convolutions")
+    parser.add_argument("--deep", default="", help="a+b: tune a deeper network on them")
     parser.add_argument("--amounts", default="", help="species of which little sequence is tried")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -163,29 +163,19 @@ def training_folder(args: argparse.Namespace, parts: Path, pair: str) -> Path:
 
 
 def deep_model(args: argparse.Namespace, parts: Path) -> Path:
-    """A narrow network of four convolutions, with three batch norms, trained from the start."""
-    from helixer_ft.formats.model_h5 import write_model_file
-    from helixer_ft.network.architecture import (
-        Architecture,
-        BatchNorm,
-        BiLSTM,
-        Conv,
-        Dense,
-        Layer,
-        Pool,
-    )
-    from helixer_ft.network.model import new_model
+    """The model with two more convolutions and batch norms, tuned on a pair of species."""
+    from adaptation_deep import deepened
 
-    body: list[Layer] = [Conv("conv1d", 24, 10)]
-    for i in range(1, 4):
-        norm = f"batch_normalization_{i - 1}" if i > 1 else "batch_normalization"
-        body += [BatchNorm(norm), Conv(f"conv1d_{i}", 24, 10)]
-    body += [Pool("reshape", 9), BiLSTM("bidirectional", 32)]
-    architecture = Architecture(tuple(body), (Dense("dense", 72),), 9)
-    start = args.work / "deep_start.h5"
-    write_model_file(start, new_model(architecture, 0).to_file({}), force=True)
-    options = ["-e", "20", "--patience", "20", "--learning-rate", "3e-3", "-b", "4"]
-    return train(args, start, training_folder(args, parts, args.deep), "deep", options)
+    from helixer_ft.adaptation.windows import open_windows
+    from helixer_ft.formats.model_h5 import write_model_file
+    from helixer_ft.network.model import load_model
+
+    start, data = args.work / "deep_start.h5", training_folder(args, parts, args.deep)
+    if not start.exists():
+        with open_windows(data) as source:
+            model = deepened(load_model(args.model), source)
+        write_model_file(start, model.to_file({}))
+    return train(args, start, data, "deep", TUNING)
 
 
 def train(args: argparse.Namespace, base: Path, data: Path, name: str, options: list[str]) -> Path:

@@ -74,6 +74,12 @@ def introduction(results: Record) -> str:
             "`benchmarks/evidence.py`): it is known to them, what the first one knew is *known "
             "before tuning*."
         )
+    if settings["deep"]:
+        tuned += (
+            f" *deep* is `{settings['model']}` with two more convolutions and batch norms "
+            "(`benchmarks/adaptation_deep.py`), three in all, tuned on windows of "
+            f"{' and '.join(settings['deep'].split('+'))}."
+        )
     return (
         f"Measured on {results['date']} with {machine['cores']} cores of {machine['processor']}, "
         f"helixer-ft {versions['helixer-ft']}, Keras {versions['keras']}:\n\n"
@@ -96,8 +102,7 @@ def kind_of(model: str, species: str, settings: Record) -> str:
     if "+" in tuned:
         if species in tuned.split("+"):
             return KNOWN
-        from_start = model == "deep" or species not in settings["knows"]
-        return STRANGER if from_start else FORMER
+        return FORMER if species in settings["knows"] else STRANGER
     return KNOWN if species in settings["knows"] else STRANGER
 
 

@@ -8,11 +8,12 @@ made of the training and validation sequences, whose known genes audit them, and
 on the test data, which played no part. Teachers are the model, the model with the batch-norm
 statistics of the genome, the model tuned on another species (--other), the same with the genome's
 statistics (other-adapted), and the model tuned on a share of the annotation (a number: per cent of
-the training windows), which is better. Reads (--bam) help to choose. Labels are of
-`helixer-ft pseudo-label`; as many genes drawn at random; all genes of HelixerPost; and rows that
-agree with HelixerPost best, as Helixer chooses them, each with its own agreement and (as where rows
-of two files are matched by number) three of four with that of another row. Figures are kept in
-WORK: the same command goes on where it was interrupted. Labels only judge.
+the training windows), which is better. Reads (--bam) help to choose. Labels are of `helixer-ft
+pseudo-label`; all genes that pass its gate; as many genes as are chosen, drawn at random; all genes
+of HelixerPost; and rows that agree with HelixerPost best, as Helixer chooses them, each with its
+own agreement and (as where rows of two files are matched by number) three of four with that of
+another row. Figures are kept in WORK: the same command goes on where it was interrupted. Labels
+only judge.
 """
 
 import argparse

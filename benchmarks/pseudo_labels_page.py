@@ -9,6 +9,7 @@ from evidence_data import SPECIES
 Record = Mapping[str, Any]
 NAMES = {
     "chosen": "`pseudo-label`",
+    "passing": "all genes that pass the gate",
     "random": "as many genes at random",
     "all": "all genes of HelixerPost",
     "rows": "rows by agreement",

@@ -18,7 +18,8 @@ from speed_data import copy_rows, usable_rows
 Record = dict[str, Any]
 LABELS = ("chosen", "passing", "random", "all", "rows", "rows misaligned", "true")
 """Labels to train on: of `helixer-ft pseudo-label`; of all genes that pass its gate, confident or
-not; of as many genes as are chosen at random; of all genes of HelixerPost; of rows by agreement, each with its own or most with another's; of the annotation."""
+not; of as many genes as are chosen at random; of all genes of HelixerPost; of rows by agreement,
+each with its own or most with another's; of the annotation."""
 GENES, KEPT = "helixerpost.gff3", "kept.gff3"
 SHARE_OF_ROWS, BINS, MISALIGNED = 0.5, 10, 0.75
 

@@ -39,9 +39,13 @@ class WindowSource(ABC):
         Number of those that are read, spread evenly over the files.
     """
 
-    def __init__(self, paths: Sequence[Path], length: int, n_found: int, max_bp: int) -> None:
+    def __init__(
+        self, paths: Sequence[Path], length: int, n_found: int, bp: int, max_bp: int
+    ) -> None:
         self.paths, self.length, self.n_found = tuple(paths), length, n_found
-        self.n_windows = min(n_found, -(-2 * max_bp // length)) if max_bp else n_found
+        self.n_windows = n_found
+        if 0 < max_bp < bp:  # not by the length of windows: those of short sequences hold little
+            self.n_windows = max(1, n_found * max_bp // bp)
 
     @property
     def at_once(self) -> int:
@@ -110,7 +114,7 @@ class GenomeWindows(WindowSource):
         self._lengths = fasta.lengths if lengths is None else lengths
         length = min(length, max(self._lengths.values(), default=length))
         n_found = sum(count_rows(n, length) for n in self._lengths.values())
-        super().__init__([fasta.path], length, n_found, max_bp)
+        super().__init__([fasta.path], length, n_found, sum(self._lengths.values()), max_bp)
 
     def _encoded(self, table: BaseTable) -> Iterator[np.ndarray]:
         letters = Rows(np.arange(256, dtype=np.uint8)[None], np.zeros((1, 2), np.int64))
@@ -149,7 +153,9 @@ class DataWindows(WindowSource):
                     f"{file.path}: its subsequences have {file.length} bases, those of "
                     f"{self._files[0].path} {length}; expected one length. Prepare them alike."
                 )
-        super().__init__(paths, length, sum(file.n_rows for file in self._files), max_bp)
+        n_found = sum(file.n_rows for file in self._files)
+        bases = sum(int(np.abs(np.diff(file.start_ends)).sum()) for file in self._files)
+        super().__init__(paths, length, n_found, bases // 2, max_bp)
 
     def _encoded(self, table: BaseTable) -> Iterator[np.ndarray]:
         for file in self._files:

@@ -208,10 +208,21 @@ def source_digest(path: Path) -> str:
     InputError
         There is no such file, or no data in a folder.
     """
-    paths = data_files(path) if path.is_dir() else [path]
+    paths = source_files(path)
     for one in paths:
         check_input_file(one, WHAT)
     return hashlib.sha256("".join(map(file_sha256, paths)).encode()).hexdigest()[:16]
+
+
+def source_files(path: Path) -> list[Path]:
+    """The files that `open_windows` reads.
+
+    Raises
+    ------
+    InputError
+        No data in a folder.
+    """
+    return data_files(path) if path.is_dir() else [path]
 
 
 def data_files(folder: Path) -> list[Path]:

@@ -475,6 +475,14 @@ def test_a_model_that_is_read_is_never_overwritten(request_, model_path):
         compare(replace(request_, load_model_paths=(path,), force=True))
 
 
+def test_nor_is_what_statistics_are_taken_of(request_, enough):
+    request_.out_dir.mkdir(parents=True)
+    path = request_.out_dir / "adapted.h5"
+    path.write_bytes(request_.test_data[0].read_bytes())
+    with pytest.raises(InputError, match=r"adapted.h5: is read.*--out-dir"):
+        compare(replace(request_, batchnorm_from=path, force=True))
+
+
 def test_a_tuned_model_that_is_gone_is_made_again(request_, quick):
     request_ = replace(request_, strategies=("head", "kept-head"))
     with pytest.raises(Interrupted):

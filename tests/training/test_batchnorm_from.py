@@ -254,6 +254,13 @@ def test_what_is_refused(request_, tmp_path):
         replace(request_, batchnorm_from=None)
     with pytest.raises(InputError, match="--batchnorm-mix is 2"):
         replace(request_, batchnorm_mix=2)
+    data = tmp_path / "elsewhere" / "training_data.h5"
+    data.parent.mkdir()
+    data.touch()
+    for source in (data, data.parent):
+        over = replace(request_, batchnorm_from=source, save_model_path=data, force=True)
+        with pytest.raises(InputError, match=r"training_data\.h5: is read, and never overwritten"):
+            fine_tune.fine_tune(over)
     with pytest.raises(InputError, match="no such file"):
         fine_tune.fine_tune(replace(request_, batchnorm_from=tmp_path / "none.fa"))
     write_model_file(request_.load_model_path, tiny_model(convs=1).to_file({}), force=True)

@@ -567,6 +567,24 @@ def test_the_adapted_model_is_a_row_and_heads_start_from_it_where_it_helps(
     assert batchnorm_of(folder.model("whole")) is None
 
 
+def test_other_statistics_are_another_comparison(request_, quick, enough, tmp_path):
+    """By what the file holds, wherever it lies."""
+    genome = tmp_path / "genome.h5"
+    genome.write_bytes(request_.test_data[0].read_bytes())
+    request_ = replace(request_, strategies=("adapted", "head"), batchnorm_from=genome)
+    with pytest.raises(Interrupted):
+        compare(request_, Watching(30))
+    assert CompareFolder(request_).model("adapted").exists()
+    moved = genome.rename(tmp_path / "moved.h5")
+    again = replace(request_, batchnorm_from=moved, resume=True)
+    whole = moved.read_bytes()
+    write_data_file(moved, random_rows(6, seed=9))
+    with pytest.raises(InputError, match=r"--batchnorm-from was \w+, now \w+"):
+        compare(again)
+    moved.write_bytes(whole)
+    assert compare(again).complete
+
+
 def test_the_adapted_model_is_better_by_validation_data(request_, quick, enough):
     outcome = compare(replace(request_, strategies=("adapted", "head")))
     untouched, adapted, _ = outcome.rows

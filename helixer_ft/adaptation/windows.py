@@ -21,6 +21,8 @@ from helixer_ft.progress import Progress
 BASES_AT_ONCE = 8 * DEFAULT_LENGTH
 """Bases of a batch; fixed, so that sums come out the same whatever memory there is."""
 WHAT = "a genome (FASTA), a data file (.h5) or a folder of data"
+DATA_KINDS = ("training_data", "validation_data")
+"""What names of data files in a folder begin with."""
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -233,8 +235,7 @@ def data_files(folder: Path) -> list[Path]:
     InputError
         There are none.
     """
-    kinds = ("training_data", "validation_data")
-    found = [path for kind in kinds for path in sorted(folder.glob(f"{kind}*h5"))]
+    found = [path for kind in DATA_KINDS for path in sorted(folder.glob(f"{kind}*h5"))]
     if not found:
         raise InputError(
             f"{folder}: has no training_data*h5 and no validation_data*h5, expected such, a data "

@@ -12,9 +12,10 @@ from helixer_ft.adaptation.statistics import (
     measure,
     with_statistics,
 )
-from helixer_ft.adaptation.windows import WindowSource, open_windows
+from helixer_ft.adaptation.windows import DATA_KINDS, WindowSource, open_windows, source_files
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
+from helixer_ft.formats.input_file import real_path, refuse_overwriting
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.progress import Progress
@@ -30,24 +31,32 @@ def adapt(request: AdaptRequest, progress: Progress | None = None) -> Adaptation
     Raises
     ------
     InputError
-        Files or options that cannot be used; see `adapt_model`.
+        Files or options that cannot be used, a file that is read and would be written; see
+        `adapt_model`.
     HelixerFtError
         Writing failed; an existing output file is unchanged.
     Interrupted
         `progress` said so; nothing is written.
     """
+    output = request.save_model_path
+    refuse_overwriting(source_files(request.source), [output], "--save-model-path")
+    if output.name.startswith(DATA_KINDS) and real_path(output.parent) == real_path(request.source):
+        raise InputError(
+            f"{output}: would be taken for data of {request.source} because of its name. Give "
+            "another --save-model-path."
+        )
     if not request.dry_run:
-        atomic.check_writable(request.save_model_path, force=request.force)
+        atomic.check_writable(output, force=request.force)
     model = load_model(request.load_model_path)
     require_batch_norm(model)
-    scratch = None if request.dry_run else request.save_model_path.parent
+    scratch = None if request.dry_run else output.parent
     with open_windows(
         request.source, max_bp=request.max_bp, scratch=scratch, progress=progress
     ) as source:
         adaptation = adapt_model(model, source, request.batchnorm_mix, progress)
     if not request.dry_run:
         file = adaptation.model.to_file(_provenance(request, adaptation))
-        write_model_file(request.save_model_path, file, force=request.force)
+        write_model_file(output, file, force=request.force)
     return adaptation
 
 

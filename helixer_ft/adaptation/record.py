@@ -37,11 +37,14 @@ def kept_attributes(model: TrainedModel) -> dict[str, str]:
 
 
 def adapted_to(model: TrainedModel) -> str:
-    """Names of the files whose statistics a model has, as its own file says; empty: none."""
+    """Names of the files whose statistics a model has, as its own file says; empty: none, because
+    it was not adapted, or at a mix of 0, or its body has trained since.
+    """
+    said = model.file.provenance
     try:
-        return ", ".join(
-            map(str, json.loads(model.file.provenance.get(BATCHNORM, "{}"))["sources"])
-        )
+        found = json.loads(said.get(BATCHNORM, "{}"))
+        has_them = found["mix"] > 0 and BATCHNORM_ORIGINAL in said
+        return ", ".join(map(str, found["sources"])) if has_them else ""
     except (ValueError, TypeError, LookupError, RecursionError):
         return ""
 

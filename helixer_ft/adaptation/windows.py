@@ -21,6 +21,8 @@ from helixer_ft.progress import Progress
 BASES_AT_ONCE = 8 * DEFAULT_LENGTH
 """Bases of a batch; fixed, so that sums come out the same whatever memory there is."""
 WHAT = "a genome (FASTA), a data file (.h5) or a folder of data"
+DATA_KINDS = ("training_data", "validation_data")
+"""What names of data files in a folder begin with."""
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -39,9 +41,13 @@ class WindowSource(ABC):
         Number of those that are read, spread evenly over the files.
     """
 
-    def __init__(self, paths: Sequence[Path], length: int, n_found: int, max_bp: int) -> None:
+    def __init__(
+        self, paths: Sequence[Path], length: int, n_found: int, bp: int, max_bp: int
+    ) -> None:
         self.paths, self.length, self.n_found = tuple(paths), length, n_found
-        self.n_windows = min(n_found, -(-2 * max_bp // length)) if max_bp else n_found
+        self.n_windows = n_found
+        if 0 < max_bp < bp:  # not by the length of windows: those of short sequences hold little
+            self.n_windows = max(1, n_found * max_bp // bp)
 
     @property
     def at_once(self) -> int:
@@ -110,7 +116,7 @@ class GenomeWindows(WindowSource):
         self._lengths = fasta.lengths if lengths is None else lengths
         length = min(length, max(self._lengths.values(), default=length))
         n_found = sum(count_rows(n, length) for n in self._lengths.values())
-        super().__init__([fasta.path], length, n_found, max_bp)
+        super().__init__([fasta.path], length, n_found, sum(self._lengths.values()), max_bp)
 
     def _encoded(self, table: BaseTable) -> Iterator[np.ndarray]:
         letters = Rows(np.arange(256, dtype=np.uint8)[None], np.zeros((1, 2), np.int64))
@@ -149,7 +155,9 @@ class DataWindows(WindowSource):
                     f"{file.path}: its subsequences have {file.length} bases, those of "
                     f"{self._files[0].path} {length}; expected one length. Prepare them alike."
                 )
-        super().__init__(paths, length, sum(file.n_rows for file in self._files), max_bp)
+        n_found = sum(file.n_rows for file in self._files)
+        bases = sum(int(np.abs(np.diff(file.start_ends)).sum()) for file in self._files)
+        super().__init__(paths, length, n_found, bases // 2, max_bp)
 
     def _encoded(self, table: BaseTable) -> Iterator[np.ndarray]:
         for file in self._files:
@@ -202,10 +210,21 @@ def source_digest(path: Path) -> str:
     InputError
         There is no such file, or no data in a folder.
     """
-    paths = data_files(path) if path.is_dir() else [path]
+    paths = source_files(path)
     for one in paths:
         check_input_file(one, WHAT)
     return hashlib.sha256("".join(map(file_sha256, paths)).encode()).hexdigest()[:16]
+
+
+def source_files(path: Path) -> list[Path]:
+    """The files that `open_windows` reads.
+
+    Raises
+    ------
+    InputError
+        No data in a folder.
+    """
+    return data_files(path) if path.is_dir() else [path]
 
 
 def data_files(folder: Path) -> list[Path]:
@@ -216,8 +235,7 @@ def data_files(folder: Path) -> list[Path]:
     InputError
         There are none.
     """
-    kinds = ("training_data", "validation_data")
-    found = [path for kind in kinds for path in sorted(folder.glob(f"{kind}*h5"))]
+    found = [path for kind in DATA_KINDS for path in sorted(folder.glob(f"{kind}*h5"))]
     if not found:
         raise InputError(
             f"{folder}: has no training_data*h5 and no validation_data*h5, expected such, a data "

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from helixer_ft.adaptation.adapt import require_enough
-from helixer_ft.adaptation.windows import open_windows
+from helixer_ft.adaptation.windows import open_windows, source_digest
 from helixer_ft.comparison.adapted import SCORED_AS, adapt_and_score
 from helixer_ft.comparison.bases import Base, Possible, look_at_models, run_request
 from helixer_ft.comparison.candidates import ADAPTED, HEADS, Candidate
@@ -183,6 +183,8 @@ class Comparing:
         origin = self.request.origin()
         origin |= {f"model {base.label}": base.sha256 for base in self.bases}
         origin |= {f"{name} version": used[name] for name in _VERSIONS}
+        if self.request.batchnorm_from is not None:  # wherever it lies
+            origin["--batchnorm-from"] = source_digest(self.request.batchnorm_from)
         unfinished = self.folder.is_unfinished
         self.processes.require_same(
             origin

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from helixer_ft.adaptation.windows import source_files
 from helixer_ft.comparison.request import CompareRequest
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
@@ -64,6 +65,8 @@ class CompareFolder:
         models = [self.model(name) for name in names]
         runs = [RunFolder(path) for path in models]
         data = [file for one in DATA_PREFIXES for file in request.data_dir.glob(f"{one}*h5")]
+        if request.batchnorm_from is not None:
+            data += source_files(request.batchnorm_from)
         files = [self.results_path, self.state_path, self.report_path]
         refuse_overwriting(
             (*request.load_model_paths, *request.test_data, *data),

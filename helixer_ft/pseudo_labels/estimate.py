@@ -104,8 +104,10 @@ def estimate_labels(
         path.stat().st_size if one is None else one.predictions_bytes
         for path, one in zip(files, models, strict=True)
     ]
-    average = 0 if predicting.average in files or predicting.average.exists() else max(sizes)
-    makes_genes = not predicting.genes.exists()
+    resumes = predicting.request.resume  # otherwise, all that is there will be gone
+    has_average = predicting.average in files or (resumes and predicting.average.exists())
+    average = 0 if has_average else max(sizes)
+    makes_genes = not (resumes and predicting.genes.exists())
     read = int(INPUT_BYTES * both_strands) if makes_genes else 0
     data = int(_DATA_BYTES * both_strands + _ROW_BYTES * windows)
     intergenic = both_strands // 8  # a bit of each base

@@ -95,7 +95,7 @@ class Predicting:
         ------
         InputError
             There is something, and the request says nothing about it; or it follows from other
-            models, another genome or other options.
+            models, another genome or other options, or from nobody knows what.
         """
         if not self.request.resume:
             if self.folder.exists() and not self.request.force:
@@ -113,6 +113,11 @@ class Predicting:
                     + ". Give the same options and files, or start again with --force instead of "
                     "--resume."
                 )
+        elif self.folder.is_dir() and any(self.folder.glob("[!.]*")):  # cleared in part
+            raise InputError(
+                f"{self.folder}: lacks {self.request.state.name}, which says what the predictions "
+                "there were made of. Start again with --force instead of --resume."
+            )
 
     def begin(self, progress: Progress) -> None:
         """Make the folder, or take up what an interrupted run left there; see `check`."""

@@ -80,6 +80,12 @@ def batchnorm_notices(
         sources = adapted_to(base)
         return [f"batch norm has the statistics of {sources} (adapted before)"] if sources else []
     shifts = ", ".join(f"{shift:.3f}" for shift in adaptation.shifts.values())
+    if not adaptation.mix:
+        return [
+            "batch norm starts from the statistics that the model came with, mix 0"
+            f"{_choice(adaptation)}; the means of {request.batchnorm_from} are {shifts} standard "
+            "deviations away"
+        ]
     return [
         f"batch norm starts from the statistics of {request.batchnorm_from}, mix "
         f"{adaptation.mix:g}{_choice(adaptation)}; their means shift by {shifts} standard "

@@ -153,11 +153,13 @@ def check_introns(
     file = DataFile(folder / CHECK_DATA, labels=False)
     read = _introns_of_reads(folder / CHECK_JUNCTIONS)
     blocks: dict[tuple[str, int], np.ndarray] = {}
-    for i, (model, which) in enumerate(zip(models, ("untouched", "tuned"), strict=True)):
+    named = [*zip(models, ("untouched", "tuned"), strict=True)]
+    for model, which in named:  # before either predicts
         if model.architecture.coverage_channels:
             raise InputError(
                 f"{folder / CHECK_DATA}: holds bases alone, but the {which} model takes coverage."
             )
+    for i, (model, which) in enumerate(named):
         task = f"introns of the {which} model"
         predicted = set(_predicted_introns(file, model, settings, task, progress))
         for kind, introns in enumerate((read, predicted, read & predicted)):

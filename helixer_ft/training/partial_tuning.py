@@ -26,10 +26,12 @@ def weights_to_keep(prepared: PreparedRun) -> LayerWeights | None:
     """What a tuning may be cut short to: the weights of the model as it was, its own head included
     where the new one is alike. None: all of the tuning is kept, whatever the validation data say,
     because the recipe wants that, their labels are predictions, or there are layers that the model
-    had not (coverage is compared with a head without, which is to be trained alike).
+    had not: a new hidden layer is another one, however alike (coverage is compared with a head
+    without, which is to be trained alike).
     """
     plan, base = prepared.plan, prepared.base
-    other_layers = plan.new and not base.architecture.computes_like(plan.model.architecture)
+    alike = len(plan.new) == 1 and base.architecture.computes_like(plan.model.architecture)
+    other_layers = plan.new and not alike
     if not recipe_of(prepared.settings).partial_shares or prepared.keeps_last or other_layers:
         return None
     if prepared.request.strategy.input_coverage and plan.new:

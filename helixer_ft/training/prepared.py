@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from helixer_ft.adaptation.adapted import Adaptation
+from helixer_ft.adaptation.windows import source_files
 from helixer_ft.dataset.cache_folder import CacheFolder
 from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.errors import InputError
@@ -354,7 +355,8 @@ def check_save_path(request: FineTuneRequest) -> None:
             f"{path}: would be taken for data of {request.data_dir} because of its name. Give "
             "another --save-model-path."
         )
-    read = (request.load_model_path, *request.test_data, *data)
+    measured = [] if request.batchnorm_from is None else source_files(request.batchnorm_from)
+    read = (request.load_model_path, *request.test_data, *data, *measured)
     cleared = RunFolder(path).cleared
     refuse_overwriting(read, [path], "--save-model-path", cleared)
     refuse_overwriting([request.cache.folder], [], "--cache-dir", cleared)

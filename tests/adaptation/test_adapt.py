@@ -215,6 +215,14 @@ def test_options_that_are_refused(request_, tmp_path, options, text):
 
 
 def test_overwriting_is_refused(request_):
+    for source in (data := request_.save_model_path.with_name("training_data.h5"), data.parent):
+        data.touch()
+        with pytest.raises(InputError, match=r"training_data\.h5: is read, and never overwritten"):
+            adapt(replace(request_, source=source, save_model_path=data, force=True))
+    beside = data.with_name("training_data.adapted.h5")
+    with pytest.raises(InputError, match="would be taken for data of"):
+        adapt(replace(request_, source=data.parent, save_model_path=beside))
+    data.unlink()
     with pytest.raises(InputError, match="is read, and never overwritten"):
         replace(request_, save_model_path=request_.load_model_path)
     adapt(request_)

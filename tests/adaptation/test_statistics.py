@@ -116,7 +116,9 @@ def test_some_sequences_alone_can_be_measured(tmp_path):
     assert_same(found, reference_statistics(model, cut))
 
 
-@pytest.mark.parametrize(("max_bp", "chosen"), [(0, range(8)), (135, (1, 5, 6)), (45, (5,))])
+@pytest.mark.parametrize(
+    ("max_bp", "chosen"), [(0, range(8)), (247, (*range(4), 5, 6, 7)), (93, (1, 5, 6)), (45, (5,))]
+)
 def test_of_much_sequence_windows_are_taken_that_are_spread_evenly(tmp_path, max_bp, chosen):
     """The minus strand is read backwards: of the eight windows, number 5 is the fourth."""
     model, path = tiny_model(convs=3), write_fasta(tmp_path / "a.fa", *SEQUENCES)
@@ -126,6 +128,15 @@ def test_of_much_sequence_windows_are_taken_that_are_spread_evenly(tmp_path, max
         found = measure(model, source, Progress())
     cut = windows_of(SEQUENCES, LENGTH)
     assert_same(found, reference_statistics(model, [cut[i] for i in chosen]))
+
+
+def test_of_many_short_sequences_as_many_bases_are_measured(tmp_path):
+    """Each has windows of its own, which it does not fill."""
+    path = write_fasta(tmp_path / "a.fa", "ACGT" * 20, *["ACGT"] * 30)
+    for max_bp, bases in ((200, 400), (199, 398), (100, 200)):
+        with open_windows(path, max_bp=max_bp) as source:
+            assert source.n_windows == len(next(source.batches())) == 62 * max_bp // 200
+            assert count_bases(source) == pytest.approx(bases, abs=80)
 
 
 def test_of_many_rows_of_data_files_too(tmp_path):

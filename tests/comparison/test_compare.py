@@ -475,6 +475,14 @@ def test_a_model_that_is_read_is_never_overwritten(request_, model_path):
         compare(replace(request_, load_model_paths=(path,), force=True))
 
 
+def test_nor_is_what_statistics_are_taken_of(request_, enough):
+    request_.out_dir.mkdir(parents=True)
+    path = request_.out_dir / "adapted.h5"
+    path.write_bytes(request_.test_data[0].read_bytes())
+    with pytest.raises(InputError, match=r"adapted.h5: is read.*--out-dir"):
+        compare(replace(request_, batchnorm_from=path, force=True))
+
+
 def test_a_tuned_model_that_is_gone_is_made_again(request_, quick):
     request_ = replace(request_, strategies=("head", "kept-head"))
     with pytest.raises(Interrupted):
@@ -557,6 +565,24 @@ def test_the_adapted_model_is_a_row_and_heads_start_from_it_where_it_helps(
     started = batchnorm_of(folder.model("head"))
     assert (started or {}).get("mix") == (0.5 if better else None)
     assert batchnorm_of(folder.model("whole")) is None
+
+
+def test_other_statistics_are_another_comparison(request_, quick, enough, tmp_path):
+    """By what the file holds, wherever it lies."""
+    genome = tmp_path / "genome.h5"
+    genome.write_bytes(request_.test_data[0].read_bytes())
+    request_ = replace(request_, strategies=("adapted", "head"), batchnorm_from=genome)
+    with pytest.raises(Interrupted):
+        compare(request_, Watching(30))
+    assert CompareFolder(request_).model("adapted").exists()
+    moved = genome.rename(tmp_path / "moved.h5")
+    again = replace(request_, batchnorm_from=moved, resume=True)
+    whole = moved.read_bytes()
+    write_data_file(moved, random_rows(6, seed=9))
+    with pytest.raises(InputError, match=r"--batchnorm-from was \w+, now \w+"):
+        compare(again)
+    moved.write_bytes(whole)
+    assert compare(again).complete
 
 
 def test_the_adapted_model_is_better_by_validation_data(request_, quick, enough):

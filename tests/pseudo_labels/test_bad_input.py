@@ -290,6 +290,16 @@ def test_a_damaged_state(place, monkeypatch):
     place.done(*ENOUGH, "--force")
 
 
+def test_predictions_of_nobody_knows_what(place):
+    """A run was killed while it cleared the folder: they may be those of another model."""
+    place.run("--min-cds", 90_000)
+    (place.out / "predictions" / "state.json").unlink()
+    for dry in ([], ["--dry-run"]):
+        place.refused(*ENOUGH, "--resume", *dry, parts=["lacks state.json", "--force instead"])
+    place.done(*ENOUGH, "--force")
+    assert len(place.predicted) == 2
+
+
 def test_a_full_disk(place):
     """The predictions are there; the data do not fit: nothing of them is left, and it goes on."""
     assert place.run("--min-cds", 90_000).exit_code == 2

@@ -177,6 +177,8 @@ def test_force_starts_anew(place, request_for):
     before = place.content()
     found = planned(replace(request_for, force=True))
     assert [one and one.rows for one in found.models] == [ROWS, ROWS]
+    assert found.makes_genes
+    assert found.average_bytes
     assert place.content() == before
     shutil.rmtree(request_for.predictions)
     assert planned(replace(request_for, resume=True)).makes_genes

@@ -173,6 +173,23 @@ def test_the_models_own_statistics_stay_where_no_mix_is_better_beyond_doubt(
     assert prepared.adaptation.mix == (0 if doubtful else 0.25)
     (said,) = adapted_base.batchnorm_notices(request, prepared.base, prepared.adaptation)
     assert ("none is better than 0 beyond doubt" in said) == doubtful
+    assert said.startswith("batch norm starts from the statistics that the model came") == doubtful
+
+
+@pytest.mark.parametrize(("strategy", "mix"), [(Freeze(), 1), (Freeze(), 0), (Whole(), 1)], ids=str)
+def test_only_a_model_that_has_the_statistics_of_a_genome_is_said_to(
+    request_, tmp_path, strategy, mix, quick
+):
+    """Not one whose mix was 0, nor one whose body has trained since."""
+    cache = CacheSettings(features=False)
+    fine_tune.fine_tune(replace(request_, strategy=strategy, batchnorm_mix=mix, cache=cache))
+    plain = replace(request_, batchnorm_from=None, batchnorm_mix="auto")
+    plain = replace(plain, load_model_path=request_.save_model_path)
+    prepared = prepare_run(
+        replace(plain, save_model_path=tmp_path / "again.h5"), TrainingProgress(), dry=True
+    )
+    said = "batch norm has the statistics of genome.fa (adapted before)"
+    assert (said in prepared.notices) == (strategy == Freeze() and mix == 1)
 
 
 def test_of_equal_mixes_the_smaller_one_is_taken(request_, monkeypatch):
@@ -237,6 +254,13 @@ def test_what_is_refused(request_, tmp_path):
         replace(request_, batchnorm_from=None)
     with pytest.raises(InputError, match="--batchnorm-mix is 2"):
         replace(request_, batchnorm_mix=2)
+    data = tmp_path / "elsewhere" / "training_data.h5"
+    data.parent.mkdir()
+    data.touch()
+    for source in (data, data.parent):
+        over = replace(request_, batchnorm_from=source, save_model_path=data, force=True)
+        with pytest.raises(InputError, match=r"training_data\.h5: is read, and never overwritten"):
+            fine_tune.fine_tune(over)
     with pytest.raises(InputError, match="no such file"):
         fine_tune.fine_tune(replace(request_, batchnorm_from=tmp_path / "none.fa"))
     write_model_file(request_.load_model_path, tiny_model(convs=1).to_file({}), force=True)

@@ -293,7 +293,9 @@ def test_a_damaged_file_costs_no_run(request_):
     assert [text for text in said if text.startswith("introns are not compared with those of")]
 
 
-def test_a_model_that_takes_coverage_cannot_be_compared(request_):
+def test_a_model_that_takes_coverage_cannot_be_compared(request_, monkeypatch):
+    """That is known before the other one predicts."""
+    monkeypatch.setattr(module, "prediction_function", None)
     base = load_model(request_.load_model_path)
     with_coverage = replace(base, architecture=replace(base.architecture, coverage_channels=2))
     with pytest.raises(InputError, match="the tuned model takes coverage"):

@@ -141,11 +141,14 @@ def test_a_new_head_is_cut_short_to_the_head_that_was_there(request_, monkeypatc
 
 
 def test_neither_the_originals_recipe_nor_further_layers_are_cut_short(request_, monkeypatch):
-    """The model that was there has none of these layers."""
+    """The model that was there has none of these layers, or others of the same names."""
     helixer = replace(request_, settings=replace(SETTINGS, recipe="helixer"))
     hidden = with_head(request_, post_coverage_hidden_layer=True)
     assert tuned(helixer, monkeypatch, 0).share == 1
     assert tuned(hidden, monkeypatch, 0).share == 1
+    once_more = replace(hidden, load_model_path=hidden.save_model_path)
+    once_more = replace(once_more, save_model_path=hidden.save_model_path.with_name("again.h5"))
+    assert tuned(once_more, monkeypatch, 0).share == 1
 
 
 def test_agreement_with_predictions_cuts_nothing_short(request_, monkeypatch):

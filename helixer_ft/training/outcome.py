@@ -193,9 +193,13 @@ class Outcome:
         at = f"check {self.best.number}"
         full = next(c for c in self.checks if c.number == self.best.number).validation.genic_f1
         if self.share == 0:
+            adaptation = self.prepared.adaptation
+            start = "the model as it was"
+            if adaptation is not None and adaptation.mix:
+                start = "the model with the genome's batch-norm statistics"
             return (
-                "no part of the tuning is beyond doubt better on the validation data than the "
-                f"model as it was (genic F1 {self.best.validation.genic_f1:.4f}, at {at} "
+                "no part of the tuning is beyond doubt better on the validation data than "
+                f"{start} (genic F1 {self.best.validation.genic_f1:.4f}, at {at} "
                 f"{full:.4f}), whose weights the saved model has"
             )
         return (

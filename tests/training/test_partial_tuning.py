@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import tiny_model
 
 from helixer_ft.engine import ScoredBatch
 from helixer_ft.errors import Interrupted
-from helixer_ft.formats.model_h5 import read_model_file
+from helixer_ft.formats.model_h5 import read_model_file, write_model_file
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import Freeze, Whole
 from helixer_ft.settings import CacheSettings, TrainingSettings
@@ -16,6 +17,7 @@ from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.partial_tuning import between
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
+from tests.adaptation.genomes import random_sequence, write_fasta
 from tests.data_files import say_predictions
 from tests.quick_engine import QuickEngine
 
@@ -113,7 +115,24 @@ def test_what_is_not_better_beyond_doubt_is_not_kept(request_, monkeypatch):
     tuning = outcome.checks[outcome.best.number].validation
     assert tuning.genic_f1 > outcome.checks[0].validation.genic_f1
     assert outcome.share == 0
-    assert "beyond doubt" in outcome.share_text
+    assert "beyond doubt better on the validation data than the model as it was" in (
+        outcome.share_text
+    )
+
+
+def test_of_an_adapted_model_the_genomes_statistics_stay(request_, monkeypatch, tmp_path):
+    """Where none of the tuning is kept, the body is not that of the untouched model."""
+    write_model_file(request_.load_model_path, tiny_model(convs=3).to_file({}), force=True)
+    monkeypatch.setattr(Peaked, "doubtful", True)
+    genome = write_fasta(tmp_path / "genome.fa", random_sequence(50_000, 0.3))
+    asked = with_head(replace(request_, batchnorm_from=genome, batchnorm_mix=1.0))
+    outcome = tuned(asked, monkeypatch, 1)
+    assert outcome.share == 0
+    assert "than the model with the genome's batch-norm statistics (" in outcome.share_text
+    before, after = load_model(asked.load_model_path), load_model(asked.save_model_path)
+    mean = after.weights["batch_normalization"][2]
+    assert not np.array_equal(mean, before.weights["batch_normalization"][2])
+    assert np.array_equal(after.weights["dense"][0], before.weights["dense"][0])
 
 
 def with_head(request, **strategy) -> FineTuneRequest:

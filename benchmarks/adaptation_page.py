@@ -81,7 +81,7 @@ def introduction(results: Record) -> str:
             f"{' and '.join(settings['deep'].split('+'))}."
         )
     return (
-        f"Measured on {results['date']} with {machine['cores']} cores of {machine['processor']}, "
+        f"Measured on {results['date']} on {machine['cores']} core(s) of {machine['processor']}, "
         f"helixer-ft {versions['helixer-ft']}, Keras {versions['keras']}:\n\n"
         "```bash\n"
         f"python benchmarks/adaptation.py --model {settings['model']} --data species{words}{deep}"

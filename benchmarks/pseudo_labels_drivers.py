@@ -129,10 +129,12 @@ def make_labels(folders: Folders, model: Path, labels: str, rules: Record) -> No
     part.parent.mkdir(parents=True, exist_ok=True)
     if labels == "passing":
         rules = rules | {"keep": 1.0, "min_confidence": 0.0}
-    if labels in ("chosen", "passing", "random"):
+    if labels == "all":
+        rules = {name: rules[name] for name in ("min_cds", "bams")} | {"genes": "all"}
+    if labels in ("chosen", "passing", "random", "all"):
         pseudo_labels(folders, model, part, rules, at_random=labels == "random")
     else:
-        all_genes(folders, model, part, labels)
+        agreeing_rows(folders, model, part, misalign=labels != "rows")
     part.rename(target)
 
 
@@ -179,8 +181,8 @@ def selected_at_random() -> Iterator[None]:
         module.select = select
 
 
-def all_genes(folders: Folders, model: Path, target: Path, labels: str) -> None:
-    """All genes of HelixerPost as labels; of all rows, or of those that agree best."""
+def agreeing_rows(folders: Folders, model: Path, target: Path, *, misalign: bool) -> None:
+    """All genes of HelixerPost as labels, in the rows that agree best with the predictions."""
     predictions, genes = folders.here / "predictions.h5", folders.here / GENES
     if not genes.exists():
         command(
@@ -191,15 +193,11 @@ def all_genes(folders: Folders, model: Path, target: Path, labels: str) -> None:
         *("prepare", "--fasta", folders.fasta, "--gff3", genes, "--out-dir", target),
         *("--species", folders.species, "--labels-are-predictions"),
     )
-    shutil.copyfile(genes, target / GENES)
-    if labels == "all":
-        shutil.copyfile(genes, target / KEPT)
-        return
     unlabelled = folders.here / "unlabelled"
     if not unlabelled.exists():  # in the order of the predictions
         command("prepare", "--fasta", folders.fasta, "--out-dir", unlabelled)
     agreement = agreements(predictions, next(unlabelled.glob("*.h5")), target)
-    if labels == "rows misaligned":
+    if misalign:
         agreement = misaligned(agreement)
     chosen = best_rows(agreement)
     for name in ("training_data.h5", "validation_data.h5"):

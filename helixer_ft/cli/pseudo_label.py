@@ -57,6 +57,12 @@ def _setting(name: str, text: str, **kwargs: Any) -> kinds.Decorator:
 )
 @kinds.name_lists("--exclude", "Leave these sequences out: organelles, contaminants.")
 @_setting(
+    "genes",
+    "Which genes of HelixerPost are labelled. passing: those that pass the rules of structure, "
+    "chosen by confidence and reads, and all else is masked; all: every one that reads do not "
+    "contradict, right or wrong.",
+)
+@_setting(
     "keep",
     "Share of the genes that pass which is kept: the most confident ones of those with 1, of "
     "those with 2 to 3 and of those with more exons.",

@@ -31,9 +31,11 @@ def show(outcome: PseudoLabels | PlannedLabels, printer: Printer) -> None:
         )
         printer.table(_outcome_table(outcome))
         printer.table(_stratum_table(outcome))
+        trained = f"of the confident bases {outcome.intergenic_share:.0%} are trained on"
+        if outcome.request.labels_all:
+            trained = "all that is between genes is trained on"
         printer.lines(
-            f"Intergenic: mean probability {judged.mean_intergenic:.1%} of the genome; of the "
-            f"confident bases {outcome.intergenic_share:.0%} are trained on."
+            f"Intergenic: mean probability {judged.mean_intergenic:.1%} of the genome; {trained}."
         )
         printer.table(sets_table(preparation))
     for text in preparation.warnings:

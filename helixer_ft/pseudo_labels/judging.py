@@ -34,6 +34,11 @@ _WHAT_TO_DO = (
     "genome first (helixer-ft adapt), or label some genes and use helixer-ft prepare."
 )
 
+_OR_ALL = (
+    "Or label all genes of HelixerPost with --genes all: where most introns are canonical, as "
+    "here, training on them gained a little more often than not."
+)
+
 
 class NoGenesError(InputError):
     """HelixerPost made no gene of the predictions."""
@@ -152,6 +157,13 @@ def refuse_poor_genes(judged: Judged, request: PseudoLabelRequest, progress: Pro
             f"{text}; in well predicted genomes {SOME_CANONICAL:.0%} and more are: look at the "
             "genes that are kept before training on them"
         )
+    if request.labels_all:
+        if len(judged.candidates) < request.min_genes:
+            raise InputError(
+                f"{request.fasta}: HelixerPost made only {len(judged.candidates):,} genes, "
+                f"expected at least {request.min_genes:,}. {_WHAT_TO_DO}"
+            )
+        return
     passed = [
         one
         for one in judged.candidates
@@ -165,7 +177,7 @@ def refuse_poor_genes(judged: Judged, request: PseudoLabelRequest, progress: Pro
     rest = f" Genes fail, some for several reasons: {why}." if why else ""
     raise InputError(
         f"{request.fasta}: only {len(passed):,} of {len(judged.candidates):,} genes of HelixerPost "
-        f"pass, expected at least {request.min_genes:,}.{rest} {_WHAT_TO_DO}"
+        f"pass, expected at least {request.min_genes:,}.{rest} {_WHAT_TO_DO} {_OR_ALL}"
     )
 
 
@@ -195,7 +207,7 @@ def _score(
     for part in probabilities.parts(seqid):
         scores.add(part)
         for strand in STRANDS:
-            sure = getattr(part, strand)[:, INTERGENIC] >= request.intergenic_confidence
+            sure = getattr(part, strand)[:, INTERGENIC] >= request.least_intergenic
             intergenic.write(seqid, strand, part.start, sure)
     scores.finish()
     return scores

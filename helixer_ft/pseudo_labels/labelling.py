@@ -138,7 +138,8 @@ def label(
     missed = {}
     if junctions is not None:
         missed = {seqid: junctions.missed(seqid, kept.get(seqid, [])) for seqid in lengths}
-    masks = PseudoMasks(intergenic, kept, missed, seed=request.seed)
+    uncertain = {} if request.labels_all else kept
+    masks = PseudoMasks(intergenic, uncertain, missed, seed=request.seed)
     annotation = _with_trusted(judged.annotation, judged.candidates)
     genome = Genome(
         *(prepared.samples[0], fasta, lengths, annotation, prepared, masks, _BASES_AT_ONCE)
@@ -147,7 +148,9 @@ def label(
     pieces += [piece for piece, _ in split.left_out if piece.seqid in lengths]
     found = survey(genome, pieces, pool, progress)
     sets = {name: split.sets.get(name, []) for name in _WRITTEN}
-    share = share_to_keep(_valid_bases(found, sets), judged.mean_intergenic)
+    share = 1.0
+    if not request.labels_all:
+        share = share_to_keep(_valid_bases(found, sets), judged.mean_intergenic)
     if share < 1:
         genome = replace(genome, amend=replace(masks, share=share))
         found = survey(genome, pieces, pool, progress)

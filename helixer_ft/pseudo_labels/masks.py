@@ -31,7 +31,7 @@ class PseudoMasks:
     intergenic
         Where intergenic is confident.
     kept
-        Sequence -> the genes that are labelled.
+        Sequence -> the genes whose ends of UTRs are masked where uncertain.
     missed
         Sequence -> strand -> stretches that are not intergenic, as reads splice there.
     share

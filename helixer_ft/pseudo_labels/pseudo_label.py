@@ -46,7 +46,7 @@ from helixer_ft.pseudo_labels.previous import (
 )
 from helixer_ft.pseudo_labels.probabilities import GenomeProbabilities
 from helixer_ft.pseudo_labels.request import PseudoLabelRequest
-from helixer_ft.pseudo_labels.selection import select
+from helixer_ft.pseudo_labels.selection import select, select_all
 from helixer_ft.pseudo_labels.splitting import assign, split_genome
 from helixer_ft.pseudo_labels.teachers import Teachers
 from helixer_ft.runtime.parallel import default_threads
@@ -219,7 +219,10 @@ def _label(
         judged = judge(request, genes, fasta, probabilities, intergenic, junctions, progress)
         split = previous.split if previous is not None else _split(request, judged, fasta, lengths)
         assign(split, judged.candidates)
-        select(judged.candidates, request.keep, request.min_confidence)
+        if request.labels_all:
+            select_all(judged.candidates)
+        else:
+            select(judged.candidates, request.keep, request.min_confidence)
         labelled = label(
             *(request, genes, fasta, lengths, judged, split, intergenic, junctions),
             *(pool, progress),
@@ -250,7 +253,7 @@ def _label_source(predicting: Predicting, judged: Judged) -> LabelSource:
         gff3=SourceFile.of(predicting.genes),
         bams=tuple(SourceFile.of(path) for path in request.bams),
         helixerpost=version_of(predicting.helixerpost),
-        filters=tables.filter_names(with_reads=bool(request.bams)),
+        filters=tables.filter_names(with_reads=bool(request.bams), every=request.labels_all),
         seed=request.seed,
         counts={
             "candidates": len(judged.candidates),

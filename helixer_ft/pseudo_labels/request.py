@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from helixer_ft.coverage.request import AUTO, STRANDEDNESS
 from helixer_ft.errors import InputError
@@ -19,6 +19,8 @@ from helixer_ft.settings import (
 
 MIN_GENES = 200
 """Genes that must pass: fewer are no annotation (the field's rule of thumb, see `prepare`)."""
+
+Genes = Literal["passing", "all"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class PseudoLabelRequest:
         Bases of a row, a multiple of 9.
     exclude
         Sequences that are left out (organelles).
+    genes
+        Which are labelled. "passing": those that pass the gate, chosen by confidence and reads;
+        "all": every gene of HelixerPost that reads do not contradict.
     keep
         Share of the genes that pass which is kept, the most confident ones of each stratum.
     min_confidence
@@ -72,7 +77,7 @@ class PseudoLabelRequest:
     command_line
         As it was typed, for the record.
     min_genes
-        Fewer genes that pass are refused.
+        Fewer genes that pass (of "all": fewer genes) are refused.
     """
 
     load_model_paths: tuple[Path, ...]
@@ -83,6 +88,7 @@ class PseudoLabelRequest:
     species: str | None = None
     subsequence_length: int = DEFAULT_LENGTH
     exclude: tuple[str, ...] = ()
+    genes: Genes = "passing"
     keep: float = 0.5
     min_confidence: float = 0.8
     intergenic_confidence: float = 0.9
@@ -127,12 +133,25 @@ class PseudoLabelRequest:
                 raise InputError(
                     f"{option(name)} is {getattr(self, name)}, expected a probability, 0 to 1."
                 )
+        self._check_genes()
         self._check_reads()
         if self.previous is not None and real_path(self.previous) == real_path(self.out_dir):
             raise InputError(
                 f"{self.out_dir}: is the folder of the round before (--previous), which is read. "
                 "Give another --out-dir."
             )
+
+    def _check_genes(self) -> None:
+        if self.genes not in get_args(Genes):
+            raise InputError(
+                f"--genes is '{self.genes}', expected one of: {', '.join(get_args(Genes))}."
+            )
+        for name in ("keep", "min_confidence", "intergenic_confidence"):
+            if self.labels_all and getattr(self, name) != getattr(PseudoLabelRequest, name):
+                raise InputError(
+                    f"{option(name)} chooses by confidence, but --genes all labels every gene, and "
+                    "intergenic all that is between them. Leave one of the two out."
+                )
 
     def _check_reads(self) -> None:
         if self.strandedness not in (AUTO, *STRANDEDNESS):
@@ -146,6 +165,16 @@ class PseudoLabelRequest:
                     f"{option(name)} says how reads are counted, but none are given. Add --bam, or "
                     "leave it out."
                 )
+
+    @property
+    def labels_all(self) -> bool:
+        """Whether genes are labelled whatever they are like."""
+        return self.genes == "all"
+
+    @property
+    def least_intergenic(self) -> float:
+        """Probability from which on a base outside genes is labelled intergenic."""
+        return 0.0 if self.labels_all else self.intergenic_confidence
 
     @property
     def predictions(self) -> Path:

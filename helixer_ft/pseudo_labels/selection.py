@@ -35,10 +35,10 @@ def select(candidates: Sequence[Candidate], keep: float, min_confidence: float) 
     min_confidence
         Least confidence of genes that are kept for it.
     """
-    homes = _homes(candidates)
+    homes = _homes([one for one in candidates if one.passes])
     eligible = []
     for one in candidates:
-        one.outcome = _before_selection(one, homes)
+        one.outcome = ",".join(one.faults) or _place_or_reads(one, homes)
         if not one.outcome:
             eligible.append(one)
     for own in _strata(eligible).values():
@@ -53,9 +53,18 @@ def select(candidates: Sequence[Candidate], keep: float, min_confidence: float) 
                 one.outcome = "below_keep_share"
 
 
+def select_all(candidates: Sequence[Candidate]) -> None:
+    """Give every candidate its outcome where all genes are labelled that no read contradicts."""
+    homes = _homes(candidates)
+    for one in candidates:
+        one.outcome = _place_or_reads(one, homes) or KEPT
+
+
 def counts_per_stratum(candidates: Sequence[Candidate]) -> dict[str, tuple[int, int]]:
-    """Stratum -> genes that pass outside of the check sequences, and how many of them are kept."""
-    learnt = [one for one in candidates if one.passes and one.outcome != CHECK]
+    """Stratum -> genes that pass, or are kept all the same, outside of the check sequences, and how
+    many of them are kept.
+    """
+    learnt = [one for one in candidates if one.is_kept or (one.passes and one.outcome != CHECK)]
     return {
         name: (len(own), sum(one.is_kept for one in own)) for name, own in _strata(learnt).items()
     }
@@ -98,10 +107,8 @@ def random_selection(
     return drawn
 
 
-def _before_selection(one: Candidate, homes: Mapping[int, str]) -> str:
-    """Why a gene is not even considered; empty if it is."""
-    if one.faults:
-        return ",".join(one.faults)
+def _place_or_reads(one: Candidate, homes: Mapping[int, str]) -> str:
+    """Why a gene is not labelled, whatever it is like; empty if it may be."""
     if not one.part:
         return "between_sets"
     if one.contradicted:
@@ -112,10 +119,10 @@ def _before_selection(one: Candidate, homes: Mapping[int, str]) -> str:
 
 
 def _homes(candidates: Sequence[Candidate]) -> dict[int, str]:
-    """Family -> the set that most of its genes which pass lie in; of equals the training set."""
+    """Family -> the set that most of these genes of it lie in; of equals the training set."""
     members: dict[int, dict[str, int]] = {}
     for one in candidates:
-        if one.passes and one.part:
+        if one.part:
             own = members.setdefault(one.family, {})
             own[one.part] = own.get(one.part, 0) + 1
     return {

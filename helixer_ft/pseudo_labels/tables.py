@@ -21,11 +21,13 @@ _COLUMNS = (
 )
 
 
-def filter_names(*, with_reads: bool) -> tuple[str, ...]:
-    """What kept genes are selected by."""
+def filter_names(*, with_reads: bool, every: bool = False) -> tuple[str, ...]:
+    """What kept genes are selected by; `every`: they are all that reads do not contradict."""
     own = ("coding_exon_length", "intron_length", "min_cds", "max_copies", "confidence")
     scored = (filters.COMPLETE_ORF, filters.CANONICAL_INTRONS, filters.STRAND_OVERLAP)
     reads = (filters.SUPPORTED_INTRONS,) if with_reads else ()
+    if every:
+        return reads
     # shares are kept within strata of the number of exons
     return (*scored, filters.SINGLE_EXON, *reads, *own)
 

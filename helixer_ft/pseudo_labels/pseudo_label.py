@@ -31,6 +31,7 @@ from helixer_ft.preparation.split import Split
 from helixer_ft.preparation.windows import count_rows
 from helixer_ft.progress import Progress
 from helixer_ft.pseudo_labels import tables
+from helixer_ft.pseudo_labels.candidates import Candidate
 from helixer_ft.pseudo_labels.confidence import ConfidentIntergenic
 from helixer_ft.pseudo_labels.estimate import estimate_labels
 from helixer_ft.pseudo_labels.evidence import Junctions, read_junctions
@@ -236,12 +237,16 @@ def _split(
     request: PseudoLabelRequest, judged: Judged, fasta: Fasta, lengths: Mapping[str, int]
 ) -> Split:
     split = split_genome(
-        *(lengths, judged.annotation.genes, judged.candidates),
+        *(lengths, judged.annotation.genes, _may_be_labelled(request, judged)),
         *(request.seed, request.subsequence_length),
     )
     names = dict.fromkeys(request.exclude)
     excluded = [(Piece(name, 0, fasta.lengths[name]), "--exclude") for name in names]
     return replace(split, left_out=split.left_out + excluded)
+
+
+def _may_be_labelled(request: PseudoLabelRequest, judged: Judged) -> list[Candidate]:
+    return [one for one in judged.candidates if request.labels_all or one.passes]
 
 
 def _label_source(predicting: Predicting, judged: Judged) -> LabelSource:

@@ -19,7 +19,7 @@ from helixer_ft.pseudo_labels.candidates import Candidate, by_sequence
 
 FRACTIONS = {TRAINING: 0.7, VALIDATION: 0.2, TEST: 0.1}
 """Set -> share of the bases; what `prepare` would test on are the check sequences here."""
-NO_GENE = "no gene that passed"
+NO_GENE = "no gene to label"
 
 
 def split_genome(
@@ -29,7 +29,7 @@ def split_genome(
     seed: int,
     window: int,
 ) -> Split:
-    """Split a genome as `prepare` does, by the genes that passed.
+    """Split a genome as `prepare` does, by the genes that may be labelled.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def split_genome(
     genes
         Sequence -> all genes, none of which is cut.
     candidates
-        Those of them that are judged.
+        Those of them that may be labelled.
     seed, window
         Of the draw; L.
 
@@ -47,18 +47,18 @@ def split_genome(
     InputError
         Too little sequence to split.
     """
-    passed = by_sequence([one for one in candidates if one.passes])
-    used = {name: n for name, n in lengths.items() if name in passed}
+    labelled = by_sequence(candidates)
+    used = {name: n for name, n in lengths.items() if name in labelled}
     settings = SplitSettings(FRACTIONS, seed=seed)
     try:
         pieces, in_blocks = pieces_to_split(used, genes, settings, window)
     except InputError as error:
         raise InputError(
-            f"the {len(used):,} sequence(s) with genes that passed cannot be split into training, "
+            f"the {len(used):,} sequence(s) with genes to label cannot be split into training, "
             "validation and check sequences: there are too few, and too few intergenic gaps to "
             "cut them at. Give more of the genome."
         ) from error
-    counts = np.array([_counts(piece, passed[piece.seqid]) for piece in pieces])
+    counts = np.array([_counts(piece, labelled[piece.seqid]) for piece in pieces])
     found = draw(pieces, counts, settings, in_blocks)
     sets = {(CHECK if name == TEST else name): own for name, own in found.sets.items()}
     renamed = [(piece, why.replace(TEST, CHECK)) for piece, why in found.left_out]
@@ -80,7 +80,7 @@ def assign(split: Split, candidates: Sequence[Candidate]) -> None:
 
 
 def _counts(piece: Piece, candidates: Sequence[Candidate]) -> list[int]:
-    """Bases per genic class of a piece, both strands, if all that passed were labels."""
+    """Bases per genic class of a piece, both strands, if all of these genes were labelled."""
     counts = [0] * 4
     for one in candidates:
         if piece.start <= one.gene.start and one.gene.end <= piece.end:

@@ -88,7 +88,7 @@ def kept_gff3(genes: Path, candidates: Sequence[Candidate], names: Sequence[str]
         for number, line in enumerate(file, start=1):
             if line.startswith("#"):
                 yield line
-                if number == 1:
+                if number == 1 and names:
                     yield filters.filters_line(names) + "\n"
                 continue
             if line.split("\t", 3)[2] == "gene":

@@ -60,7 +60,11 @@ def test_too_few_genes(place, monkeypatch):
     )
     assert "model of another lineage" in result.stderr
     assert "label some genes" in result.stderr
+    assert "label all genes of HelixerPost with --genes all" in result.stderr
     assert "--resume, and other filters" in result.stderr
+    result = place.run("--resume", "--genes", "all", "--keep", 0.5)
+    assert result.exit_code == 2
+    assert "HelixerPost made only 44 genes, expected at least 200" in result.stderr
     assert [path.name for path in place.out.iterdir()] == ["predictions"]
 
 

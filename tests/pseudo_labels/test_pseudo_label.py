@@ -12,6 +12,7 @@ from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.genome.filters import read_filters
 from helixer_ft.pseudo_labels.gate import REASONS
+from helixer_ft.pseudo_labels.request import PseudoLabelRequest
 from helixer_ft.simulate.reads import write_reads
 from tests.coverage.coverage_files import write_bam
 from tests.docs.pages import ROOT
@@ -238,6 +239,41 @@ def test_keep_and_confidence(place):
     assert sure.count("below_min_confidence") > 5
 
 
+EVERY = ("--genes", "all", "--keep", PseudoLabelRequest.keep)
+
+
+def test_all_genes(place, doubtful):
+    """Also those that are not confident, and those that fail; all between them is intergenic."""
+    place.done(*EVERY, "--min-cds", 10_000)
+    rows = place.genes()
+    outcomes = {name: row["outcome"] for name, row in rows.items()}
+    assert set(outcomes.values()) <= {"kept", "check", "between_sets", "family_in_other_set"}
+    kept = [name for name, outcome in outcomes.items() if outcome == "kept"]
+    assert len(kept) > len(rows) / 2
+    assert set(kept) & set(doubtful)
+    for name in kept:
+        codes, valid = over(place, name)
+        assert valid[codes >= 2].all()
+        assert (codes >= 2).any()
+    found = record(place)
+    assert found["genes"]["passed"] == 0
+    assert found["intergenic"]["share_kept"] == 1
+    assert found["settings"]["genes"] == "all"
+    for kind in ("training", "validation"):
+        for codes, valid in labels(place.out / f"{kind}_data.h5").values():
+            assert valid[codes == 0].mean() > 0.8
+    assert read_filters(place.out / "kept.gff3") == ()
+
+
+def test_all_genes_are_not_chosen_by_confidence(place):
+    for name, value in (("keep", 0.6), ("min-confidence", 0.5), ("intergenic-confidence", 0.5)):
+        options = dict.fromkeys([*EVERY[::2], f"--{name}"])
+        options |= dict(zip(EVERY[::2], EVERY[1::2], strict=True)) | {f"--{name}": value}
+        result = place.run(*(word for pair in options.items() for word in pair))
+        assert result.exit_code == 2
+        assert f"--{name} chooses by confidence, but --genes all labels every" in result.stderr
+
+
 def test_min_cds_and_max_copies(place):
     lengths = sorted(int(row["cds_length"]) for row in place_genes(place))
     limit = lengths[len(lengths) // 4]
@@ -394,9 +430,12 @@ def canonical_intron(bases: str, strand: str, start: int, end: int) -> tuple[int
     )
 
 
-def test_reads_against_a_gene_and_where_there_is_none(place):
+@pytest.mark.parametrize("genes", ["passing", "all"])
+def test_reads_against_a_gene_and_where_there_is_none(place, genes):
     """An intron in the last exon of a gene that is confident, another between two genes."""
     options = ("--force", "--intergenic-confidence", 0.5)
+    if genes == "all":
+        options = ("--force", *EVERY)
     place.done(*options)
     victim = next(
         gene
@@ -429,3 +468,4 @@ def test_reads_against_a_gene_and_where_there_is_none(place):
     masked = (place.out / "g.masked.tsv").read_text()
     assert "spliced_reads" in masked
     assert "contradicted_by_reads" in masked
+    assert read_filters(place.out / "kept.gff3") == ("supported_introns",) or genes == "passing"

@@ -1,7 +1,7 @@
 """`helixer-ft pseudo-label`."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -11,7 +11,7 @@ from helixer_ft.cli.base import Command
 from helixer_ft.cli.command_line import command_line
 from helixer_ft.coverage.request import AUTO, STRANDEDNESS
 from helixer_ft.formats.data_names import POOL_SIZE
-from helixer_ft.pseudo_labels.request import PseudoLabelRequest
+from helixer_ft.pseudo_labels.request import CONFIDENCE, Genes, PseudoLabelRequest
 
 if TYPE_CHECKING:
     from helixer_ft.cli.output import Printer
@@ -56,24 +56,27 @@ def _setting(name: str, text: str, **kwargs: Any) -> kinds.Decorator:
     "genes.",
 )
 @kinds.name_lists("--exclude", "Leave these sequences out: organelles, contaminants.")
-@_setting(
-    "genes",
-    "Which genes of HelixerPost are labelled. passing: those that pass the rules of structure, "
-    "chosen by confidence and reads, and all else is masked; all: every one that reads do not "
-    "contradict, right or wrong.",
+@kinds.choice(
+    "--genes",
+    "Which genes of HelixerPost are labelled. all: every one that reads do not contradict, right "
+    "or wrong; passing: those that pass the rules of structure, chosen by confidence and reads, "
+    "and all else is masked.  [default: all; passing with one of the next three]",
+    get_args(Genes),
 )
-@_setting(
-    "keep",
+@kinds.number(
+    "--keep",
     "Share of the genes that pass which is kept: the most confident ones of those with 1, of "
-    "those with 2 to 3 and of those with more exons.",
+    f"those with 2 to 3 and of those with more exons.  [default: {CONFIDENCE['keep']}]",
 )
-@_setting(
-    "min_confidence",
+@kinds.number(
+    "--min-confidence",
     "Least mean probability of each intron, and of the coding part of each exon, of a gene that is "
-    "kept.",
+    f"kept.  [default: {CONFIDENCE['min_confidence']}]",
 )
-@_setting(
-    "intergenic_confidence", "Probability from which on bases outside of genes are intergenic."
+@kinds.number(
+    "--intergenic-confidence",
+    "Probability from which on bases outside of genes are intergenic.  [default: "
+    f"{CONFIDENCE['intergenic_confidence']}]",
 )
 @_setting("min_cds", "Genes with fewer bp of coding sequence fail (fungi: 120).")
 @_setting(
@@ -106,9 +109,10 @@ def _setting(name: str, text: str, **kwargs: Any) -> kinds.Decorator:
 def command(**options: Any) -> None:
     """Make training data of a genome without annotation, from a model's own predictions.
 
-    The model predicts the genome, HelixerPost makes genes of it, and those become labels that pass
-    rules of structure and that the model is sure of, or that RNA-seq reads support; all else is
-    masked. Such labels can teach, but never judge. Where the model is poor it stops.
+    The model predicts the genome, HelixerPost makes genes of it, and those become labels: all that
+    RNA-seq reads do not contradict or, with --genes passing, those that pass rules of structure and
+    that the model is sure of, or reads support. Such labels can teach, but never judge. Where the
+    model is poor it stops.
 
     \b
     Examples:

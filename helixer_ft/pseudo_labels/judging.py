@@ -34,10 +34,7 @@ _WHAT_TO_DO = (
     "genome first (helixer-ft adapt), or label some genes and use helixer-ft prepare."
 )
 
-_OR_ALL = (
-    "Or label all genes of HelixerPost with --genes all: where most introns are canonical, as "
-    "here, training on them gained a little more often than not."
-)
+_OR_ALL = " Or label all genes (--genes all), as enough of them pass the rules of structure."
 
 
 class NoGenesError(InputError):
@@ -157,27 +154,23 @@ def refuse_poor_genes(judged: Judged, request: PseudoLabelRequest, progress: Pro
             f"{text}; in well predicted genomes {SOME_CANONICAL:.0%} and more are: look at the "
             "genes that are kept before training on them"
         )
-    if request.labels_all:
-        if len(judged.candidates) < request.min_genes:
-            raise InputError(
-                f"{request.fasta}: HelixerPost made only {len(judged.candidates):,} genes, "
-                f"expected at least {request.min_genes:,}. {_WHAT_TO_DO}"
-            )
-        return
+    least = 0.0 if request.labels_all else request.confidence("min_confidence")
     passed = [
         one
         for one in judged.candidates
-        if one.passes and (one.is_supported or one.confidence >= request.min_confidence)
+        if one.passes and (one.is_supported or one.confidence >= least)
     ]
     if len(passed) >= request.min_genes:
         return
-    unsure = sum(one.passes for one in judged.candidates) - len(passed)
+    n_passing = sum(one.passes for one in judged.candidates)
+    unsure = n_passing - len(passed)
     reasons = judged.failed | ({"below_min_confidence": unsure} if unsure else {})
     why = "; ".join(f"{n:,} for {REASONS[reason]} ({reason})" for reason, n in reasons.items())
     rest = f" Genes fail, some for several reasons: {why}." if why else ""
     raise InputError(
         f"{request.fasta}: only {len(passed):,} of {len(judged.candidates):,} genes of HelixerPost "
-        f"pass, expected at least {request.min_genes:,}.{rest} {_WHAT_TO_DO} {_OR_ALL}"
+        f"pass, expected at least {request.min_genes:,}.{rest} {_WHAT_TO_DO}"
+        f"{_OR_ALL if n_passing >= request.min_genes else ''}"
     )
 
 
@@ -204,10 +197,11 @@ def _score(
     intergenic: ConfidentIntergenic,
 ) -> SequenceScores:
     scores = SequenceScores(candidates)
+    least = 0.0 if request.labels_all else request.confidence("intergenic_confidence")
     for part in probabilities.parts(seqid):
         scores.add(part)
         for strand in STRANDS:
-            sure = getattr(part, strand)[:, INTERGENIC] >= request.least_intergenic
+            sure = getattr(part, strand)[:, INTERGENIC] >= least
             intergenic.write(seqid, strand, part.start, sure)
     scores.finish()
     return scores

@@ -158,7 +158,7 @@ def label(
     _check_classes(found, sets, (UTR, CDS, INTERGENIC, *([INTRON] if spliced else [])))
     plan = Plan(genome, tables.with_reasons(found, judged.candidates), sets, split)
     preparation = report_of([plan], prepared)
-    lacking = strata_warnings(judged.candidates, request.min_confidence)
+    lacking = strata_warnings(judged.candidates, request.confidence("min_confidence"))
     preparation = replace(preparation, warnings=[*lacking, *preparation.warnings])
     return Labelled(plan, preparation, share)
 

@@ -223,7 +223,9 @@ def _label(
         if request.labels_all:
             select_all(judged.candidates)
         else:
-            select(judged.candidates, request.keep, request.min_confidence)
+            select(
+                judged.candidates, request.confidence("keep"), request.confidence("min_confidence")
+            )
         labelled = label(
             *(request, genes, fasta, lengths, judged, split, intergenic, junctions),
             *(pool, progress),

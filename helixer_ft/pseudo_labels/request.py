@@ -20,7 +20,11 @@ from helixer_ft.settings import (
 MIN_GENES = 200
 """Genes that must pass: fewer are no annotation (the field's rule of thumb, see `prepare`)."""
 
-Genes = Literal["passing", "all"]
+Genes = Literal["all", "passing"]
+ALL: Genes = "all"
+PASSING: Genes = "passing"
+CONFIDENCE = {"keep": 0.5, "min_confidence": 0.8, "intergenic_confidence": 0.9}
+"""What is chosen by confidence among the genes that pass, and its default."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,16 @@ class PseudoLabelRequest:
     exclude
         Sequences that are left out (organelles).
     genes
-        Which are labelled. "passing": those that pass the gate, chosen by confidence and reads;
-        "all": every gene of HelixerPost that reads do not contradict.
+        Which are labelled. "all": every gene of HelixerPost that reads do not contradict;
+        "passing": those that pass the gate, chosen by confidence and reads. None: "passing" where
+        one of the next three is given, else "all"; see `which_genes`.
     keep
         Share of the genes that pass which is kept, the most confident ones of each stratum.
     min_confidence
         Genes below are never kept for their confidence.
     intergenic_confidence
-        Probability from which on a base outside genes is labelled intergenic.
+        Probability from which on a base outside genes is labelled intergenic. None, as of the two
+        before: see `CONFIDENCE`.
     min_cds
         Genes with a shorter coding sequence, in bp, fail.
     max_copies
@@ -77,7 +83,7 @@ class PseudoLabelRequest:
     command_line
         As it was typed, for the record.
     min_genes
-        Fewer genes that pass (of "all": fewer genes) are refused.
+        Fewer genes that pass are refused.
     """
 
     load_model_paths: tuple[Path, ...]
@@ -88,10 +94,10 @@ class PseudoLabelRequest:
     species: str | None = None
     subsequence_length: int = DEFAULT_LENGTH
     exclude: tuple[str, ...] = ()
-    genes: Genes = "passing"
-    keep: float = 0.5
-    min_confidence: float = 0.8
-    intergenic_confidence: float = 0.9
+    genes: Genes | None = None
+    keep: float | None = None
+    min_confidence: float | None = None
+    intergenic_confidence: float | None = None
     min_cds: int = 300
     max_copies: int = 10
     min_junction_reads: int = 2
@@ -126,10 +132,10 @@ class PseudoLabelRequest:
             *(("threads", 1), ("val_test_batch_size", 1), ("min_genes", 1)),
         ):
             require(name, getattr(self, name), least)
-        if not 0 < self.keep <= 1:
+        if not 0 < self.confidence("keep") <= 1:
             raise InputError(f"--keep is {self.keep}, expected a share above 0 and at most 1.")
         for name in ("min_confidence", "intergenic_confidence"):
-            if not 0 <= getattr(self, name) <= 1:
+            if not 0 <= self.confidence(name) <= 1:
                 raise InputError(
                     f"{option(name)} is {getattr(self, name)}, expected a probability, 0 to 1."
                 )
@@ -142,12 +148,12 @@ class PseudoLabelRequest:
             )
 
     def _check_genes(self) -> None:
-        if self.genes not in get_args(Genes):
+        if self.genes not in (None, *get_args(Genes)):
             raise InputError(
                 f"--genes is '{self.genes}', expected one of: {', '.join(get_args(Genes))}."
             )
-        for name in ("keep", "min_confidence", "intergenic_confidence"):
-            if self.labels_all and getattr(self, name) != getattr(PseudoLabelRequest, name):
+        for name in CONFIDENCE:
+            if self.labels_all and getattr(self, name) is not None:
                 raise InputError(
                     f"{option(name)} chooses by confidence, but --genes all labels every gene, and "
                     "intergenic all that is between them. Leave one of the two out."
@@ -167,14 +173,21 @@ class PseudoLabelRequest:
                 )
 
     @property
-    def labels_all(self) -> bool:
-        """Whether genes are labelled whatever they are like."""
-        return self.genes == "all"
+    def which_genes(self) -> Genes:
+        """Those that are labelled."""
+        if self.genes is not None:
+            return self.genes
+        return PASSING if any(getattr(self, name) is not None for name in CONFIDENCE) else ALL
 
     @property
-    def least_intergenic(self) -> float:
-        """Probability from which on a base outside genes is labelled intergenic."""
-        return 0.0 if self.labels_all else self.intergenic_confidence
+    def labels_all(self) -> bool:
+        """Whether genes are labelled whatever they are like."""
+        return self.which_genes == ALL
+
+    def confidence(self, name: str) -> float:
+        """One of `CONFIDENCE`, as given or by default."""
+        given: float | None = getattr(self, name)
+        return CONFIDENCE[name] if given is None else given
 
     @property
     def predictions(self) -> Path:
@@ -198,4 +211,7 @@ class PseudoLabelRequest:
             *("val_test_batch_size", "checkpoint_minutes", "skip_device_check", "threads"),
             *("resume", "dry_run", "force", "command_line", "min_genes"),
         }
-        return {name: getattr(self, name) for name in sorted(names)}
+        chosen: dict[str, Any] = {"genes": self.which_genes}
+        for name in CONFIDENCE:
+            chosen[name] = None if self.labels_all else self.confidence(name)
+        return {name: getattr(self, name) for name in sorted(names)} | chosen

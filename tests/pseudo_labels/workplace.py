@@ -89,6 +89,9 @@ class PseudoFolder(CommandFolder):
         Whether the model predicts, rather than `probabilities`.
     """
 
+    every = False
+    """Whether all genes are labelled; else the options begin with `--keep 1`."""
+
     def __init__(
         self,
         folder: Path,
@@ -126,7 +129,7 @@ class PseudoFolder(CommandFolder):
 
     def run(self, *options: Any) -> Result:
         given = ["-l", self.model, "--fasta", self.fasta, "--out-dir", self.out]
-        given += ["--subsequence-length", LENGTH, "--keep", 1, *options]
+        given += ["--subsequence-length", LENGTH, *([] if self.every else ["--keep", 1]), *options]
         return CliRunner().invoke(main, ["pseudo-label", *map(str, given)])
 
     def done(self, *options: Any) -> Result:

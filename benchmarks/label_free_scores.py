@@ -189,7 +189,7 @@ def render(tables: Mapping[str, Mapping[str, Row]], args: argparse.Namespace) ->
     ]
     heads = ["species", "gene models", *TRUTHS.values(), *SCORES.values()]
     return "\n\n".join([
-        f"Measured on {date.today()} with {found['cores']} cores of {found['processor']}. The "
+        f"Measured on {date.today()} on {found['cores']} core(s) of {found['processor']}. The "
         "command, with your own paths:",
         f"```bash\n{shlex.join(command)}\n```",
         "Rank correlations over the gene models of a species (how many in brackets); – where a "

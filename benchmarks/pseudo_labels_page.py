@@ -1,5 +1,6 @@
 """The page of pseudo_labels.py: tables in Markdown."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
@@ -58,7 +59,7 @@ def measured(content: Record) -> list[str]:
     least = ",".join(f"{name}={bases}" for name, bases in settings.get("min_cds", {}).items())
     least = f" --min-cds {least}" if least else ""
     return [
-        f"Measured on {content['date']} with {computer['cores']} cores of "
+        f"Measured on {content['date']} on {computer['cores']} core(s) of "
         f"{computer['processor']}: {versions}.",
         "```bash\npython benchmarks/pseudo_labels.py --genomes GENOMES "
         f"--model {settings['model']} --species {used(0)}{files}{least} "
@@ -79,7 +80,8 @@ def audit_table(audits: Mapping[tuple[str, ...], Record]) -> str:
 def refusal(key: Sequence[str], record: Record) -> str:
     """Why there are no labels."""
     species, teacher, labels, _ = key
-    return f"{', '.join(names(species, teacher, labels))}: {record['refused']}"
+    why = re.sub(r"^\S*/", "", record["refused"])  # not where the files were
+    return f"{', '.join(names(species, teacher, labels))}: {why}"
 
 
 def student_table(students: Mapping[tuple[str, ...], Sequence[Record]]) -> str:

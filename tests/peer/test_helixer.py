@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from conftest import add_coverage, batch_of, random_rows, tiny_model
 
+from helixer_ft.adaptation.adapt import adapt
+from helixer_ft.adaptation.request import AdaptRequest
 from helixer_ft.engine import engine_class
 from helixer_ft.engine.loss import pooled_weights
 from helixer_ft.formats.coverage_h5 import Track
@@ -104,7 +106,24 @@ def test_helixer_loads_what_each_strategy_writes(peer, shared, tmp_path, name, s
     plan = STRATEGIES[strategy](load_model(shared / "models" / f"{name}.h5"))
     path = tmp_path / "tuned.h5"
     write_model_file(path, trained_one_step(plan, data).to_file({"strategy": strategy}))
-    out = tmp_path / "out.npz"
+    assert_helixer_predicts_the_same(peer, shared, path, data, trained=name.startswith("small"))
+
+
+@pytest.mark.parametrize("name", ["small", "full_random"])
+def test_helixer_loads_what_adapt_writes(peer, shared, tmp_path, name):
+    """With one batch norm, and with three."""
+    data, path = shared / "train" / "athaliana" / "validation_data.h5", tmp_path / "adapted.h5"
+    base = shared / "models" / f"{name}.h5"
+    adapted = adapt(AdaptRequest(base, data, path, batchnorm_mix=1.0))
+    assert all(shift > 0.005 for shift in adapted.shifts.values())
+    assert_helixer_predicts_the_same(peer, shared, path, data, trained=name == "small")
+
+
+def assert_helixer_predicts_the_same(
+    peer: Path, shared: Path, path: Path, data: Path, *, trained: bool
+) -> None:
+    """Of a few rows; a trained body amplifies float32 rounding (docs/differences.md)."""
+    out = path.with_suffix(".npz")
     python(peer, shared / "peer" / "helixer_load.py", path, data, out, ROWS)
     with h5py.File(data) as file:
         bases = file["data/X"][:ROWS].astype(np.float32)
@@ -112,8 +131,6 @@ def test_helixer_loads_what_each_strategy_writes(peer, shared, tmp_path, name, s
     difference = np.stack(
         [difference, np.abs(np.load(out)["phase"] - ours(load_model(path), bases)[1])]
     )
-    # a trained body amplifies float32 rounding (docs/differences.md)
-    trained = name.startswith("small")
     assert difference.mean() < 3e-7
     assert difference.max() < (5e-5 if trained else 1e-5)
 

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from helixer_ft.formats.data_names import CHECK_DATA, CHECK_JUNCTIONS
 from helixer_ft.formats.label_source import (
     PREDICTIONS,
     LabelSource,
@@ -51,3 +52,14 @@ def say_predictions(path: Path, source: LabelSource = PREDICTED, rows: Any = sli
         codes = np.zeros(len(file["data/X"]), np.uint8)
         codes[rows] = 1
         write_label_source(file, source, codes)
+
+
+def say_predictions_with_check(folder: Path, check: Mapping[str, np.ndarray]) -> None:
+    """Say of a folder of data that its labels are predictions, and give it check sequences: rows of
+    `chr9`, of which reads support one intron.
+    """
+    for name in ("training", "validation"):
+        say_predictions(folder / f"{name}_data.h5")
+    bare = {name: check[name] for name in ("X", "seqids", "species", "start_ends")}
+    write_data_file(folder / CHECK_DATA, bare)
+    (folder / CHECK_JUNCTIONS).write_text("seqid\tstart\tend\tstrand\treads\nchr9\t5\t40\t+\t3\n")

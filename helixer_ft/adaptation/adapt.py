@@ -12,10 +12,11 @@ from helixer_ft.adaptation.statistics import (
     measure,
     with_statistics,
 )
-from helixer_ft.adaptation.windows import DATA_KINDS, WindowSource, open_windows, source_files
+from helixer_ft.adaptation.windows import WindowSource, open_windows, source_files
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
-from helixer_ft.formats.input_file import real_path, refuse_overwriting
+from helixer_ft.formats.data_folder import refuse_data_name
+from helixer_ft.formats.input_file import refuse_overwriting
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.model import TrainedModel, load_model
 from helixer_ft.progress import Progress
@@ -40,11 +41,7 @@ def adapt(request: AdaptRequest, progress: Progress | None = None) -> Adaptation
     """
     output = request.save_model_path
     refuse_overwriting(source_files(request.source), [output], "--save-model-path")
-    if output.name.startswith(DATA_KINDS) and real_path(output.parent) == real_path(request.source):
-        raise InputError(
-            f"{output}: would be taken for data of {request.source} because of its name. Give "
-            "another --save-model-path."
-        )
+    refuse_data_name(output, request.source)
     if not request.dry_run:
         atomic.check_writable(output, force=request.force)
     model = load_model(request.load_model_path)

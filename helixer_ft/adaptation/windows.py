@@ -11,6 +11,7 @@ import numpy as np
 from helixer_ft.adaptation.request import MAX_BP
 from helixer_ft.dataset.batch import BaseTable, Batch, rows_named
 from helixer_ft.errors import InputError
+from helixer_ft.formats.data_folder import files_of
 from helixer_ft.formats.data_h5 import DataFile, row_shifts
 from helixer_ft.formats.data_names import DEFAULT_LENGTH
 from helixer_ft.formats.input_file import check_input_file, file_sha256
@@ -21,8 +22,6 @@ from helixer_ft.progress import Progress
 BASES_AT_ONCE = 8 * DEFAULT_LENGTH
 """Bases of a batch; fixed, so that sums come out the same whatever memory there is."""
 WHAT = "a genome (FASTA), a data file (.h5) or a folder of data"
-DATA_KINDS = ("training_data", "validation_data")
-"""What names of data files in a folder begin with."""
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -235,7 +234,7 @@ def data_files(folder: Path) -> list[Path]:
     InputError
         There are none.
     """
-    found = [path for kind in DATA_KINDS for path in sorted(folder.glob(f"{kind}*h5"))]
+    found = files_of(folder)
     if not found:
         raise InputError(
             f"{folder}: has no training_data*h5 and no validation_data*h5, expected such, a data "

@@ -10,9 +10,9 @@ from helixer_ft.adaptation.windows import source_files
 from helixer_ft.comparison.request import CompareRequest
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
+from helixer_ft.formats.data_folder import files_of
 from helixer_ft.formats.input_file import refuse_overwriting
 from helixer_ft.progress import Progress
-from helixer_ft.training.data_checks import DATA_PREFIXES
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_lock import run_lock
 
@@ -64,7 +64,7 @@ class CompareFolder:
         atomic.check_folder(self.path)
         models = [self.model(name) for name in names]
         runs = [RunFolder(path) for path in models]
-        data = [file for one in DATA_PREFIXES for file in request.data_dir.glob(f"{one}*h5")]
+        data = files_of(request.data_dir)
         if request.batchnorm_from is not None:
             data += source_files(request.batchnorm_from)
         files = [self.results_path, self.state_path, self.report_path]

@@ -154,7 +154,7 @@ def refuse_poor_genes(judged: Judged, request: PseudoLabelRequest, progress: Pro
             f"{text}; in well predicted genomes {SOME_CANONICAL:.0%} and more are: look at the "
             "genes that are kept before training on them"
         )
-    least = 0.0 if request.labels_all else request.confidence("min_confidence")
+    least = request.confidence("min_confidence")
     passed = [
         one
         for one in judged.candidates
@@ -197,7 +197,7 @@ def _score(
     intergenic: ConfidentIntergenic,
 ) -> SequenceScores:
     scores = SequenceScores(candidates)
-    least = 0.0 if request.labels_all else request.confidence("intergenic_confidence")
+    least = request.confidence("intergenic_confidence")
     for part in probabilities.parts(seqid):
         scores.add(part)
         for strand in STRANDS:

@@ -155,7 +155,8 @@ def label(
         genome = replace(genome, amend=replace(masks, share=share))
         found = survey(genome, pieces, pool, progress)
     spliced = any(one.passes and one.introns for one in judged.candidates)
-    _check_classes(found, sets, (UTR, CDS, INTERGENIC, *([INTRON] if spliced else [])))
+    classes = (UTR, CDS, INTERGENIC, *([INTRON] if spliced else []))
+    _check_classes(found, sets, classes, keeps_all=request.labels_all)
     plan = Plan(genome, tables.with_reasons(found, judged.candidates), sets, split)
     preparation = report_of([plan], prepared)
     lacking = strata_warnings(judged.candidates, request.confidence("min_confidence"))
@@ -270,10 +271,19 @@ def _valid_bases(found: Survey, sets: Mapping[str, Sequence[Piece]]) -> np.ndarr
 
 
 def _check_classes(
-    found: Survey, sets: Mapping[str, Sequence[Piece]], classes: Sequence[int]
+    found: Survey,
+    sets: Mapping[str, Sequence[Piece]],
+    classes: Sequence[int],
+    *,
+    keeps_all: bool = False,
 ) -> None:
     """Refuse labels without a class that a model would unlearn."""
     total = _valid_bases(found, sets)
+    more = (
+        "Try"
+        if keeps_all
+        else "Keep more (a larger --keep, a lower --min-confidence or --intergenic-confidence), try"
+    )
     for index in classes:
         counts = {name: int(found.content(own).valid_bases[index]) for name, own in sets.items()}
         lacking = [name for name, n in counts.items() if not n]
@@ -282,7 +292,6 @@ def _check_classes(
             raise InputError(
                 f"the {where} data would have no valid {GENIC_CLASSES[index]} base (of "
                 f"{int(total[index]):,} in all), so that a model trained on them would lose the "
-                "ability to predict any. Keep more (a larger --keep, a lower --min-confidence or "
-                "--intergenic-confidence), try another --seed, or take a model that knows the "
+                f"ability to predict any. {more} another --seed, or take a model that knows the "
                 "genome better."
             )

@@ -132,7 +132,7 @@ class PseudoLabelRequest:
             *(("threads", 1), ("val_test_batch_size", 1), ("min_genes", 1)),
         ):
             require(name, getattr(self, name), least)
-        if not 0 < self.confidence("keep") <= 1:
+        if self.keep is not None and not 0 < self.keep <= 1:
             raise InputError(f"--keep is {self.keep}, expected a share above 0 and at most 1.")
         for name in ("min_confidence", "intergenic_confidence"):
             if not 0 <= self.confidence(name) <= 1:
@@ -185,7 +185,9 @@ class PseudoLabelRequest:
         return self.which_genes == ALL
 
     def confidence(self, name: str) -> float:
-        """One of `CONFIDENCE`, as given or by default."""
+        """One of `CONFIDENCE`, as given or by default; 0, which is always reached, of all genes."""
+        if self.labels_all:
+            return 0.0
         given: float | None = getattr(self, name)
         return CONFIDENCE[name] if given is None else given
 

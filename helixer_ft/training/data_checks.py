@@ -74,10 +74,6 @@ class SetSummary(ClassBases):
         return sources_text(self.label_sources)
 
 
-DATA_PREFIXES = ("training_data", "validation_data")
-"""How the names of the files of a data directory begin, as Helixer has them."""
-
-
 def find_files(folder: Path, prefix: str) -> list[Path]:
     """Every `<prefix>*h5` of a data directory, as Helixer picks them."""
     if not folder.is_dir():

@@ -13,6 +13,7 @@ from helixer_ft.dataset.label_sources import (
     refuse_mixed,
     refuse_predicted,
 )
+from helixer_ft.formats.data_folder import DATA_PREFIXES
 from helixer_ft.network.architecture import Architecture
 from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.network.model import TrainedModel, load_model
@@ -20,7 +21,7 @@ from helixer_ft.network.strategies import Plan
 from helixer_ft.progress import Progress
 from helixer_ft.recipes import choose
 from helixer_ft.training.coverage import wanted_coverage
-from helixer_ft.training.data_checks import DATA_PREFIXES, find_files
+from helixer_ft.training.data_checks import find_files
 from helixer_ft.training.request import FineTuneRequest
 
 

@@ -10,7 +10,8 @@ from helixer_ft.dataset.cache_folder import CacheFolder
 from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
-from helixer_ft.formats.input_file import real_path, refuse_overwriting
+from helixer_ft.formats.data_folder import files_of, refuse_data_name
+from helixer_ft.formats.input_file import refuse_overwriting
 from helixer_ft.formats.model_h5 import BATCHNORM
 from helixer_ft.formats.origin import digest
 from helixer_ft.network.model import TrainedModel
@@ -21,7 +22,6 @@ from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import TrainingOptions, TrainingSettings, option
 from helixer_ft.training.adapted_base import adapted_base, batchnorm_notices
 from helixer_ft.training.data_checks import (
-    DATA_PREFIXES,
     SetSummary,
     label_notices,
     warnings,
@@ -347,16 +347,9 @@ def check_save_path(request: FineTuneRequest) -> None:
             f"{path}: does not end in .h5, expected a name that does: Helixer takes no other model "
             "file."
         )
-    data = [file for prefix in DATA_PREFIXES for file in request.data_dir.glob(f"{prefix}*h5")]
-    if real_path(path.parent) == real_path(request.data_dir) and path.name.startswith(
-        DATA_PREFIXES
-    ):
-        raise InputError(
-            f"{path}: would be taken for data of {request.data_dir} because of its name. Give "
-            "another --save-model-path."
-        )
+    refuse_data_name(path, request.data_dir)
     measured = [] if request.batchnorm_from is None else source_files(request.batchnorm_from)
-    read = (request.load_model_path, *request.test_data, *data, *measured)
+    read = (*(request.load_model_path, *request.test_data), *files_of(request.data_dir), *measured)
     cleared = RunFolder(path).cleared
     refuse_overwriting(read, [path], "--save-model-path", cleared)
     refuse_overwriting([request.cache.folder], [], "--cache-dir", cleared)

@@ -17,11 +17,10 @@ from click.testing import CliRunner
 from conftest import random_rows, tiny_model
 
 from helixer_ft.cli import main
-from helixer_ft.formats.data_names import CHECK_DATA, CHECK_JUNCTIONS
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.network.model import load_model
 from tests.cli.groups import Group, free_port
-from tests.data_files import say_predictions, write_data_file
+from tests.data_files import say_predictions_with_check, write_data_file
 
 pytest.importorskip("jax")
 
@@ -155,12 +154,7 @@ def test_one_process_is_refused_what_another_one_does_not_do(folder, group):
 def test_two_processes_compare_introns_where_labels_are_predictions(folder, group):
     """The first one does, and the other one waits for it."""
     data = folder / "data"
-    for name in ("training", "validation"):
-        say_predictions(data / f"{name}_data.h5")
-    rows = random_rows(3, seed=7, seqid="chr9")
-    bare = {name: rows[name] for name in ("X", "seqids", "species", "start_ends")}
-    write_data_file(data / CHECK_DATA, bare)
-    (data / CHECK_JUNCTIONS).write_text("seqid\tstart\tend\tstrand\treads\nchr9\t5\t40\t+\t3\n")
+    say_predictions_with_check(data, random_rows(3, seed=7, seqid="chr9"))
     group.start(*[[*command("whole"), "-s", "two.h5", "--json"]] * 2)
     assert group.wait(120) == [0, 0], group.err(0) + group.err(1)
     outcome = json.loads(group.out(0))

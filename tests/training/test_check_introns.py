@@ -20,7 +20,7 @@ from helixer_ft.training import check_introns as module
 from helixer_ft.training import fine_tune
 from helixer_ft.training.check_introns import CheckedIntrons, check_introns, has_check_introns
 from helixer_ft.training.request import FineTuneRequest
-from tests.data_files import say_predictions, write_data_file
+from tests.data_files import say_predictions_with_check, write_data_file
 from tests.inference.together import together
 from tests.quick_engine import QuickEngine
 from tests.training.test_resuming import Stopping
@@ -197,12 +197,7 @@ def test_a_damaged_table(sequences, text, expected):
 def request_(data_dir, model_path, tmp_path, monkeypatch) -> FineTuneRequest:
     """Labels are predictions; the check sequence is that of training data, without labels."""
     monkeypatch.setattr(fine_tune, "engine_class", lambda: QuickEngine)
-    for name in ("training", "validation"):
-        say_predictions(data_dir / f"{name}_data.h5")
-    rows = random_rows(3, seed=7, seqid="chr9")
-    bare = {name: rows[name] for name in ("X", "seqids", "species", "start_ends")}
-    write_data_file(data_dir / CHECK_DATA, bare)
-    (data_dir / CHECK_JUNCTIONS).write_text("seqid\tstart\tend\tstrand\treads\nchr9\t5\t40\t+\t3\n")
+    say_predictions_with_check(data_dir, random_rows(3, seed=7, seqid="chr9"))
     return FineTuneRequest(
         strategy=Whole(),
         load_model_path=model_path,

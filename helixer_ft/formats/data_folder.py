@@ -1,0 +1,29 @@
+"""The files of a data directory, by their names."""
+
+from pathlib import Path
+
+from helixer_ft.errors import InputError
+from helixer_ft.formats.input_file import real_path
+
+DATA_PREFIXES = ("training_data", "validation_data")
+"""How the names of the files of a data directory begin, as Helixer has them."""
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Training data, then validation data, each by name; empty: there are none."""
+    return [path for prefix in DATA_PREFIXES for path in sorted(folder.glob(f"{prefix}*h5"))]
+
+
+def refuse_data_name(path: Path, folder: Path) -> None:
+    """Refuse to write a model to what would be taken for data of a folder.
+
+    Raises
+    ------
+    InputError
+        It would.
+    """
+    if path.name.startswith(DATA_PREFIXES) and real_path(path.parent) == real_path(folder):
+        raise InputError(
+            f"{path}: would be taken for data of {folder} because of its name. Give another "
+            "--save-model-path."
+        )

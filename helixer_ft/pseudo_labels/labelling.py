@@ -156,7 +156,7 @@ def label(
         found = survey(genome, pieces, pool, progress)
     spliced = any(one.passes and one.introns for one in judged.candidates)
     classes = (UTR, CDS, INTERGENIC, *([INTRON] if spliced else []))
-    _check_classes(found, sets, classes, keeps_all=request.labels_all)
+    _check_classes(found, sets, classes, request.labels_all)
     plan = Plan(genome, tables.with_reasons(found, judged.candidates), sets, split)
     preparation = report_of([plan], prepared)
     lacking = strata_warnings(judged.candidates, request.confidence("min_confidence"))
@@ -274,7 +274,6 @@ def _check_classes(
     found: Survey,
     sets: Mapping[str, Sequence[Piece]],
     classes: Sequence[int],
-    *,
     keeps_all: bool = False,
 ) -> None:
     """Refuse labels without a class that a model would unlearn."""

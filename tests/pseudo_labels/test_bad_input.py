@@ -456,3 +456,7 @@ def test_a_class_that_a_set_lacks():
     text = str(caught.value)
     assert "the training and validation data would have no valid intron base (of 0 in all)" in text
     assert "lose the ability to predict any" in text
+    assert "Keep more (a larger --keep," in text
+    with pytest.raises(InputError) as caught:
+        labelling._check_classes(Found(), sets, (INTRON,), True)
+    assert "predict any. Try another --seed" in str(caught.value)  # no gene is chosen there

@@ -7,7 +7,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from evidence_data import SPECIES
-from evidence_plan import CURVES, PEER, RECIPES, REFERENCE, ROWS, SHARES, row_name
+from evidence_plan import CURVES, PEER, RECIPES, REFERENCE, ROWS, SHARES, TRIALS, row_name
 from speed_page import table
 
 Record = dict[str, Any]
@@ -120,10 +120,7 @@ def introduction(records: Sequence[Record]) -> str:
         for jobs, cores in shares
     )
     used = list(dict.fromkeys(recipe for _, recipe in ROWS))
-    recipes = "; ".join(
-        f"*{name}*: " + (f"`{' '.join(RECIPES[name])}`" if RECIPES[name] else "no option")
-        for name in used
-    )
+    recipes = "; ".join(f"*{name}*: {recipe_text(name)}" for name in used)
     return "\n\n".join(
         [
             f"Measured on {when} with {computer['processor']}, "
@@ -138,6 +135,13 @@ def introduction(records: Sequence[Record]) -> str:
             "same settings, is counted with the mean time of those that ran.",
         ]
     )
+
+
+def recipe_text(name: str) -> str:
+    """What a recipe or a trial does."""
+    if name in TRIALS:
+        return "no option, but a trial (`evidence_trials.py`)"
+    return f"`{' '.join(RECIPES[name])}`" if RECIPES[name] else "no option"
 
 
 def overview(figures: Figures, reference: str) -> str:

@@ -28,12 +28,22 @@ RECIPES: Mapping[str, Words] = {
     "adapted": ("--batchnorm-from", DATA),
 }
 """Name -> further words of each command."""
+TRIALS: Mapping[str, tuple[str, ...]] = {
+    "lower layers slower": ("whole",),
+    "weak pull": ("whole",),
+    "strong pull": ("whole",),
+    "label smoothing": ("whole", "head", "hidden layer"),
+    "dropout": ("head", "hidden layer"),
+}
+"""Changes to the default recipe that no option makes (evidence_trials.py), used as recipes -> the
+strategies that they are tried with."""
 HEAD_RECIPES = ("default", "adapted")
 """Of the heads that are no new output layer alone."""
 ROWS: Sequence[tuple[str, str]] = (
     *((strategy, recipe) for strategy in ("whole", "head") for recipe in RECIPES),
     *((strategy, recipe) for strategy in ("hidden layer", "kept head") for recipe in HEAD_RECIPES),
     *((strategy, "default") for strategy in ("whole, statistics kept", "head, then whole")),
+    *((strategy, trial) for trial, strategies in TRIALS.items() for strategy in strategies),
 )
 """Strategies and recipes of the tables, in this order."""
 CURVES: Sequence[tuple[str, str]] = (("whole", "default"), ("head", "default"))
@@ -92,7 +102,8 @@ class Run:
         """The commands, without the files; other words are another run."""
         if self.strategy in PEER:
             return ((*PEER[self.strategy].split(), "helixer"),)
-        end = (*RECIPES[self.recipe], "--seed", str(self.seed))
+        tried = ("--trial", self.recipe) if self.recipe in TRIALS else RECIPES[self.recipe]
+        end = (*tried, "--seed", str(self.seed))
         return tuple((*command, *end) for command in STRATEGIES[self.strategy])
 
     def to_dict(self) -> dict[str, Any]:

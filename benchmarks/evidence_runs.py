@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from evidence_data import SPECIES, count_genes, make_data, reduced, windows_of
-from evidence_plan import DATA, PEER, Run
+from evidence_plan import DATA, PEER, TRIALS, Run
 from page import machine
 from speed_processes import epoch_starts, helixer_command
 
@@ -26,6 +26,8 @@ from helixer_ft.errors import HelixerFtError
 Record = dict[str, Any]
 RECORD = "record.json"
 STOPPED = "stopped"
+HELIXER_FT = ("-m", "helixer_ft")
+TRYING = (Path(__file__).with_name("evidence_trials.py"),)
 PEER_PATIENCE = 3
 """As Helixer has it by default."""
 
@@ -233,7 +235,7 @@ class Runner:
         for i, words in enumerate(run.words, start=1):
             saved = folder / f"step{i}.h5"
             command = [
-                sys.executable, "-m", "helixer_ft",
+                sys.executable, *(TRYING if run.recipe in TRIALS else HELIXER_FT),
                 *(data if word == DATA else word for word in words),
                 "-l", model, "-d", data, "-t", test,
                 "-s", saved, "--backend", "jax", "--json", "--resume", "--force",

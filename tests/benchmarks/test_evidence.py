@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -33,6 +34,7 @@ import evidence_data
 import evidence_page
 import evidence_plan
 import evidence_runs
+import evidence_trials
 from evidence_data import Species
 from evidence_plan import Run
 from evidence_runs import STOPPED, Failed, Processes, Runner, Store
@@ -182,8 +184,9 @@ def test_every_species_has_three_sets():
 def test_seeds_come_one_after_the_other_and_patterns_choose_rows():
     runs = evidence_plan.plan(MODELS, ["athaliana", "celegans"], 2, only=["whole/*", "head/*@20"])
     assert [run.seed for run in runs] == sorted(run.seed for run in runs)
+    tried = sum("whole" in strategies for strategies in evidence_plan.TRIALS.values())
     recipes = len(evidence_plan.RECIPES)
-    assert len(runs) == 2 * 2 * (recipes + 1 + len(evidence_plan.SHARES))
+    assert len(runs) == 2 * 2 * (recipes + tried + 1 + len(evidence_plan.SHARES))
     assert {run.species for run in runs if run.known} == {"celegans"}
     assert not any(run.strategy in evidence_plan.PEER for run in runs)
 
@@ -206,10 +209,37 @@ def test_words_of_a_run():
     assert run.words == (("freeze", *recipe, "--seed", "2"), ("whole", *recipe, "--seed", "2"))
 
 
+def test_a_trial_is_run_by_its_script(tmp_path):
+    assert evidence_plan.TRIALS.keys() == evidence_trials.TRIALS.keys()
+    assert not evidence_plan.TRIALS.keys() & evidence_plan.RECIPES.keys()
+    run = Run("small", "athaliana", "head", "dropout", 100, 0)
+    assert run.words == (("freeze", "--trial", "dropout", "--seed", "0"),)
+
+    commands = []
+
+    class Recorded(Processes):
+        def execute(self, command, log):
+            commands.append([str(word) for word in command])
+            raise Failed(STOPPED)
+
+    runner = Runner(tmp_path, tmp_path, {"small": tmp_path}, None, 1, Recorded())
+    for one in (run, replace(run, recipe="default")):
+        with pytest.raises(Failed):
+            runner.train(one, tmp_path, tmp_path, tmp_path)
+    assert commands[0][1] == evidence_trials.__file__
+    assert commands[0][2:5] == ["freeze", "--trial", "dropout"]
+    assert commands[1][1:4] == ["-m", "helixer_ft", "freeze"]
+
+    Processes().execute([*commands[0][:5], "--help"], tmp_path / "x.log")  # Failed if unknown
+
+
 def test_the_command_line_knows_the_words_of_every_row():
     needed = ["-l", __file__, "-d", str(Path(__file__).parent)]
     for run in evidence_plan.plan(MODELS, ["athaliana"], 1):
         for name, *words in run.words:
+            if "--trial" in words:  # evidence_trials.py takes it out
+                at = words.index("--trial")
+                del words[at : at + 2]
             command = import_module(f"helixer_ft.cli.{name}").command
             # raises for a mistake
             context = command.make_context(name, [*words, *needed], **main.context_settings)

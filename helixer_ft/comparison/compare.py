@@ -237,9 +237,13 @@ class Comparing:
         if not first.trains:  # heads may start from the adapted model, whose body is another
             first = SCORED_AS
         prepared = self.prepare(base, first)
-        present = {"test data": None} | data_origin(prepared.summaries)
-        present = {name: one for name, one in present.items() if not name.startswith("coverage")}
-        state.require_same(present if "training data" in state.origin else {})
+        # by model: which labels and windows are read depends on it
+        present = {
+            f"{base.label}: {name}": one
+            for name, one in ({"test data": None} | data_origin(prepared.summaries)).items()
+            if not name.startswith("coverage")
+        }
+        state.require_same(present if present.keys() & state.origin.keys() else {})
         state.origin |= present
         if not self.regions:
             self.regions = {name: one.regions for name, one in prepared.scored.items()}

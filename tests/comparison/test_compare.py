@@ -467,6 +467,21 @@ def test_what_is_refused_in_the_folder_of_another_comparison(request_, quick, mo
     assert scores(compare(replace(request_, force=True))) == scores(outcome)
 
 
+def test_a_model_with_phase_and_one_without(request_, quick, model_path):
+    """Each reads what it needs of the data, and both are compared and resumed."""
+    plain = model_path.with_name("plain.h5")
+    write_model_file(plain, tiny_model(phase=False).to_file({}))
+    request_ = replace(
+        request_, load_model_paths=(model_path, plain), strategies=("head",), train_all_models=True
+    )
+    with pytest.raises(Interrupted):
+        compare(request_, Watching(45))
+    outcome = compare(replace(request_, resume=True))
+    assert outcome.complete
+    assert not outcome.failed
+    assert {row.model for row in outcome.rows} == {"base", "plain"}
+
+
 def test_a_model_that_is_read_is_never_overwritten(request_, model_path):
     request_.out_dir.mkdir(parents=True)
     path = request_.out_dir / "head.h5"

@@ -141,3 +141,16 @@ def test_a_part_of_a_tuning_is_named(tmp_path):
     assert any("whole: the saved model has 25% of its tuning" in note for note in outcome.notes())
     everything = replace(outcome, trained={"whole": replace(kept, tuning_share=1.0)})
     assert not any("of its tuning" in note for note in everything.notes())
+
+
+def test_models_with_and_without_phase():
+    def without_phase(row: Row) -> Row:
+        scores = {on: replace(one, counts=one.counts[:, :1]) for on, one in row.scores.items()}
+        return replace(row, scores=scores)
+
+    rows = tuned("head", 0.5, trainable_parameters=10), tuned("whole", 0.7)
+    same = asked(*rows)
+    for mixed in ((rows[0], without_phase(rows[1])), (without_phase(rows[0]), rows[1])):
+        found = asked(*mixed)
+        assert found.reasons == same.reasons
+        assert found.interval == same.interval

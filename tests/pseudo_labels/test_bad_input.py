@@ -306,6 +306,28 @@ def test_predictions_of_nobody_knows_what(place):
     assert len(place.predicted) == 2
 
 
+@pytest.mark.parametrize("option", [[], ["--resume"], ["--force"], ["--dry-run"]])
+def test_a_folder_of_somebody_else_is_not_removed(place, option):
+    folder = place.out / "predictions"
+    folder.mkdir(parents=True)
+    (folder / "mine.txt").write_text("mine")
+    place.refused(*ENOUGH, *option, parts=["predictions: holds mine.txt", "another --out-dir"])
+    assert (folder / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_no_folder_where_predictions_are_kept(place, kind):
+    place.out.mkdir()
+    elsewhere = place.folder / "elsewhere"
+    elsewhere.mkdir()
+    if kind == "file":
+        (place.out / "predictions").write_text("mine")
+    else:
+        (place.out / "predictions").symlink_to(elsewhere)
+    place.refused(*ENOUGH, "--force", parts=["predictions: is not a folder"])
+    assert (place.out / "predictions").exists()
+
+
 def test_a_full_disk(place):
     """The predictions are there; the data do not fit: nothing of them is left, and it goes on."""
     assert place.run("--min-cds", 90_000).exit_code == 2

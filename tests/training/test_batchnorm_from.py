@@ -209,6 +209,48 @@ def test_of_equal_mixes_the_smaller_one_is_taken(request_, monkeypatch):
         assert np.array_equal(mean, expected)
 
 
+@pytest.mark.parametrize("strategy", [Freeze(), Whole()], ids=str)
+def test_an_earlier_adaptation_stays_where_no_mix_is_better_beyond_doubt(
+    request_, tmp_path, quick, monkeypatch, strategy
+):
+    """And not the statistics from before that, which are what a mix of 0 means."""
+    request_ = replace(request_, cache=CacheSettings(features=False))
+    fine_tune.fine_tune(request_)
+    adapted = load_model(request_.save_model_path)
+    scored = []
+
+    def score_dataset(engine, *_):
+        scored.append(engine.get_weights()[NORMS[0]][2])
+        return SimpleNamespace(genic_f1=0.5)
+
+    monkeypatch.setattr(adapted_base, "score_dataset", score_dataset)
+    monkeypatch.setattr(adapted_base, "is_better", lambda *_: False)
+    asked = replace(
+        request_, strategy=strategy, batchnorm_mix="auto", save_model_path=tmp_path / "again.h5",
+        load_model_path=request_.save_model_path,
+        settings=replace(SETTINGS, epochs=2, patience=9, checkpoint_minutes=0),
+    )  # fmt: skip
+    prepared = prepare_run(asked, TrainingProgress(), dry=True)
+    assert prepared.adaptation is None
+    assert len(scored) == len(adapted_base.MIXES) + 1
+    assert np.array_equal(scored[-1], adapted.weights[NORMS[0]][2])
+    for pair in zip(prepared.plan.model.weights[NORMS[0]], adapted.weights[NORMS[0]], strict=True):
+        assert np.array_equal(*pair)
+    assert any(
+        "genome.fa (adapted before): on the validation data, none of those" in notice
+        for notice in prepared.notices
+    )
+
+    interrupted(asked, 9)
+    monkeypatch.setattr(adapted_base, "score_dataset", None)  # what was chosen then counts
+    outcome = fine_tune.fine_tune(replace(asked, resume=True))
+    assert outcome.resumed_from is not None
+    assert outcome.prepared.adaptation is None
+    said = load_model(asked.save_model_path).file.provenance
+    kept = adapted.file.provenance[BATCHNORM] if strategy == Freeze() else None
+    assert said.get(BATCHNORM) == kept
+
+
 def interrupted(request, after):
     with pytest.raises(Interrupted):
         fine_tune.fine_tune(request, Stopping(after))

@@ -166,7 +166,7 @@ def selected_at_random() -> Iterator[None]:
 
     def drawn(candidates: Sequence[Any], keep: float, min_confidence: float) -> None:
         select(candidates, keep, min_confidence)
-        counts = {name: kept for name, (_, kept) in counts_per_stratum(candidates).items()}
+        counts = {name: one.kept for name, one in counts_per_stratum(candidates).items()}
         chosen = {id(one) for one in random_selection(candidates, counts, seed=0)}
         for one in candidates:
             if id(one) in chosen:

@@ -41,7 +41,8 @@ def adapt(request: AdaptRequest, progress: Progress | None = None) -> Adaptation
     """
     output = request.save_model_path
     refuse_overwriting(source_files(request.source), [output], "--save-model-path")
-    refuse_data_name(output, request.source)
+    read_from = request.source
+    refuse_data_name(output, read_from if read_from.is_dir() else read_from.parent)
     if not request.dry_run:
         atomic.check_writable(output, force=request.force)
     model = load_model(request.load_model_path)

@@ -28,7 +28,8 @@ from helixer_ft.errors import InputError
 @kinds.setting(
     AdaptRequest,
     "max_bp",
-    "Most of the genome that is measured, in bp: windows spread evenly over it. 0: all of it.",
+    "Measure at most so much of the genome, in bp of one strand, in windows spread evenly over it. "
+    "0: the whole genome.",
 )
 @kinds.flag("--dry-run", "Measure and report, write nothing.")
 @shared.computing_options

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from helixer_ft.runtime.processes import Processes
 
 
+_COUNTED = "; with --genes all they are labelled, but do not count as passing"
+
+
+def _default(name: str) -> str:
+    return f"[default with --genes passing: {CONFIDENCE[name]}]"
+
+
 def _setting(name: str, text: str, **kwargs: Any) -> kinds.Decorator:
     return kinds.setting(PseudoLabelRequest, name, text, **kwargs)
 
@@ -30,8 +37,9 @@ def _setting(name: str, text: str, **kwargs: Any) -> kinds.Decorator:
 @kinds.path("--fasta", "The genome: FASTA, plain, gzip or bgzip.", required=True)
 @kinds.path(
     "--bam",
-    "Spliced RNA-seq reads of it, BAM or CRAM, sorted (repeatable, taken together): introns they "
-    "support or contradict decide before the model does.",
+    "Spliced RNA-seq reads of it, BAM or CRAM, sorted (repeatable, taken together). Genes that "
+    "they contradict are never labelled; with --genes passing, genes whose introns they all "
+    "support are, whatever their confidence.",
     multiple=True,
 )
 @kinds.choice(
@@ -58,31 +66,31 @@ def _setting(name: str, text: str, **kwargs: Any) -> kinds.Decorator:
 @kinds.name_lists("--exclude", "Leave these sequences out: organelles, contaminants.")
 @kinds.choice(
     "--genes",
-    "Which genes of HelixerPost are labelled. all: every one that reads do not contradict, right "
-    "or wrong; passing: those that pass the rules of structure, chosen by confidence and reads, "
+    "Which genes of HelixerPost are labelled. all: all of them, except those that reads (--bam) "
+    "contradict; passing: those that pass the rules of structure, chosen by confidence and reads, "
     "and all else is masked.  [default: all; passing with one of the next three]",
     get_args(Genes),
 )
 @kinds.number(
     "--keep",
     "Share of the genes that pass which is kept: the most confident ones of those with 1, of "
-    f"those with 2 to 3 and of those with more exons.  [default: {CONFIDENCE['keep']}]",
+    f"those with 2 to 3 and of those with more exons.  {_default('keep')}",
 )
 @kinds.number(
     "--min-confidence",
     "Least mean probability of each intron, and of the coding part of each exon, of a gene that is "
-    f"kept.  [default: {CONFIDENCE['min_confidence']}]",
+    f"kept.  {_default('min_confidence')}",
 )
 @kinds.number(
     "--intergenic-confidence",
-    "Probability from which on bases outside of genes are intergenic.  [default: "
-    f"{CONFIDENCE['intergenic_confidence']}]",
+    "Probability from which on bases outside of genes are intergenic.  "
+    f"{_default('intergenic_confidence')}",
 )
-@_setting("min_cds", "Genes with fewer bp of coding sequence fail (fungi: 120).")
+@_setting("min_cds", f"Genes with fewer bp of coding sequence fail (fungi: 120){_COUNTED}.")
 @_setting(
     "max_copies",
-    "Families of more near-identical genes than this fail: transposons are confident, intact and "
-    "many.",
+    f"Families of more near-identical genes than this fail{_COUNTED}. Transposons are confident, "
+    "intact and many.",
 )
 @_setting("min_junction_reads", "With --bam: spliced reads that support an intron, in all files.")
 @kinds.path(
@@ -91,7 +99,11 @@ def _setting(name: str, text: str, **kwargs: Any) -> kinds.Decorator:
     "changed, and when to stop.",
     "DIR",
 )
-@_setting("seed", "Seed of the split, and of which intergenic bases are left out.")
+@_setting(
+    "seed",
+    "Seed of the split, which a further round (--previous) keeps, and, with --genes passing, of "
+    "which intergenic bases are left out.",
+)
 @shared.windows_at_once
 @shared.precision_option(PseudoLabelRequest.precision)
 @shared.threads_option("Threads that label and compress")

@@ -1,5 +1,7 @@
 """Prints what was labelled: tables to standard output, warnings to standard error."""
 
+from collections.abc import Mapping
+
 from rich.table import Table
 
 from helixer_ft.cli.costs import show_disk
@@ -33,7 +35,8 @@ def show(outcome: PseudoLabels | PlannedLabels, printer: Printer) -> None:
         printer.table(_stratum_table(outcome))
         trained = f"of the confident bases {outcome.intergenic_share:.0%} are trained on"
         if outcome.request.labels_all:
-            trained = "all that is between genes is trained on"
+            trained = "what lies between genes is trained on, except where masked"
+            printer.table(_fault_table(outcome))
         printer.lines(
             f"Intergenic: mean probability {judged.mean_intergenic:.1%} of the genome; {trained}."
         )
@@ -101,12 +104,22 @@ def _show_costs(plan: PlannedLabels, printer: Printer) -> None:
 
 
 def _outcome_table(outcome: PseudoLabels) -> Table:
-    rows = [(word, f"{n:,}", _MEANINGS.get(word, "")) for word, n in outcome.outcomes.items()]
-    table = plain_table("Genes", ("outcome", "genes", "meaning"), rows)
+    return _meanings_table("Genes", "outcome", outcome.outcomes)
+
+
+def _fault_table(outcome: PseudoLabels) -> Table:
+    title = "Genes that do not pass, and are kept all the same"
+    return _meanings_table(title, "why", outcome.faults)
+
+
+def _meanings_table(title: str, heading: str, counts: Mapping[str, int]) -> Table:
+    rows = [(word, f"{n:,}", _MEANINGS.get(word, "")) for word, n in counts.items()]
+    table = plain_table(title, (heading, "genes", "meaning"), rows)
     table.columns[-1].justify = "left"
     return table
 
 
 def _stratum_table(outcome: PseudoLabels) -> Table:
-    rows = [(name, f"{n:,}", f"{kept:,}") for name, (n, kept) in outcome.strata.items()]
-    return plain_table("Genes by number of exons", ("exons", "pass", "kept"), rows)
+    rows = [(name, *(f"{n:,}" for n in one)) for name, one in outcome.strata.items()]
+    title = "Genes by number of exons, check stretches aside"
+    return plain_table(title, ("exons", "genes", "pass", "kept"), rows)

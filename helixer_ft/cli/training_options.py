@@ -89,7 +89,8 @@ setting_options = kinds.in_order(
             "PATH",
         ),
         shared.batchnorm_mix_option(
-            "auto: the best on the validation data with the head as it is, 0 where in doubt.",
+            "auto: the one that scores best on the validation data before training, with the "
+            "model's own head; the model stays as it is unless the gain is clear.",
             "With --batchnorm-from: ",
         ),
         shared.resume_option,

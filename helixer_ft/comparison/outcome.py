@@ -92,6 +92,9 @@ class CompareOutcome:
         result += [
             f"{name}: the saved model has {one.tuning_share:.0%} of its tuning, which is the best "
             "part on the validation data."
+            if one.tuning_share
+            else f"{name}: no part of its tuning is better beyond doubt on the validation data, so "
+            "the saved model has none of it."
             for name, one in self.trained.items()
             if one.tuning_share < 1
         ]

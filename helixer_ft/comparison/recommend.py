@@ -222,5 +222,5 @@ def _judgement(untouched: Row, chosen: Row, on: str, gain: Interval) -> list[str
 
 def _difference(one: Row, other: Row, on: str, regions: Regions, seed: int) -> Interval:
     """Genic F1 of the second minus that of the first, on a set."""
-    counts = (row.scores[on].counts[:, :1] for row in (one, other))  # not all models have phase
-    return paired_bootstrap(*counts, regions[on], seed=seed)["genic"]
+    before, after = (row.scores[on].counts[:, :1] for row in (one, other))  # phase not all have
+    return paired_bootstrap(before, after, regions[on], seed=seed)["genic"]

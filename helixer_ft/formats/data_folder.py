@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.data_names import CHECK_DATA, CHECK_JUNCTIONS
 from helixer_ft.formats.input_file import real_path
 
 DATA_PREFIXES = ("training_data", "validation_data")
@@ -12,6 +13,11 @@ DATA_PREFIXES = ("training_data", "validation_data")
 def files_of(folder: Path) -> list[Path]:
     """Training data, then validation data, each by name; empty: there are none."""
     return [path for prefix in DATA_PREFIXES for path in sorted(folder.glob(f"{prefix}*h5"))]
+
+
+def check_files_of(folder: Path) -> list[Path]:
+    """Check sequences, and introns of reads on them; as far as they are there."""
+    return [folder / name for name in (CHECK_DATA, CHECK_JUNCTIONS) if (folder / name).exists()]
 
 
 def refuse_data_name(path: Path, folder: Path) -> None:

@@ -23,7 +23,8 @@ from helixer_ft.pseudo_labels.request import PseudoLabelRequest
 MIN_OVERHANG = 20
 """Aligned bases on either side of an intron: shorter ends match by chance."""
 CONTRADICTING_READS = 10
-"""Across an intron from which on no gene may be labelled against them: fewer may be noise."""
+"""Across an intron from which on no gene may be labelled against them, or as many as make it
+supported if that is more: fewer may be noise."""
 FLANK = 100
 """bp on either side of such an intron that are exons of a gene which is not known."""
 
@@ -52,7 +53,7 @@ class Junctions:
 
     def strong(self, seqid: str) -> np.ndarray:
         """Those that may contradict."""
-        return self._with(seqid, CONTRADICTING_READS)
+        return self._with(seqid, max(CONTRADICTING_READS, self.min_reads))
 
     def missed(self, seqid: str, genes: Sequence[Candidate]) -> dict[str, list[Interval]]:
         """Strand -> stretches that are not intergenic, as reads splice there: around introns of

@@ -37,8 +37,8 @@ _WHAT_TO_DO = (
 _OR_ALL = " Or label all genes (--genes all), as enough of them pass the rules of structure."
 
 
-class NoGenesError(InputError):
-    """HelixerPost made no gene of the predictions."""
+class UselessPredictionsError(InputError):
+    """HelixerPost's genes are none, or guesses: no choice among them helps."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def judge(
         No gene, or genes that are not worth it: see `refuse_poor_genes`.
     """
     if not _has_gene(genes):
-        raise NoGenesError(
+        raise UselessPredictionsError(
             f"{request.fasta}: HelixerPost made no gene of the predictions, expected some. "
             f"{_WHAT_TO_DO}"
         )
@@ -145,7 +145,7 @@ def refuse_poor_genes(judged: Judged, request: PseudoLabelRequest, progress: Pro
         "(GT-AG, GC-AG, AT-AC)"
     )
     if share < FEW_CANONICAL:
-        raise InputError(
+        raise UselessPredictionsError(
             f"{request.fasta}: {text}, expected at least {FEW_CANONICAL:.0%}: splice sites are "
             f"guesses. {_WHAT_TO_DO}"
         )

@@ -156,10 +156,12 @@ def label(
         found = survey(genome, pieces, pool, progress)
     spliced = any(one.passes and one.introns for one in judged.candidates)
     classes = (UTR, CDS, INTERGENIC, *([INTRON] if spliced else []))
-    _check_classes(found, sets, classes, request.labels_all)
+    _check_classes(found, sets, classes, request)
     plan = Plan(genome, tables.with_reasons(found, judged.candidates), sets, split)
     preparation = report_of([plan], prepared)
-    lacking = strata_warnings(judged.candidates, request.confidence("min_confidence"))
+    lacking = strata_warnings(
+        judged.candidates, request.confidence("min_confidence"), every=request.labels_all
+    )
     preparation = replace(preparation, warnings=[*lacking, *preparation.warnings])
     return Labelled(plan, preparation, share)
 
@@ -274,15 +276,21 @@ def _check_classes(
     found: Survey,
     sets: Mapping[str, Sequence[Piece]],
     classes: Sequence[int],
-    keeps_all: bool = False,
+    request: PseudoLabelRequest,
 ) -> None:
     """Refuse labels without a class that a model would unlearn."""
     total = _valid_bases(found, sets)
-    more = (
-        "Try"
-        if keeps_all
-        else "Keep more (a larger --keep, a lower --min-confidence or --intergenic-confidence), try"
-    )
+    remedies = [
+        "try another --seed"
+        if request.previous is None  # whose split stays
+        else "begin with a first round, without --previous and with another --seed",
+        "take a model that knows the genome better",
+    ]
+    if not request.labels_all:
+        remedies.insert(
+            0, "keep more (a larger --keep, a lower --min-confidence or --intergenic-confidence)"
+        )
+    advice = f"{', '.join(remedies[:-1])}, or {remedies[-1]}."
     for index in classes:
         counts = {name: int(found.content(own).valid_bases[index]) for name, own in sets.items()}
         lacking = [name for name, n in counts.items() if not n]
@@ -291,6 +299,5 @@ def _check_classes(
             raise InputError(
                 f"the {where} data would have no valid {GENIC_CLASSES[index]} base (of "
                 f"{int(total[index]):,} in all), so that a model trained on them would lose the "
-                f"ability to predict any. {more} another --seed, or take a model that knows the "
-                "genome better."
+                f"ability to predict any. {advice[0].upper()}{advice[1:]}"
             )

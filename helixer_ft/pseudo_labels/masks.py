@@ -1,8 +1,9 @@
 """Which labels are not trained on, beyond what `prepare` masks of any annotation.
 
-Genes that are not kept are untrusted ones to `prepare`, which masks them on their strand. Here the
-uncertain ends of UTRs of those that are kept are masked, and intergenic bases that are not
-confident, where reads splice, or that are too many.
+Genes that are not kept are untrusted ones to `prepare`, which masks them on their strand. Here
+intergenic bases are masked where reads splice and, where genes are chosen by confidence, the
+uncertain ends of UTRs of those that are kept, and intergenic bases that are not confident or too
+many.
 """
 
 import zlib

@@ -1,9 +1,11 @@
 """The outcome of pseudo-labelling as values, and as the JSON object of `pseudo_label.json`."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from helixer_ft.pseudo_labels.judging import Judged
 from helixer_ft.pseudo_labels.predicting import GENES
 from helixer_ft.pseudo_labels.previous import RoundChange, split_record, supported_on_check
 from helixer_ft.pseudo_labels.request import PseudoLabelRequest
-from helixer_ft.pseudo_labels.selection import counts_per_stratum
+from helixer_ft.pseudo_labels.selection import Stratum, counts_per_stratum
+from helixer_ft.settings import AUTO
 
 
 @dataclass(frozen=True)
@@ -113,18 +116,19 @@ class PseudoLabels:
     seconds: float = 0.0
 
     @cached_property
-    def strata(self) -> dict[str, tuple[int, int]]:
-        """Exons -> genes that pass outside of the check sequences, and how many are kept."""
+    def strata(self) -> dict[str, Stratum]:
+        """Exons -> genes outside of the check sequences."""
         return counts_per_stratum(self.judged.candidates)
 
     @property
     def outcomes(self) -> dict[str, int]:
         """Outcome -> genes; one that fails for several reasons counts for each."""
-        counts: dict[str, int] = {}
-        for one in self.judged.candidates:
-            for word in one.outcome.split(","):
-                counts[word] = counts.get(word, 0) + 1
-        return dict(sorted(counts.items(), key=lambda item: -item[1]))
+        return _counted(one.outcome.split(",") for one in self.judged.candidates)
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """Why genes fail the gate -> how many, whether or not they are kept."""
+        return _counted(one.faults for one in self.judged.candidates)
 
     @property
     def check_sequences(self) -> list[str]:
@@ -145,6 +149,10 @@ class PseudoLabels:
         length = request.subsequence_length
         window = "" if length == DEFAULT_LENGTH else f" --subsequence-length {length}"
         reads = "".join(f" --bam {shlex.quote(str(path))}" for path in request.bams)
+        if reads:  # introns as they counted here
+            if request.strandedness != AUTO:
+                reads += f" --strandedness {request.strandedness}"
+            reads += f" --min-reads {request.min_junction_reads} --min-overhang {MIN_OVERHANG}"
         return [
             f"helixer-ft whole -l {shlex.quote(self.original_path)} -d {shlex.quote(str(out))} "
             f"-s {shlex.quote(student)}",
@@ -168,7 +176,8 @@ class PseudoLabels:
                 "passed": sum(one.passes for one in judged.candidates),
                 "kept": self.kept,
                 "outcomes": self.outcomes,
-                "strata": {k: {"passed": n, "kept": kept} for k, (n, kept) in self.strata.items()},
+                "faults": self.faults,
+                "strata": {name: one._asdict() for name, one in self.strata.items()},
             },
             "introns": {"all": judged.introns, "canonical": judged.canonical},
             "intergenic": {
@@ -195,6 +204,11 @@ class PseudoLabels:
             "files": [path.name for path in self.files],
             "seconds": round(self.seconds, 3),
         }
+
+
+def _counted(words: Iterable[Iterable[str]]) -> dict[str, int]:
+    """How often each occurs, the most frequent first."""
+    return dict(Counter(chain.from_iterable(words)).most_common())
 
 
 def reads_dict(junctions: Junctions | None) -> dict[str, Any] | None:

@@ -21,6 +21,8 @@ from helixer_ft.pseudo_labels.tables import GENES_FILE, read_structures
 RECORD = "pseudo_label.json"
 STEADY = 0.05
 """Share of genes that changed, below which another round has nothing new to teach."""
+ReadsKey = tuple[tuple[str, ...], str, int]
+"""See `reads_key`."""
 _WHAT = "a folder that helixer-ft pseudo-label wrote"
 
 
@@ -42,6 +44,8 @@ class PreviousRound:
         SHA-256 of the genome.
     supported_introns
         Of its candidates on check sequences, by reads; None without reads.
+    reads
+        SHA-256 of their files, and how they counted; see `reads_key`.
     structures
         Its candidates: sequence, strand, coding exons.
     split
@@ -54,6 +58,7 @@ class PreviousRound:
     teachers: tuple[str, ...]
     fasta: str
     supported_introns: int | None
+    reads: ReadsKey
     structures: frozenset[tuple[Any, ...]]
     split: Split
 
@@ -67,7 +72,8 @@ class RoundChange:
     genes_changed
         Of the genes of either round, the share that is not in both, with the same coding exons.
     supported_introns_before, supported_introns
-        On the check sequences; None without reads.
+        On the check sequences; None without reads, the first also where they were others or
+        counted otherwise.
     stop
         Whether to take the student of the round before, and stop here.
     why
@@ -105,6 +111,11 @@ def read_previous(folder: Path) -> PreviousRound:
             teachers=tuple(str(one["sha256"]) for one in record["label_source"]["teachers"]),
             fasta=str(record["label_source"]["fasta"]["sha256"]),
             supported_introns=_count_or_none(record["check"]["supported_introns"]),
+            reads=reads_key(
+                [str(one["sha256"]) for one in record["label_source"]["bams"]],
+                str(record["settings"]["strandedness"]),
+                int(record["settings"]["min_junction_reads"]),
+            ),
             structures=frozenset(read_structures(folder / GENES_FILE)),
             split=_split_of(record["split"]),
         )
@@ -153,12 +164,26 @@ def check_previous(
             )
 
 
-def compare_rounds(previous: PreviousRound, candidates: Sequence[Candidate]) -> RoundChange:
-    """How far this round's genes differ from those of the round before."""
+def reads_key(files: Sequence[str], strandedness: str, min_reads: int) -> ReadsKey:
+    """What the support of introns follows from: SHA-256 of the files of reads, and how they are
+    counted.
+    """
+    return tuple(sorted(files)), strandedness, min_reads
+
+
+def compare_rounds(
+    previous: PreviousRound, candidates: Sequence[Candidate], reads: ReadsKey
+) -> RoundChange:
+    """How far this round's genes differ from those of the round before; introns are compared if the
+    same reads (`reads_key`) support them.
+    """
     now = {one.structure for one in candidates}
     either = len(previous.structures | now)
     changed = len(previous.structures ^ now) / either if either else 0.0
     before, found = previous.supported_introns, supported_on_check(candidates)
+    others = before is not None and found is not None and reads != previous.reads
+    if others:
+        before = None
     stop, why = False, "genes still change: train on these labels, from the original model"
     if before is not None and found is not None and found < before:
         stop = True
@@ -169,6 +194,11 @@ def compare_rounds(previous: PreviousRound, candidates: Sequence[Candidate]) -> 
     elif changed < STEADY:
         stop = True
         why = f"fewer than {STEADY:.0%} of the genes changed: another round has nothing new"
+    if others:
+        why += (
+            ". Introns were not compared: the reads, --strandedness or --min-junction-reads are "
+            "not those of the round before"
+        )
     return RoundChange(changed, before, found, stop, why)
 
 

@@ -1,8 +1,9 @@
 """From trained models and a genome without annotation to training data.
 
 The models predict the genome, HelixerPost makes genes of the predictions, and those genes become
-labels that pass rules of structure and that the models are sure of, or that reads support. Of the
-genome one sequence is in memory at a time, of the predictions a few windows.
+labels: all that reads do not contradict or, where asked for, those that pass rules of structure and
+that the models are sure of, or that reads support. Of the genome one sequence is in memory at a
+time, of the predictions a few windows.
 
 Several processes share the predictions. All else is done by the first one, for which the others
 wait.
@@ -35,7 +36,7 @@ from helixer_ft.pseudo_labels.candidates import Candidate
 from helixer_ft.pseudo_labels.confidence import ConfidentIntergenic
 from helixer_ft.pseudo_labels.estimate import estimate_labels
 from helixer_ft.pseudo_labels.evidence import Junctions, read_junctions
-from helixer_ft.pseudo_labels.judging import Judged, NoGenesError, judge
+from helixer_ft.pseudo_labels.judging import Judged, UselessPredictionsError, judge
 from helixer_ft.pseudo_labels.labelling import Labelled, check_outputs, label, write
 from helixer_ft.pseudo_labels.outcome import PlannedLabels, PseudoLabels
 from helixer_ft.pseudo_labels.predicting import Predicting, version_of
@@ -44,6 +45,7 @@ from helixer_ft.pseudo_labels.previous import (
     check_previous,
     compare_rounds,
     read_previous,
+    reads_key,
 )
 from helixer_ft.pseudo_labels.probabilities import GenomeProbabilities
 from helixer_ft.pseudo_labels.request import PseudoLabelRequest
@@ -280,9 +282,14 @@ def _outcome(
     previous: PreviousRound | None,
 ) -> PseudoLabels:
     files = [model.file for model in predicting.teachers.models]
-    first = previous is None
+    request, first = predicting.request, previous is None
+    change = None
+    if previous is not None:
+        hashes = [one.sha256 for one in source.bams]
+        reads = reads_key(hashes, request.strandedness, request.min_junction_reads)
+        change = compare_rounds(previous, judged.candidates, reads)
     return PseudoLabels(
-        request=predicting.request,
+        request=request,
         number=1 if previous is None else previous.number + 1,
         originals=previous.originals if previous else tuple(file.sha256 for file in files),
         original_path=str(files[0].path) if first else files[0].provenance.get("base_model", ""),
@@ -291,7 +298,7 @@ def _outcome(
         split=split,
         intergenic_share=labelled.intergenic_share,
         junctions=junctions,
-        change=None if previous is None else compare_rounds(previous, judged.candidates),
+        change=change,
         preparation=labelled.preparation,
     )
 
@@ -328,7 +335,7 @@ def _predictions_kept(predicting: Predicting, progress: Progress) -> Iterator[No
         ) from error
     except InputError as error:
         use = "the same command with --resume, and other filters, takes them up"
-        if isinstance(error, NoGenesError):
-            use = "start again with --force, as no filter makes genes of them"
+        if isinstance(error, UselessPredictionsError):
+            use = "start again with --force and another model, as no filter makes them better"
         progress.notice(f"the predictions are kept in {predicting.folder}: {use}")
         raise

@@ -58,12 +58,12 @@ class PseudoLabelRequest:
     min_confidence
         Genes below are never kept for their confidence.
     intergenic_confidence
-        Probability from which on a base outside genes is labelled intergenic. None, as of the two
-        before: see `CONFIDENCE`.
+        Probability from which on bases outside genes are labelled intergenic. None, here and in the
+        two before: what `CONFIDENCE` has, if genes are chosen by confidence ("passing").
     min_cds
-        Genes with a shorter coding sequence, in bp, fail.
+        Genes with a shorter coding sequence, in bp, fail; they are labelled where all genes are.
     max_copies
-        Families of more near-identical genes fail.
+        Families of more near-identical genes fail; as before.
     min_junction_reads
         Spliced reads, of all `bams` together, that support an intron.
     previous

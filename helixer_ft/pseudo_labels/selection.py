@@ -4,7 +4,9 @@ Confidence falls with every exon, so that the best of all genes would be those o
 share to keep is taken within strata of the number of exons.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +17,16 @@ STRATA = ("1", "2-3", "4+")
 """Exons of a gene."""
 _MANY = 10
 """Genes of a stratum that speak for themselves."""
+
+
+class Stratum(NamedTuple):
+    """How many genes of a stratum there are outside of the check sequences, how many of these pass
+    the gate, and how many are kept.
+    """
+
+    genes: int
+    passed: int
+    kept: int
 
 
 def stratum(candidate: Candidate) -> str:
@@ -43,7 +55,7 @@ def select(candidates: Sequence[Candidate], keep: float, min_confidence: float) 
             eligible.append(one)
     for own in _strata(eligible).values():
         best = sorted(own, key=lambda one: (-one.confidence, one.seqid, one.gene.start))
-        chosen = {id(one) for one in best[: round(keep * len(own))]}
+        chosen = {id(one) for one in best[: math.floor(keep * len(own) + 0.5)]}
         for one in own:
             if one.is_supported or (id(one) in chosen and one.confidence >= min_confidence):
                 one.outcome = KEPT
@@ -60,27 +72,35 @@ def select_all(candidates: Sequence[Candidate]) -> None:
         one.outcome = _place_or_reads(one, homes) or KEPT
 
 
-def counts_per_stratum(candidates: Sequence[Candidate]) -> dict[str, tuple[int, int]]:
-    """Stratum -> genes that pass, or are kept all the same, outside of the check sequences, and how
-    many of them are kept.
-    """
-    learnt = [one for one in candidates if one.is_kept or (one.passes and one.outcome != CHECK)]
+def counts_per_stratum(candidates: Sequence[Candidate]) -> dict[str, Stratum]:
+    """Name of each stratum -> its genes."""
+    strata = _strata([one for one in candidates if one.part != CHECK])
     return {
-        name: (len(own), sum(one.is_kept for one in own)) for name, own in _strata(learnt).items()
+        name: Stratum(len(own), sum(one.passes for one in own), sum(one.is_kept for one in own))
+        for name, own in strata.items()
     }
 
 
-def strata_warnings(candidates: Sequence[Candidate], min_confidence: float) -> list[str]:
-    """Where the labels are of genes with fewer, or more, exons than the genome's genes have."""
+def strata_warnings(
+    candidates: Sequence[Candidate], min_confidence: float, *, every: bool = False
+) -> list[str]:
+    """Where the labels are of genes with fewer, or more, exons than the genome's genes have;
+    `every`: all genes are labelled that no read contradicts.
+    """
     counts = counts_per_stratum(candidates)
-    lost = {name: n for name, (n, kept) in counts.items() if n >= _MANY and not kept}
-    if not lost or not any(kept for _, kept in counts.values()):
+    lost = {name: one for name, one in counts.items() if one.passed >= _MANY and not one.kept}
+    if not lost or not any(one.kept for one in counts.values()):
         return []
-    which = " and ".join(f"none of the {n:,} with {name}" for name, n in lost.items())
+    which = " and ".join(f"none of the {one.passed:,} with {name}" for name, one in lost.items())
+    advice = (
+        "genes.tsv has the reasons."
+        if every
+        else f"A lower --min-confidence (it is {min_confidence:g}) keeps more of them, and reads "
+        "(--bam) those that are supported."
+    )
     return [
         f"of the genes that pass, {which} exons is kept: a model trained on these labels may "
-        f"unlearn such genes. A lower --min-confidence (it is {min_confidence:g}) keeps more of "
-        "them, and reads (--bam) those that are supported."
+        f"unlearn such genes. {advice}"
     ]
 
 

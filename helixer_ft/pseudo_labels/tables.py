@@ -17,7 +17,8 @@ from helixer_ft.pseudo_labels.evidence import Junctions
 GENES_FILE, KEPT_FILE = "genes.tsv", "kept.gff3"
 _COLUMNS = (
     *("gene", "seqid", "start", "end", "strand", "exons", "introns", "cds_length", "confidence"),
-    *("family", "copies", "set", "supported_introns", "contradicting_reads", "outcome", "cds"),
+    *("family", "copies", "set", "supported_introns", "contradicting_reads", "faults"),
+    *("outcome", "cds"),
 )
 
 
@@ -41,7 +42,8 @@ def genes_table(candidates: Sequence[Candidate]) -> str:
             *(_cell(gene.id), one.seqid, gene.start + 1, gene.end, gene.strand),
             *(len(one.exons), len(one.introns), one.coding_length, f"{one.confidence:.4f}"),
             *(one.family, one.copies, one.part),
-            *("" if one.supported is None else one.supported, one.contradicted, one.outcome),
+            *("" if one.supported is None else one.supported, one.contradicted),
+            *(",".join(one.faults), one.outcome),
             ",".join(f"{start + 1}-{end}" for start, end in one.cds),
         )
         lines.append("\t".join(map(str, cells)))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from helixer_ft.errors import InputError
+from helixer_ft.formats.data_folder import check_files_of
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.data_names import CHECK_DATA, CHECK_JUNCTIONS
 from helixer_ft.formats.input_file import damaged_line, read_rows
@@ -123,7 +124,7 @@ class CheckedIntrons:
 
 def has_check_introns(folder: Path) -> bool:
     """Whether a folder of data has check sequences, and introns of reads on them."""
-    return all((folder / name).exists() for name in (CHECK_DATA, CHECK_JUNCTIONS))
+    return len(check_files_of(folder)) == 2
 
 
 def check_introns(

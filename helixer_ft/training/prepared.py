@@ -10,7 +10,7 @@ from helixer_ft.dataset.cache_folder import CacheFolder
 from helixer_ft.dataset.dataset import Dataset
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
-from helixer_ft.formats.data_folder import files_of, refuse_data_name
+from helixer_ft.formats.data_folder import check_files_of, files_of, refuse_data_name
 from helixer_ft.formats.input_file import refuse_overwriting
 from helixer_ft.formats.model_h5 import BATCHNORM
 from helixer_ft.formats.origin import digest
@@ -349,7 +349,8 @@ def check_save_path(request: FineTuneRequest) -> None:
         )
     refuse_data_name(path, request.data_dir)
     measured = [] if request.batchnorm_from is None else source_files(request.batchnorm_from)
-    read = (*(request.load_model_path, *request.test_data), *files_of(request.data_dir), *measured)
+    data = [*files_of(request.data_dir), *check_files_of(request.data_dir)]
+    read = (*(request.load_model_path, *request.test_data), *data, *measured)
     cleared = RunFolder(path).cleared
     refuse_overwriting(read, [path], "--save-model-path", cleared)
     refuse_overwriting([request.cache.folder], [], "--cache-dir", cleared)

@@ -222,6 +222,8 @@ def test_overwriting_is_refused(request_):
     beside = data.with_name("training_data.adapted.h5")
     with pytest.raises(InputError, match="would be taken for data of"):
         adapt(replace(request_, source=data.parent, save_model_path=beside))
+    with pytest.raises(InputError, match="would be taken for data of"):
+        adapt(replace(request_, source=data, save_model_path=beside))
     data.unlink()
     with pytest.raises(InputError, match="is read, and never overwritten"):
         replace(request_, save_model_path=request_.load_model_path)

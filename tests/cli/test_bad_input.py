@@ -302,6 +302,13 @@ def test_data_are_never_the_output(work, name):
     assert test.read_bytes() == before
 
 
+def test_check_sequences_are_never_the_output(work):
+    """They are read when training has ended."""
+    path = work.data / "check_data.h5"
+    path.write_bytes((work.data / "validation_data.h5").read_bytes())
+    work.refused("-s", path, "--force", parts=["check_data.h5: is read, and never overwritten"])
+
+
 @pytest.mark.parametrize("place", ["checks/check_0001.h5", "without_coverage.h5", "state/m.h5"])
 def test_the_folder_of_the_run_holds_nothing_that_is_read(work, place):
     path = work.folder / "again.run" / place

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,7 +94,7 @@ def test_no_gene(tmp_path, monkeypatch):
     result = place.run()
     assert result.exit_code == 2
     assert "HelixerPost made no gene of the predictions" in result.stderr
-    assert "no filter makes genes of them" in result.stderr
+    assert "and another model, as no filter makes them better" in result.stderr
     assert "--resume" not in result.stderr
     assert "helixer-ft adapt" in result.stderr
 
@@ -425,6 +427,14 @@ def test_supported_introns_that_fall(place):
     assert found["supported_introns"] < found["supported_introns_before"]
     assert found["stop"]
     assert "the teacher of the round before was better" in result.stdout
+    # fewer count with another threshold, which says nothing of the teacher
+    shutil.rmtree(place.folder / "two")
+    result = second(place, "--bam", reads, "--min-junction-reads", 25, model=model)
+    found = record(place, "two")["previous"]
+    assert found["supported_introns_before"] is None
+    assert found["supported_introns"] is not None
+    assert "Introns were not compared: the reads, --strandedness or" in result.stdout
+    assert "teacher of the round before was better" not in result.stdout
 
 
 def test_rounds_that_do_not_belong_together(round_one, tmp_path):
@@ -472,13 +482,20 @@ def test_a_class_that_a_set_lacks():
             return Content(bases, bases, ())
 
     sets = {"training": [(9, 5, 20, 0)], "validation": [(3, 1, 4, 0), (1, 0, 0, 0)]}
-    labelling._check_classes(Found(), sets, (UTR, CDS, INTERGENIC))
-    with pytest.raises(InputError) as caught:
-        labelling._check_classes(Found(), sets, (UTR, CDS, INTERGENIC, INTRON))
-    text = str(caught.value)
+    request = PseudoLabelRequest((Path("m.h5"),), Path("g.fa"), Path("out"), genes="passing")
+    labelling._check_classes(Found(), sets, (UTR, CDS, INTERGENIC), request)
+
+    def refused(**options) -> str:
+        asked = replace(request, **options)
+        with pytest.raises(InputError) as caught:
+            labelling._check_classes(Found(), sets, (UTR, CDS, INTERGENIC, INTRON), asked)
+        return str(caught.value)
+
+    text = refused()
     assert "the training and validation data would have no valid intron base (of 0 in all)" in text
-    assert "lose the ability to predict any" in text
-    assert "Keep more (a larger --keep," in text
-    with pytest.raises(InputError) as caught:
-        labelling._check_classes(Found(), sets, (INTRON,), True)
-    assert "predict any. Try another --seed" in str(caught.value)  # no gene is chosen there
+    assert "lose the ability to predict any. Keep more (a larger --keep," in text
+    assert "), try another --seed, or take a model that knows the genome better." in text
+    # no gene is chosen there; and the split of a first round stays
+    assert "predict any. Try another --seed, or take a model" in refused(genes="all")
+    text = refused(genes="all", previous=Path("first"))
+    assert "predict any. Begin with a first round, without --previous and with another" in text

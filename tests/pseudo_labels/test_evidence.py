@@ -50,6 +50,14 @@ def test_reads_that_are_enough():
     assert one.supported == 1
 
 
+def test_what_supports_nothing_contradicts_nothing():
+    one = candidate(EXONS)
+    found = junctions((200, 320, 0, 12), (700, 800, 0, 20), min_reads=15)
+    compare_with_reads(found, "c", [one])
+    assert one.contradicted == 0
+    assert found.missed("c", []) == {"+": [(700 - FLANK, 800 + FLANK)], "-": []}
+
+
 def test_stretches_that_are_not_intergenic():
     found = junctions((200, 300, 0, 20), (700, 800, 0, 10), (50, 90, 1, 10), (900, 950, 1, 9))
     missed = found.missed("c", [candidate(EXONS)])

@@ -255,6 +255,9 @@ def test_all_genes(place, doubtful):
         assert (codes >= 2).any()
     found = record(place)
     assert 5 < found["genes"]["passed"] < len(kept)
+    faults = [row["faults"] for row in rows.values() if row["faults"]]
+    assert found["genes"]["faults"] == {"short_cds": len(faults)}
+    assert len(rows) - len(faults) == found["genes"]["passed"]
     assert found["intergenic"]["share_kept"] == 1
     assert found["settings"]["genes"] == "all"
     for kind in ("training", "validation"):

@@ -9,6 +9,7 @@ from helixer_ft.pseudo_labels.selection import (
     counts_per_stratum,
     random_selection,
     select,
+    select_all,
     strata_warnings,
     stratum,
 )
@@ -28,7 +29,8 @@ def test_the_most_confident_of_each_stratum():
     select([*single, *many], keep=0.5, min_confidence=0.8)
     assert [g.outcome for g in single] == ["below_keep_share"] * 2 + ["kept"] * 2
     assert [g.outcome for g in many] == ["below_keep_share"] * 2 + ["kept"] * 2
-    assert counts_per_stratum([*single, *many]) == {"1": (4, 2), "2-3": (0, 0), "4+": (4, 2)}
+    counts = counts_per_stratum([*single, *many])
+    assert counts == {"1": (4, 4, 2), "2-3": (0, 0, 0), "4+": (4, 4, 2)}
     assert [stratum(one(1, n, 1)) for n in (1, 2, 3, 4)] == ["1", "2-3", "2-3", "4+"]
 
 
@@ -38,6 +40,29 @@ def test_share_and_floor(keep, kept):
     select(genes, keep=keep, min_confidence=0.8)
     assert sum(g.is_kept for g in genes) == kept
     assert genes[0].outcome == "below_min_confidence"
+
+
+def test_a_half_is_rounded_up():
+    """So that something is kept of a stratum with a single gene."""
+    for n, kept in ((1, 1), (3, 2), (4, 2), (5, 3)):
+        genes = [one(i, 1, 0.9) for i in range(n)]
+        select(genes, keep=0.5, min_confidence=0.8)
+        assert sum(g.is_kept for g in genes) == kept
+
+
+def test_strata_of_all_genes_have_those_that_fail_too():
+    genes = [one(i, 1, 0.9, faults=("short_cds",) if i < 3 else ()) for i in range(5)]
+    genes.append(replace(one(9, 1, 0.9), part="check"))
+    select_all(genes)
+    assert counts_per_stratum(genes)["1"] == (5, 2, 5)
+
+
+def test_no_filter_is_advised_where_all_genes_are_labelled():
+    genes = [one(0, 1, 0.9), *(one(9 + i, 5, 0.9, contradicted=12) for i in range(12))]
+    select_all(genes)
+    (warning,) = strata_warnings(genes, 0.0, every=True)
+    assert "none of the 12 with 4+ exons is kept" in warning
+    assert warning.endswith("genes.tsv has the reasons.")
 
 
 def test_a_stratum_of_which_nothing_is_kept_is_named():

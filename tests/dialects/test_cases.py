@@ -134,7 +134,7 @@ def test_fine_tuning_repeats_the_warning(simulated, tmp_path, model_path):
     tuning = CliRunner().invoke(
         main,
         [
-            *("whole", "-l", str(model_path), "--data-dir", str(tmp_path / "data")),
+            *("freeze", "-l", str(model_path), "--data-dir", str(tmp_path / "data")),
             *("--save-model-path", str(tmp_path / "tuned.h5"), "--dry-run"),
         ],
     )

@@ -379,7 +379,9 @@ def test_cores_take_memory_for_a_part_each(monkeypatch):
 MIXED = ["mixed_bfloat16", "mixed_float16"]
 
 
-@pytest.mark.parametrize("precision", MIXED)
+@pytest.mark.parametrize(
+    "precision", [pytest.param("mixed_bfloat16", marks=pytest.mark.slow), "mixed_float16"]
+)
 def test_mixed_precision_is_close_and_leaves_float32_weights(tmp_path, batch, precision):
     plan = plan_whole(tiny_model())
     exact, mixed = make(plan), make(plan, replace(SETTINGS, precision=precision))

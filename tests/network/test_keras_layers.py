@@ -104,7 +104,14 @@ def test_backward_states_come_from_the_reversed_sequence(layer, inputs):
 
 @pytest.mark.parametrize(
     ("batch", "steps", "width", "units"),
-    [(3, 40, 7, 5), (1, 40, 7, 5), (1, 1, 1, 1), (2, 2, 3, 1), (5, 13, 1, 4), (4, 200, 12, 9)],
+    [
+        (3, 40, 7, 5),
+        (1, 1, 1, 1),
+        *(
+            pytest.param(*sizes, marks=pytest.mark.slow)
+            for sizes in ((1, 40, 7, 5), (2, 2, 3, 1), (5, 13, 1, 4), (4, 200, 12, 9))
+        ),
+    ],
 )
 def test_gradients_equal_those_of_automatic_differentiation(batch, steps, width, units):
     """The recurrence has its gradient written out; Keras' loop is differentiated step by step."""

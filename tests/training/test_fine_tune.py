@@ -169,7 +169,11 @@ def test_nothing_is_called_before_the_checks(request_, tmp_path):
     assert [prepared.plan for prepared in seen] == [outcome.prepared.plan]
 
 
-@pytest.mark.parametrize("strategy", [Freeze(post_coverage_hidden_layer=True), Whole()], ids=type)
+@pytest.mark.parametrize(
+    "strategy",
+    [Freeze(post_coverage_hidden_layer=True), pytest.param(Whole(), marks=pytest.mark.slow)],
+    ids=type,
+)
 def test_an_outcome_is_what_json_prints(request_, typed, test_path, strategy):
     request_ = replace(request_, strategy=strategy, test_data=(test_path,))
     outcome = json.loads(json.dumps(fine_tune(request_).to_dict()))

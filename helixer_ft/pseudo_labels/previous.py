@@ -12,6 +12,8 @@ from typing import Any
 from helixer_ft.errors import InputError
 from helixer_ft.formats.data_names import CHECK
 from helixer_ft.formats.input_file import read_text_file
+from helixer_ft.formats.label_source import LabelSource
+from helixer_ft.formats.model_h5 import LABEL_SOURCES
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.preparation.pieces import Piece
 from helixer_ft.preparation.split import Split
@@ -38,10 +40,8 @@ class PreviousRound:
         Of the round.
     originals
         SHA-256 of the models that the first round began with.
-    teachers
-        SHA-256 of those whose predictions it took.
-    fasta
-        SHA-256 of the genome.
+    label_source
+        What its labels say of where they come from: teachers, genome, reads.
     supported_introns
         Of its candidates on check sequences, by reads; None without reads.
     reads
@@ -55,8 +55,7 @@ class PreviousRound:
     folder: Path
     number: int
     originals: tuple[str, ...]
-    teachers: tuple[str, ...]
-    fasta: str
+    label_source: LabelSource
     supported_introns: int | None
     reads: ReadsKey
     structures: frozenset[tuple[Any, ...]]
@@ -104,15 +103,15 @@ def read_previous(folder: Path) -> PreviousRound:
     path = folder / RECORD
     try:
         record = json.loads(read_text_file(path, f"the record in {_WHAT}"))
+        source = LabelSource.from_dict(record["label_source"])
         return PreviousRound(
             folder=folder,
             number=int(record["round"]),
             originals=tuple(map(str, record["originals"])),
-            teachers=tuple(str(one["sha256"]) for one in record["label_source"]["teachers"]),
-            fasta=str(record["label_source"]["fasta"]["sha256"]),
+            label_source=source,
             supported_introns=_count_or_none(record["check"]["supported_introns"]),
             reads=reads_key(
-                [str(one["sha256"]) for one in record["label_source"]["bams"]],
+                source,
                 str(record["settings"]["strandedness"]),
                 int(record["settings"]["min_junction_reads"]),
             ),
@@ -136,11 +135,12 @@ def check_previous(
     InputError
         Says which.
     """
-    if previous.fasta != fasta:
+    source = previous.label_source
+    genome = source.fasta.sha256 if source.fasta else ""
+    if genome != fasta:
         raise InputError(
             f"{previous.folder}: is a round on another genome (the FASTA's SHA-256 was "
-            f"{previous.fasta[:16]}, is {fasta[:16]}). Give the same --fasta, or another "
-            "--previous."
+            f"{genome[:16]}, is {fasta[:16]}). Give the same --fasta, or another --previous."
         )
     unknown = {piece.seqid for piece in _all_pieces(previous.split)} - set(lengths)
     if unknown:
@@ -150,7 +150,7 @@ def check_previous(
         )
     for model in models:
         path, base = model.file.path, model.file.provenance.get("base_model_sha256", "")
-        if model.file.sha256 in previous.teachers:
+        if model.file.sha256 in [teacher.sha256 for teacher in source.teachers]:
             raise InputError(
                 f"{path}: was a teacher of the round in {previous.folder} already, so the labels "
                 "would be the same. Give the model that was trained on that round's data with -l."
@@ -162,13 +162,27 @@ def check_previous(
                 f"round began with ({', '.join(one[:16] for one in previous.originals)}, SHA-256), "
                 f"on the data in {previous.folder}. Each round restarts from that."
             )
+        if source not in _trained_on(model):
+            raise InputError(
+                f"{path}: was not trained on the data in {previous.folder}, expected the student "
+                "of that round. Train the model that the first round began with on them."
+            )
 
 
-def reads_key(files: Sequence[str], strandedness: str, min_reads: int) -> ReadsKey:
+def _trained_on(model: TrainedModel) -> list[LabelSource]:
+    """Where the labels of its training data come from, as its file says."""
+    try:
+        said = json.loads(model.file.provenance.get(LABEL_SOURCES, "{}"))
+        return [LabelSource.from_dict(one) for one in said.get("training", [])]
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return []
+
+
+def reads_key(source: LabelSource, strandedness: str, min_reads: int) -> ReadsKey:
     """What the support of introns follows from: SHA-256 of the files of reads, and how they are
     counted.
     """
-    return tuple(sorted(files)), strandedness, min_reads
+    return tuple(sorted(one.sha256 for one in source.bams)), strandedness, min_reads
 
 
 def compare_rounds(

@@ -285,8 +285,7 @@ def _outcome(
     request, first = predicting.request, previous is None
     change = None
     if previous is not None:
-        hashes = [one.sha256 for one in source.bams]
-        reads = reads_key(hashes, request.strandedness, request.min_junction_reads)
+        reads = reads_key(source, request.strandedness, request.min_junction_reads)
         change = compare_rounds(previous, judged.candidates, reads)
     return PseudoLabels(
         request=request,

@@ -115,13 +115,12 @@ def batchnorm_origin(request: FineTuneRequest) -> dict[str, Any]:
 
 
 def batchnorm_provenance(
-    request: FineTuneRequest, base: TrainedModel, adaptation: Adaptation | None
+    base: TrainedModel, adaptation: Adaptation | None, *, fixed: bool
 ) -> dict[str, str]:
-    """What a tuned model says of its batch-norm statistics.
+    """What a tuned model says of its batch-norm statistics; `fixed`: they are those of the start.
 
     Those of a body that trains move on, and what they were before means nothing for it.
     """
-    fixed = request.strategy.fixes_body
     if adaptation is None:
         return kept_attributes(base) if fixed else {}
     attributes = to_attributes(adaptation)

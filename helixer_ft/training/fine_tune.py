@@ -11,7 +11,7 @@ from helixer_ft.engine import Engine, engine_class
 from helixer_ft.errors import HelixerFtError, Interrupted
 from helixer_ft.network.model import TrainedModel
 from helixer_ft.network.strategies import Plan
-from helixer_ft.runtime.backend import chosen_options, versions
+from helixer_ft.runtime.backend import chosen_options, determinism, versions
 from helixer_ft.runtime.processes import Processes, Together
 from helixer_ft.settings import AUTO
 from helixer_ft.training.check_introns import CheckedIntrons, check_introns, has_check_introns
@@ -130,6 +130,7 @@ def run(
     progress.agree = prepared.processes.stop_together
     if prepared.resumed is not None:
         progress.notice(f"resuming after {state.place}")
+        state.set_determinism(determinism())
     state.start_clock()
     try:
         outcome = _run(prepared, state, progress)

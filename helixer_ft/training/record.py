@@ -116,6 +116,9 @@ class Record:
         place = {"epoch": str(check.epoch), "batch": str(check.batch)}
         if self.share < 1:
             place["tuning_share"] = f"{self.share:g}"
+        if self.share == 0:
+            base, adaptation = self.prepared.base, self.prepared.adaptation
+            place |= batchnorm_provenance(base, adaptation, fixed=True)
         model = self.prepared.plan.model.with_weights(weights)
         return model.to_file(self.training.provenance | place)
 
@@ -153,7 +156,8 @@ def provenance_of_run(prepared: PreparedRun) -> dict[str, str]:
     }
     if request.skip_device_check:
         record["device_check"] = "skipped"
-    record |= batchnorm_provenance(request, base, prepared.adaptation)
+    fixed = request.strategy.fixes_body
+    record |= batchnorm_provenance(base, prepared.adaptation, fixed=fixed)
     if base.file.provenance:
         record["base_model_provenance"] = json.dumps(dict(base.file.provenance))
     return record

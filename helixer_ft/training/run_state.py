@@ -11,7 +11,7 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.origin import differing
-from helixer_ft.runtime.backend import versions
+from helixer_ft.runtime.backend import FLOAT_TOLERANCE, versions
 from helixer_ft.settings import option
 from helixer_ft.training.adapted_base import batchnorm_origin
 from helixer_ft.training.data_checks import SetSummary
@@ -171,6 +171,14 @@ class RunState:
         self.path.parent.mkdir(exist_ok=True)
         values = vars(self) | {"trainings": list(self.trainings.values())}
         write_record(self.path, FORMAT, _STORED, values)
+
+    def set_determinism(self, present: str) -> None:
+        """How alike runs are that are computed as this one is from now on: where that was otherwise
+        before, its models promise nothing more than float tolerance.
+        """
+        for said in (self.provenance, *(one.provenance for one in self.trainings.values())):
+            if said["determinism"] != present:
+                said["determinism"] = FLOAT_TOLERANCE
 
     def remove(self) -> None:
         """The run is complete."""

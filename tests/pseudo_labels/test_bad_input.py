@@ -347,9 +347,13 @@ def test_a_full_disk(place):
 # -- rounds --------------------------------------------------------------------------------------
 
 
-def student(place: PseudoFolder, name: str, base: str) -> str:
+def student(place: PseudoFolder, name: str, base: str, *, trained: bool = True) -> str:
+    """A model that says it was tuned from another one, on the labels of the first round or not."""
     path = place.folder / name
     provenance = {"base_model_sha256": base, "base_model": str(place.model)}
+    if trained:
+        source = record(place, "out")["label_source"]
+        provenance["label_sources"] = json.dumps({"training": [source], "validation": [source]})
     write_model_file(path, tiny_model(seed=7).to_file(provenance))
     return str(path)
 
@@ -452,6 +456,7 @@ def test_rounds_that_do_not_belong_together(round_one, tmp_path):
     refused(student(place, "x.h5", "0" * 64), "was tuned from the model 0000000000000000")
     write_model_file(place.folder / "free.h5", tiny_model(seed=9).to_file({}))
     refused(str(place.folder / "free.h5"), "was not tuned")
+    refused(student(place, "y.h5", original, trained=False), "was not trained on the data in")
     sound = student(place, "s.h5", original)
     place.fasta.write_text(place.fasta.read_text().replace("A", "C", 1))
     refused(sound, "is a round on another genome")

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from conftest import tiny_model
 
+from helixer_ft.adaptation.record import original_of
+from helixer_ft.adaptation.statistics import statistics_of
 from helixer_ft.engine import ScoredBatch
 from helixer_ft.errors import Interrupted
-from helixer_ft.formats.model_h5 import read_model_file, write_model_file
+from helixer_ft.formats.model_h5 import BATCHNORM_ORIGINAL, read_model_file, write_model_file
 from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import Freeze, Whole
 from helixer_ft.settings import CacheSettings, TrainingSettings
@@ -133,6 +135,25 @@ def test_of_an_adapted_model_the_genomes_statistics_stay(request_, monkeypatch, 
     mean = after.weights["batch_normalization"][2]
     assert not np.array_equal(mean, before.weights["batch_normalization"][2])
     assert np.array_equal(after.weights["dense"][0], before.weights["dense"][0])
+
+
+def test_statistics_that_stay_are_told_of_also_of_a_body_that_trained(
+    request_, monkeypatch, tmp_path
+):
+    """So that a later `adapt` begins with those that the model came with."""
+    write_model_file(request_.load_model_path, tiny_model(convs=3).to_file({}), force=True)
+    genome = write_fasta(tmp_path / "genome.fa", random_sequence(50_000, 0.3))
+    asked = replace(request_, batchnorm_from=genome, batchnorm_mix=1.0)
+    before = load_model(asked.load_model_path)
+    for share in (0.0, 0.5):
+        path = tmp_path / f"{share}.h5"
+        outcome = tuned(replace(asked, save_model_path=path), monkeypatch, share)
+        assert outcome.share == share
+        after = load_model(path)
+        assert (BATCHNORM_ORIGINAL in after.file.provenance) == (share == 0)
+        if share == 0:
+            kept, own = original_of(after), statistics_of(before)
+            assert all(np.array_equal(kept[name].mean, own[name].mean) for name in own)
 
 
 def with_head(request, **strategy) -> FineTuneRequest:

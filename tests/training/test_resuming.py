@@ -12,9 +12,11 @@ from conftest import add_coverage, random_rows, tiny_model
 from helixer_ft.engine import engine_class
 from helixer_ft.errors import InputError, Interrupted
 from helixer_ft.formats.model_h5 import write_model_file
+from helixer_ft.network.model import load_model
 from helixer_ft.network.strategies import Freeze, Whole
+from helixer_ft.runtime.backend import BIT_IDENTICAL_GPU, FLOAT_TOLERANCE
 from helixer_ft.settings import CacheSettings, TrainingOptions, TrainingSettings
-from helixer_ft.training import fine_tune
+from helixer_ft.training import fine_tune, record
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.outcome import Outcome
 from helixer_ft.training.prepared import prepare_run
@@ -341,6 +343,19 @@ def test_killed_between_a_model_and_the_state(request_, monkeypatch):
 
 
 @pytest.mark.usefixtures("quick")
+def test_what_is_resumed_otherwise_promises_no_bits(request_, quick, monkeypatch):
+    """As with `--deterministic` on a GPU at first, and without it then."""
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "determinism", lambda: BIT_IDENTICAL_GPU)
+        with pytest.raises(Interrupted):
+            start(request_, Stopping(15))
+        model = load_model(request_.save_model_path)
+        assert model.file.provenance["determinism"] == BIT_IDENTICAL_GPU
+    start(replace(request_, resume=True), Stopping())
+    said = load_model(request_.save_model_path).file.provenance["determinism"]
+    assert said == FLOAT_TOLERANCE
+
+
 def test_numbers_chosen_from_the_data(request_, data_dir):
     """They are compared like those that are given; where the data changed, that is what is said."""
     auto = replace(request_, settings=TrainingOptions(val_test_batch_size=8))

@@ -120,7 +120,12 @@ def introduction(records: Sequence[Record]) -> str:
         for jobs, cores in shares
     )
     used = list(dict.fromkeys(recipe for _, recipe in ROWS))
-    recipes = "; ".join(f"*{name}*: {recipe_text(name)}" for name in used)
+    recipes = "; ".join(
+        f"*{name}*: " + (f"`{' '.join(RECIPES[name])}`" if RECIPES[name] else "no option")
+        for name in used
+        if name in RECIPES
+    )
+    trials = ", ".join(f"*{name}*" for name in used if name in TRIALS)
     return "\n\n".join(
         [
             f"Measured on {when} with {computer['processor']}, "
@@ -128,20 +133,14 @@ def introduction(records: Sequence[Record]) -> str:
             "with your own paths:",
             f"```bash\npython benchmarks/evidence.py --genomes GENOMES {given} --work WORK "
             f"--seeds {seeds}{peer} --jobs {last['jobs']} --out docs/evidence.md\n```",
-            f"Recipes: {recipes}.",
+            f"Recipes: {recipes}. Trials of what no option does (`benchmarks/evidence_trials.py`): "
+            f"{trials}.",
             "Scores are genic F1: mean ± standard deviation over *n* seeds. Times are those of "
             "whole commands. **A time with ~ is extrapolated**: Helixer was stopped before its "
             "patience ended, and each missing epoch, up to as many as helixer-ft took with the "
             "same settings, is counted with the mean time of those that ran.",
         ]
     )
-
-
-def recipe_text(name: str) -> str:
-    """What a recipe or a trial does."""
-    if name in TRIALS:
-        return "no option, but a trial (`evidence_trials.py`)"
-    return f"`{' '.join(RECIPES[name])}`" if RECIPES[name] else "no option"
 
 
 def overview(figures: Figures, reference: str) -> str:

@@ -22,6 +22,7 @@ from page import machine
 from speed_processes import epoch_starts, helixer_command
 
 from helixer_ft.errors import HelixerFtError
+from helixer_ft.settings import TrainingSettings
 
 Record = dict[str, Any]
 RECORD = "record.json"
@@ -30,6 +31,8 @@ HELIXER_FT = ("-m", "helixer_ft")
 TRYING = (Path(__file__).with_name("evidence_trials.py"),)
 PEER_PATIENCE = 3
 """As Helixer has it by default."""
+MOST_EPOCHS = TrainingSettings.epochs
+"""Of the recipe that has Helixer's settings: with as many, Helixer's training is complete too."""
 
 
 class Failed(Exception):  # noqa: N818
@@ -261,7 +264,9 @@ class Runner:
         }  # fmt: skip
 
     def train_helixer(self, run: Run, data: Path, test: Path, folder: Path) -> Record:
-        """Helixer's own training; its model is scored if its patience ended it."""
+        """Helixer's own training; its model is scored if its patience ended it, or all epochs that
+        helixer-ft would make are done.
+        """
         assert self.peer is not None, "planned with --peer only"
         saved = folder / "step1.h5"
         command = [
@@ -276,13 +281,15 @@ class Runner:
         starts = epoch_starts(lines)
         epochs = len(starts)
         ended = epochs < self.peer_epochs
+        cut_short = not ended and self.peer_epochs < MOST_EPOCHS
         record = {
             "untouched": None, "tuned": None, "seconds": seconds, "epochs": epochs,
             "checks": epochs, "best_epoch": None, "verdict": None,
             "epoch_seconds": float(np.mean(np.diff([*starts, seconds]))),
-            "ended": "patience" if ended else "cut short", "extrapolated": not ended,
+            "ended": "patience" if ended else "cut short" if cut_short else "epochs",
+            "extrapolated": cut_short,
         }  # fmt: skip
-        if not ended:
+        if cut_short:
             return record
         sets = {"validation": data / "validation_data.h5", "test": test}
         for name, model in (("untouched", self.models[run.model]), ("tuned", saved)):

@@ -42,8 +42,13 @@ class TimeLimit:
         return min(most, self._epochs.get(candidate.is_head, EXPECTED_EPOCHS))
 
     def is_exceeded_by(self, prepared: PreparedRun, candidate: Candidate) -> bool:
-        """Whether a training would probably end too late; times a step of it."""
+        """Whether a training, or the rest of one that was interrupted, would probably end too late;
+        times a step of it.
+        """
         found = estimate(prepared)
         epochs = self.expected_epochs(candidate, prepared.settings.epochs)
+        if prepared.resumed is not None:
+            done = max(0, prepared.resumed.position[0] - 1)
+            epochs = max(1, epochs - done)
         seconds = found.once_seconds + epochs * found.epoch_seconds
         return time.monotonic() + seconds > self._end

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from helixer_ft.comparison.folder import CompareFolder
 from helixer_ft.comparison.outcome import CompareOutcome
 from helixer_ft.comparison.progress import CompareProgress
 from helixer_ft.comparison.request import CompareRequest
+from helixer_ft.comparison.time_limit import TimeLimit
 from helixer_ft.dataset.dataset import FileRows
+from helixer_ft.engine import EngineState
 from helixer_ft.errors import HelixerFtError, InputError, Interrupted
 from helixer_ft.formats.model_h5 import BATCHNORM, write_model_file
 from helixer_ft.network.model import load_model
@@ -27,8 +30,10 @@ from helixer_ft.settings import TrainingSettings
 from helixer_ft.training import fine_tune
 from helixer_ft.training.estimate import Estimate
 from helixer_ft.training.features import Body
+from helixer_ft.training.loop import Position
 from helixer_ft.training.request import FineTuneRequest
 from helixer_ft.training.run_folder import RunFolder
+from helixer_ft.training.run_state import RunState, Training
 from tests.data_files import write_data_file
 from tests.quick_engine import use_quick
 
@@ -509,6 +514,17 @@ def test_a_tuned_model_that_is_gone_is_made_again(request_, quick):
 
 
 # -- the time limit -----------------------------------------------------------------------------
+
+
+def test_of_an_interrupted_training_the_rest_has_to_fit(monkeypatch):
+    one_epoch = Estimate(0.0, 1000.0, 0.0, 0, None, None, None, 8, None)
+    monkeypatch.setattr("helixer_ft.comparison.time_limit.estimate", lambda _: one_epoch)
+    position = Position(epoch=8, batch=1, engine=EngineState({}, []))
+    state = RunState(Path(), {}, {}, trainings={"tuned": Training("tuned", {}, position=position)})
+    whole = next(one for one in CANDIDATES if one.name == "whole")
+    for resumed, late in ((state, False), (None, True)):
+        prepared = SimpleNamespace(settings=SimpleNamespace(epochs=9), resumed=resumed)
+        assert TimeLimit(2500.0).is_exceeded_by(prepared, whole) == late
 
 
 def test_what_does_not_fit_into_the_time_is_not_begun(request_, quick, monkeypatch):

@@ -134,7 +134,8 @@ def sequence_lengths(path: Path) -> dict[str, int]:
 
 
 def usable_index(path: Path, folder: Path) -> Path:
-    """The index of a file: the one next to it unless that is older, else a new one in `folder`.
+    """The index of a file: the one next to it unless that is older or of no use (damaged, or that
+    of another file), else a new one in `folder`.
 
     That is made without further threads, with which htslib may wait for ever on a damaged file.
 
@@ -145,7 +146,11 @@ def usable_index(path: Path, folder: Path) -> Path:
     """
     for suffix in _INDEX_SUFFIXES:
         for index in (Path(f"{path}{suffix}"), path.with_suffix(suffix)):
-            if index.is_file() and index.stat().st_mtime >= path.stat().st_mtime:
+            if (
+                index.is_file()
+                and index.stat().st_mtime >= path.stat().st_mtime
+                and _can_be_read(path, index)
+            ):
                 return index
     index = folder / f"{len(list(folder.iterdir()))}.index"
     verbosity = pysam.set_verbosity(0)
@@ -156,6 +161,15 @@ def usable_index(path: Path, folder: Path) -> Path:
     finally:
         pysam.set_verbosity(verbosity)
     return index
+
+
+def _can_be_read(path: Path, index: Path) -> bool:
+    """Whether a file can be read by an index."""
+    try:
+        with open_alignments(path, index) as file:
+            return file.is_cram == (index.suffix == ".crai") and file.check_index()
+    except InputError:  # with a new one, the file itself may prove to be broken
+        return False
 
 
 def read_blocks(

@@ -68,5 +68,10 @@ class CoverageRequest:
                 f"--strandedness is '{self.strandedness}', expected {AUTO}, "
                 f"{', '.join(STRANDEDNESS)}."
             )
+        if self.strandedness != AUTO and not self.bams:
+            raise InputError(
+                "--strandedness is about reads (--bam), and there are none. Leave it out; a bigWig "
+                "file per strand is given as --bigwig PLUS,MINUS."
+            )
         if self.threads is not None and self.threads < 1:
             raise InputError(f"--threads is {self.threads}, expected a whole number of at least 1.")

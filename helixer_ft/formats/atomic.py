@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from helixer_ft.errors import HelixerFtError, InputError
+from helixer_ft.formats.locks import lock_folder
 
 PARTIAL = ".partial"
 """What the name of something incomplete ends in; in an existing folder, its whole name."""
@@ -146,6 +147,8 @@ def staged_folder(out_dir: Path) -> Iterator[Path]:
 
     Raises
     ------
+    InputError
+        Another process is writing to `out_dir`.
     HelixerFtError
         Writing failed; `out_dir` is then as it was.
     """
@@ -155,10 +158,11 @@ def staged_folder(out_dir: Path) -> Iterator[Path]:
         out_dir / PARTIAL if existing else out_dir.absolute().parent / f".{out_dir.name}{PARTIAL}"
     )
     new_parents = [path for path in folder.parents if not path.exists()]
-    done = False
+    _remove_unused(folder, out_dir)
+    done, lock = False, None
     try:
-        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        lock = lock_folder(folder)
         mode = stat.S_IMODE(folder.stat().st_mode)
         _set_mode(folder, 0o700)
         yield folder
@@ -178,10 +182,28 @@ def staged_folder(out_dir: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
         if not done:
             with suppress(OSError):
                 for path in new_parents:
                     path.rmdir()
+
+
+def _remove_unused(folder: Path, out_dir: Path) -> None:
+    """Clear what a killed process left behind, and refuse to take it from one that works."""
+    if not folder.is_dir():
+        return
+    try:
+        lock = lock_folder(folder)
+    except BlockingIOError:
+        raise InputError(
+            f"{out_dir}: another process is writing to it. Wait for that to end, or give another "
+            "path."
+        ) from None
+    shutil.rmtree(folder, ignore_errors=True)
+    if lock is not None:
+        os.close(lock)
 
 
 def _make_private(partial: Path) -> int:

@@ -10,6 +10,29 @@ from pathlib import Path
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
+def lock_folder(path: Path) -> int | None:
+    """Hold a folder for this process alone, until the descriptor that is given is closed; None
+    where the file system has no locks for folders.
+
+    Raises
+    ------
+    BlockingIOError
+        Another process has it.
+    OSError
+        It cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
 def open_locked(path: Path) -> tuple[io.FileIO, bool]:
     """Open a file, made where it is missing, for this process alone.
 

@@ -24,7 +24,7 @@ _ANY_PARENT = re.compile(r"(?:^|;)\s*parent=([^;]+)", re.IGNORECASE)
 _GENE = re.compile(r"(?:^|;)\s*(?:geneID|gene_id)=([^;]+)")
 _NAME = re.compile(r"(?:^|;)\s*Name=([^;]+)")
 _PSEUDO = re.compile(
-    r"(?:^|;)\s*pseudo(?:gene)?[= ](?!\"?false)|type[= ]\"?\w*pseudogene", re.IGNORECASE
+    r"(?:^|;)\s*pseudo(?:gene)?[= ](?!\"?(?:false|no|0)\b)|type[= ]\"?\w*pseudogene", re.IGNORECASE
 )
 
 

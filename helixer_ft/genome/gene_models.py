@@ -53,7 +53,15 @@ class GeneBuilder:
         """
         groups = Grouping(self.records, self.oddities.notices, self.oddities.path).groups()
         groups.sort(key=lambda group: sys.maxsize if group.unlinked else group.line.line)
-        return [part for group in groups for gene in self._gene(group) for part in self._cut(gene)]
+        found = [one for group in groups for one in self._split(group)]
+        return [part for group in found for gene in self._gene(group) for part in self._cut(gene)]
+
+    def _split(self, group: Group) -> list[Group]:
+        """Return the genes that have one ID."""
+        genes = group.by_line()
+        if len(genes) > 1:
+            self.oddities.notices.add("gene IDs that several genes have", group.line.id)
+        return genes
 
     def _gene(self, group: Group) -> list[Gene]:
         """Return a gene; one for each of its places if it cannot be told which is right."""
@@ -63,17 +71,29 @@ class GeneBuilder:
             pairs = self._with_direct(line, group.direct, pairs)
         features = [line, *(feature for feature, _ in pairs)]
         pieces = [piece for _, own in pairs for piece in own]
-        several = _in_several_places(line, pieces) or any(
-            _in_several_places(feature, own) for feature, own in pairs
+        several = (
+            group.united
+            or _in_several_places(line, pieces)
+            or any(_in_several_places(feature, own) for feature, own in pairs)
         )
-        ranges = _ranges(features, pieces, each=several)
+        crosses = any(self._crosses_origin(feature) for feature in features)
+        ranges = _ranges(features, pieces, each=several or crosses)
         if not line.elsewhere and ranges[0][1] != (line.start, line.end):
             self.oddities.notices.add("genes shorter than their transcripts, extended", line.id)
         transcripts = self._without_pseudo(
             [self._transcript(feature, own) for feature, own in pairs], pairs
         )
         problem = self._problem(group, transcripts, ranges, several)
+        if crosses and problem in ("", "mixed_strands") and any(t.cds for t in transcripts):
+            problem = "crosses_origin"
         return self._emit(line, transcripts, ranges, problem)
+
+    def _crosses_origin(self, feature: Feature) -> bool:
+        """Whether a feature of a circular sequence has a line at its end and one at its start."""
+        if not (self.records.circular and feature.elsewhere):
+            return False
+        starts, ends, _ = zip(*feature.places, strict=True)
+        return min(starts) == 0 and max(ends) == self.records.length
 
     def _with_direct(
         self, line: Feature, direct: list[Piece], pairs: list[tuple[Feature, list[Piece]]]
@@ -95,9 +115,7 @@ class GeneBuilder:
 
     def _transcript(self, feature: Feature, pieces: list[Piece]) -> Transcript:
         add = self.oddities.notices.add
-        cds = sorted(
-            {(start, end, phase) for kind, start, end, phase, _ in pieces if kind == "cds"}
-        )
+        cds = _coding(pieces)
         exons, utrs = _intervals(pieces, "exon"), _intervals(pieces, "utr")
         kinds = {piece[0] for piece in pieces}
         stops = _intervals(pieces, "stop") if "stop" in kinds else []
@@ -272,6 +290,15 @@ def _within(exons: list[Interval], piece: Interval) -> bool:
 def _cds_outside_exons(transcript: Transcript) -> bool:
     exons = joined(transcript.exons)
     return not all(_within(exons, (start, end)) for start, end, _ in transcript.cds)
+
+
+def _coding(pieces: Iterable[Piece]) -> list[tuple[int, int, int]]:
+    """Return the CDS, sorted, each interval once: with the first phase that is known, if any is."""
+    phases: dict[Interval, int] = {}
+    for kind, start, end, phase, _ in pieces:
+        if kind == "cds" and phases.get((start, end), UNKNOWN_PHASE) == UNKNOWN_PHASE:
+            phases[start, end] = phase
+    return sorted((*interval, phase) for interval, phase in phases.items())
 
 
 def _intervals(pieces: Iterable[Piece], category: str) -> list[Interval]:

@@ -34,10 +34,11 @@ from helixer_ft.genome.records import Feature, Records
 from helixer_ft.progress import Progress
 
 WHAT = "gene models in GFF3 or GTF, plain or gzip"
+SHARED_TRANSCRIPTS = "transcript IDs that several genes have, taken as a transcript of each"
 OTHER_LENGTH = "sequences whose length in the annotation (##sequence-region) differs"
 
-_ID = re.compile(r"(?:^|;)\s*ID=([^;]+)")
-_PARENT = re.compile(r"(?:^|;)\s*Parent=([^;]+)")
+_ID = re.compile(r"(?:^|;)\s*ID\s*=\s*([^;]+)")
+_PARENT = re.compile(r"(?:^|;)\s*Parent\s*=\s*([^;]+)")
 _IN_PARTS = re.compile(r"(?:^|;)\s*part=|trans[-_]splic")
 _CIRCULAR = re.compile(r"(?:^|;)\s*Is_circular=true", re.IGNORECASE)
 
@@ -235,6 +236,9 @@ class _Reader:
         if gene or not parents:
             parents = self._linked(records, category, Names(identifier, parents, gene))
         parts = records.parts
+        if len(parents) > 1:
+            for above in parents:
+                records.beside.setdefault(above, parents)
         for above in parents:
             hung = parts.get(above)
             if hung is None:
@@ -253,8 +257,21 @@ class _Reader:
             parents = (own or f"line {self.line}",)
             records.without_parent.update(parents)
         if gene:
-            records.gene_of.setdefault(parents[0], gene)
+            name = self._of_its_gene(records, parents[0], gene)
+            records.gene_of.setdefault(name, gene)
+            parents = (name,)
         return parents
+
+    def _of_its_gene(self, records: Records, transcript: str, gene: str) -> str:
+        """Return the ID of GTF's transcript, or one that is made, where another gene has that too
+        (NCBI's "unknown_transcript_1").
+        """
+        feature = records.features.get(transcript)
+        known = feature.gene if feature else records.gene_of.get(transcript, "")
+        if not known or known == gene:
+            return transcript
+        self.oddities.notices.add(SHARED_TRANSCRIPTS, transcript)
+        return f"{transcript} of {gene}"
 
     def _unusual(self, attributes: str, category: str, kind: str) -> Names:
         names = unusual_names(attributes, category, gene=is_gene(kind))
@@ -277,6 +294,8 @@ class _Reader:
         identifier, parents, gene = names
         if _CIRCULAR.search(attributes):
             records.circular = True
+        if gene and identifier:
+            identifier = self._of_its_gene(records, identifier, gene)
         if not identifier and not is_gene(kind):
             return
         feature = Feature(
@@ -321,7 +340,7 @@ class _Reader:
 
     def _find(self, seqid: str) -> Records | None:
         """Return where the features of a sequence go; None if it is excluded or not there."""
-        stated = unquote(seqid)
+        stated = seqid if seqid in self.lengths else unquote(seqid)
         name = stated if stated in self.lengths else self._by_first_word.get(_first_word(stated))
         if name not in (None, stated):
             self.oddities.notices.add(
@@ -346,7 +365,8 @@ class _Reader:
         """Count the sequences whose length in the annotation is not that in the genome."""
         words = text.split()
         if len(words) == 4 and _is_coordinate(words[3]):
-            name, stated = unquote(words[1]), int(words[3])
+            name = words[1] if words[1] in self.lengths else unquote(words[1])
+            stated = int(words[3])
             length = self.lengths.get(name, stated)
             if length != stated and name not in self.exclude:
                 self.oddities.notices.add(

@@ -6,8 +6,8 @@ the transcript is made of what is there.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass, field, replace
+from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from helixer_ft.genome.annotation import Interval
 from helixer_ft.genome.feature_types import NEVER_TRANSCRIPTS, is_transcript
 from helixer_ft.genome.intervals import hull, joined
 from helixer_ft.genome.notices import Notices
-from helixer_ft.genome.records import Feature, Piece, Records
+from helixer_ft.genome.records import Feature, Piece, Place, Records
 
 Member = tuple[Feature, list[Piece]]
 """A transcript and its parts."""
@@ -45,12 +45,40 @@ class Group:
         What hangs on the gene itself.
     unlinked
         CDS of a parent that is not in the file, next to a transcript that it should belong to.
+    united
+        Several genes that share a transcript in several places.
     """
 
     line: Feature
     members: list[Member] = field(default_factory=list)
     direct: list[Piece] = field(default_factory=list)
     unlinked: bool = False
+    united: bool = False
+
+    def by_line(self) -> "list[Group]":
+        """A gene for each line, where genes of their own have one ID: every transcript lies within
+        one of the lines, which have no base in common. Otherwise this one.
+        """
+        line, places = self.line, sorted(self.line.places)
+        if not line.elsewhere or line.in_parts or self.united or self.direct:
+            return [self]
+        if any(start < end for (_, end, _), (start, _, _) in pairwise(places)):
+            return [self]
+        members: dict[Place, list[Member]] = {}
+        for member in self.members:
+            start, end = _span(member)
+            around = [p for p in places if p[0] <= start and end <= p[1]]
+            if not around or around[0][2] != member[0].strand:
+                return [self]
+            members.setdefault(around[0], []).append(member)
+        if len(members) < 2:
+            return [self]
+        genes = []
+        for (start, end, strand), own in members.items():
+            first = min(feature.line for feature, _ in own)
+            gene = replace(line, start=start, end=end, strand=strand, line=first, elsewhere=None)
+            genes.append(Group(gene, own))
+        return genes
 
 
 class Grouping:
@@ -144,6 +172,7 @@ class Grouping:
     def _united(self, owners: list[Feature]) -> Feature:
         """Make one gene of those that share a transcript in several places (trans-splicing)."""
         first = self._groups[owners[0].id]
+        first.united = True
         for owner in owners[1:]:
             other = self._groups[owner.id]
             if other is not first:
@@ -210,8 +239,9 @@ class Grouping:
             lonely = name in records.without_parent
             if not lonely:
                 self._notices.add(UNKNOWN_PARENT, name)
-            if not coding:
-                continue
+            others = records.beside.get(name, ())
+            if not coding or any(o in records.features or o in records.genes for o in others):
+                continue  # the parts hang on what is there, too
             made = self._made(name, pieces)
             if not lonely and hosts.has_exons_for(made, pieces):
                 result.append(Group(made, [(made, pieces)], unlinked=True))

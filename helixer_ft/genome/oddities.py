@@ -24,6 +24,7 @@ PROBLEMS = {
     "unknown_parent": "CDS whose parent is not in the file",
     "end_before_start": "features that end before they start",
     "beyond_end": "beyond the end of the sequence",
+    "crosses_origin": "across the origin of a circular sequence",
     "pseudogene": "pseudogenes with CDS",
 }
 """Why whole genes are masked, in words of masked.tsv and of notices."""

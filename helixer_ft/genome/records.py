@@ -75,6 +75,8 @@ class Records:
         ID -> genes, and all else that is no part. The two may share IDs.
     parts
         ID of the parent -> what hangs on it; of a part without parent, its own ID.
+    beside
+        ID of the parent -> all parents of its first part that has several.
     lines
         ID of the parent -> line of its first part, where that precedes the parent's own line.
     without_parent
@@ -97,6 +99,7 @@ class Records:
     genes: dict[str, Feature] = field(default_factory=dict)
     features: dict[str, Feature] = field(default_factory=dict)
     parts: dict[str, list[Piece]] = field(default_factory=dict)
+    beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     without_parent: set[str] = field(default_factory=set)
     gene_of: dict[str, str] = field(default_factory=dict)

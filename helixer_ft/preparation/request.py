@@ -105,13 +105,17 @@ class PrepareRequest:
 
     @property
     def fractions(self) -> Mapping[str, float]:
-        """Set -> share of the bases of a genome that is split."""
+        """Set -> share of the bases of a genome that is split; training has what sets that are not
+        named leave.
+        """
         validation, test = self.validation_fraction, self.test_fraction
         if validation is None:
             validation = DEFAULT_VALIDATION_FRACTION
         if test is None:
             test = 0 if self.labels_are_predictions else DEFAULT_TEST_FRACTION
-        return {"training": 1 - validation - test, "validation": validation, "test": test}
+        shares = {"validation": validation, "test": test}
+        drawn = sum(share for name, share in shares.items() if name not in self.named)
+        return {"training": 1 - drawn, **shares}
 
     @property
     def named(self) -> Mapping[str, tuple[str, ...]]:
@@ -218,11 +222,14 @@ class PrepareRequest:
             raise InputError(
                 f"--test-fraction is {test}, expected a share of at least 0 and below 1."
             )
-        if validation + test >= 1:
-            raise InputError(
-                f"--validation-fraction {validation} and --test-fraction {test} leave nothing to "
-                "train on, expected a sum below 1."
+        if self.fractions["training"] <= 0:
+            shares = {"validation": validation, "test": test}
+            given = " and ".join(
+                f"--{name}-fraction {share}"
+                for name, share in shares.items()
+                if name not in self.named
             )
+            raise InputError(f"{given} leave nothing to train on, expected a sum below 1.")
 
     @staticmethod
     def _refuse(why: str, options: Mapping[str, bool]) -> None:

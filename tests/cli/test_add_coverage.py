@@ -506,6 +506,10 @@ def test_what_is_asked_for(place):
     result = CliRunner().invoke(main, ["add-coverage", "-d", str(place.data)])
     assert result.exit_code == 2
     assert "no track is given, expected --bam or --bigwig" in result.stderr
+    arguments = ["-d", place.data, "--bigwig", "x.bw", "--strandedness", "forward"]
+    result = CliRunner().invoke(main, ["add-coverage", *map(str, arguments)])
+    assert result.exit_code == 2
+    assert "--strandedness is about reads (--bam), and there are none" in result.stderr
 
 
 def test_coverage_that_is_there(place):

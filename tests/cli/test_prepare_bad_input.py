@@ -175,7 +175,7 @@ OPTIONS = {
     "not a number": (["--test-fraction", "nan"], ["--test-fraction is nan"]),
     "nothing to train on": (
         ["--validation-fraction", "0.6", "--test-fraction", "0.5"],
-        ["leave nothing to train on"],
+        ["--validation-fraction 0.6 and --test-fraction 0.5 leave nothing to train on"],
     ),
     "negative test": (["--test-fraction", "-0.1"], ["--test-fraction is -0.1"]),
     "unknown validation sequence": (

@@ -229,6 +229,20 @@ def test_an_index_is_found_by_any_of_its_names(tmp_path, name):
     assert usable_index(bam, tmp_path) == tmp_path / name
 
 
+@pytest.mark.parametrize("state", ["empty", "half", "of another kind"])
+def test_an_index_that_is_of_no_use_is_passed_over(tmp_path, state):
+    bam = write_bam(tmp_path / "a.bam", random_reads(100, 5))
+    index = tmp_path / "a.bam.bai"
+    if state == "of another kind":
+        index = index.rename(tmp_path / "a.crai")
+    else:
+        content = index.read_bytes()
+        index.write_bytes(content[: len(content) // 2] if state == "half" else b"")
+    other = tmp_path / "other"
+    other.mkdir()
+    assert usable_index(bam, other).parent == other
+
+
 def test_cram_needs_no_reference(tmp_path):
     reads = [read for read in random_reads(100, 6) if read[0] < 2048]
     bam = write_bam(tmp_path / "a.bam", reads)

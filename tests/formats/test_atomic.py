@@ -1,5 +1,6 @@
 """Files appear complete or not at all, and nothing is overwritten unasked."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from helixer_ft.errors import HelixerFtError, InputError
-from helixer_ft.formats import atomic
+from helixer_ft.formats import atomic, locks
 
 
 @pytest.fixture
@@ -272,6 +273,38 @@ def test_a_link_in_the_place_of_the_partial_file_leads_nowhere(path, folder, way
     assert victim.read_bytes() == b"precious"
     assert path.read_bytes() == b"new"
     assert not path.is_symlink()
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_two_processes_do_not_write_into_one_folder(folder, existing):
+    out = folder / "out"
+    if existing:
+        out.mkdir()
+    with atomic.staged_folder(out) as staged:
+        (staged / "one").write_bytes(b"1")
+        with (
+            pytest.raises(InputError, match="another process is writing to it"),
+            atomic.staged_folder(out),
+        ):
+            pytest.fail("the files of the first one would be lost")
+        assert (staged / "one").read_bytes() == b"1"
+    assert [path.name for path in out.iterdir()] == ["one"]
+    left = out / ".partial"
+    left.mkdir()  # of a process that was killed
+    with atomic.staged_folder(out) as staged:
+        (staged / "two").write_bytes(b"2")
+    assert sorted(path.name for path in out.iterdir()) == ["one", "two"]
+
+
+def test_where_folders_cannot_be_locked_they_are_written_all_the_same(folder, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locks.fcntl, "flock", no_locks)
+    for name in ("one", "two"):
+        with atomic.staged_folder(folder / "out") as staged:
+            (staged / name).write_bytes(b"x")
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["one", "two"]
 
 
 def test_a_link_in_the_place_of_the_partial_folder_is_refused(folder):

@@ -225,6 +225,114 @@ def test_parts_with_several_parents(read):
     assert kinds(annotation) == QUIET
 
 
+@pytest.mark.parametrize("order", [0, -1])
+def test_an_unknown_parent_beside_a_known_one_is_no_gene(read, order):
+    """TAIR's CDS where the lines of the proteins were taken out."""
+    cds = [line.replace("Parent=t", "Parent=t,t-Protein") for line in CDS]
+    annotation = read(*[GENE, MRNA, *EXONS, *cds][:: 1 if order == 0 else -1])
+    (gene,) = annotation.genes["chr1"]
+    assert [transcript.id for transcript in gene.transcripts] == ["t"]
+    assert gene.transcripts[0].cds == TRANSCRIPT.cds
+    assert kinds(annotation)["parents that are not in the file"] == 1
+
+
+def genes_of(annotation: Annotation) -> list[tuple]:
+    return [
+        (gene.id, gene.strand, gene.start, gene.end, gene.problem, [t.id for t in gene.transcripts])
+        for gene in annotation.genes["chr1"]
+    ]
+
+
+def second(*lines: str, **names: str) -> list[str]:
+    """A copy of a gene 4 kb further on, with other IDs."""
+    moved = []
+    for line in lines:
+        fields = re.split(" +", line, maxsplit=8)
+        fields[3:5] = [str(int(place) + 4000) for place in fields[3:5]]
+        attributes = fields[8].replace("ID=c;", "")
+        for old, new in names.items():
+            attributes = re.sub(rf"={old}\b", f"={new}", attributes)
+        moved.append(" ".join([*fields[:8], attributes]))
+    return moved
+
+
+def test_genes_that_have_one_id(read):
+    """Each line with transcripts of its own within it is a gene; what they are is known."""
+    annotation = read(*PLAIN, *second(*PLAIN, t="u"))
+    assert genes_of(annotation) == [
+        ("g", "+", 100, 900, "", ["t"]),
+        ("g", "+", 4100, 4900, "", ["u"]),
+    ]
+    assert kinds(annotation)["gene IDs that several genes have"] == 1
+
+
+def test_a_transcript_id_in_two_genes_joins_them_to_what_cannot_be_labelled(read):
+    one = [GENE, MRNA, "chr1 x exon 101 900 . + . Parent=t", "chr1 x CDS 151 800 . + 0 Parent=t"]
+    annotation = read(*one, *second(*one, g="h"))
+    assert genes_of(annotation) == [
+        ("g", "+", 100, 900, "mixed_strands", ["t"]),
+        ("g", "+", 4100, 4900, "mixed_strands", []),
+    ]
+
+
+def test_gtf_transcripts_that_several_genes_have(read):
+    """NCBI gives all CDS without mRNA one transcript_id."""
+
+    def gtf(gene: str, start: int) -> list[str]:
+        named = f'gene_id "{gene}"; transcript_id'
+        return [
+            f'chr1 RefSeq gene {start} {start + 299} . + . {named} "";',
+            f'chr1 RefSeq CDS {start} {start + 296} . + 0 {named} "unknown_transcript_1";',
+            f"chr1 RefSeq stop_codon {start + 297} {start + 299} . + 0 {named} "
+            '"unknown_transcript_1";',
+        ]
+
+    annotation = read(*gtf("A", 1001), *gtf("B", 6001))
+    assert genes_of(annotation) == [
+        ("A", "+", 1000, 1300, "", ["unknown_transcript_1"]),
+        ("B", "+", 6000, 6300, "", ["unknown_transcript_1 of B"]),
+    ]
+    assert [gene.transcripts[0].cds for gene in annotation.genes["chr1"]] == [
+        ((1000, 1300, 0),),
+        ((6000, 6300, 0),),
+    ]
+
+
+def test_cds_lines_that_differ_in_their_phase_alone(read):
+    """The first that is known counts."""
+    for other in (".", "1"):
+        again = [re.sub(r" \+ 0 ", f" + {other} ", line) for line in CDS]
+        assert read(GENE, MRNA, *EXONS, *CDS, *again).genes["chr1"] == [MODEL]
+    unknown = [line.replace(" + 0 ", " + . ") for line in CDS]
+    assert read(GENE, MRNA, *EXONS, *unknown, *CDS).genes["chr1"] == [MODEL]
+
+
+def test_a_gene_on_both_sides_of_the_origin(read):
+    around = "chr2 x region 1 500 . + . ID=r;Is_circular=true"
+    parts = [
+        f"chr2 x {kind} {span} . + {phase} ID={name}"
+        for kind, phase, name in (("gene", ".", "g"), ("CDS", "0", "c;Parent=g"))
+        for span in ("401 500", "1 101")
+    ]
+    genes = read(around, *parts).genes["chr2"]
+    assert sorted((gene.start, gene.end, gene.problem) for gene in genes) == [
+        (0, 101, "crosses_origin"),
+        (400, 500, "crosses_origin"),
+    ]
+    genes = read(*parts).genes["chr2"]  # of a sequence that is not circular, two pieces
+    assert [gene.problem for gene in genes] == [""]
+
+
+def test_blanks_around_equals_signs(read):
+    assert read(*(line.replace("=", " = ") for line in PLAIN)).genes["chr1"] == [MODEL]
+
+
+def test_a_name_that_looks_encoded(read):
+    lengths = {"chr%41": 10_000}
+    lines = [line.replace("chr1", "chr%41", 1) for line in PLAIN]
+    assert read(*lines, lengths=lengths).genes["chr%41"] == [MODEL]
+
+
 def test_liftoff_and_helixer_attributes(read):
     lines = [
         GENE + ";coverage=1.0;sequence_ID=0.99;extra_copy_number=0;copy_num_ID=g_0",

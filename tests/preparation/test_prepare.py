@@ -161,6 +161,15 @@ def test_a_dry_run_says_the_same_and_writes_nothing(prepared, tmp_path):
     assert (dry.dry_run, dry.files) == (True, ())
 
 
+def test_the_share_of_a_set_that_is_named_counts_for_nothing(tmp_path):
+    """Its sequences are chosen, however many they are."""
+    sample = (Sample("s", tmp_path / "g.fa", tmp_path / "g.gff3"),)
+    PrepareRequest(sample, tmp_path / "o", validation_fraction=0.92, test_seqids=("chr1",))
+    PrepareRequest(sample, tmp_path / "o", test_fraction=0.85, validation_seqids=("chr1",))
+    with pytest.raises(InputError, match="leave nothing to train on"):
+        PrepareRequest(sample, tmp_path / "o", validation_fraction=0.92)
+
+
 def test_blocks_of_one_sequence(tmp_path):
     genome = simulate(TARGET, 1, 120_000, seed=2)
     sample = write_genome(tmp_path, genome)

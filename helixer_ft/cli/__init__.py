@@ -5,6 +5,7 @@ import importlib
 import click
 from click.shell_completion import CompletionItem
 
+from helixer_ft.cli.standard_streams import prepare_streams
 from helixer_ft.errors import ABORTED, Interrupted
 from helixer_ft.runtime.interruption import leave
 
@@ -121,6 +122,7 @@ def program() -> None:
     Threads of a backend may still be computing then; shutting the interpreter down under them can
     crash, and takes so long that a second signal would change the exit status.
     """
+    prepare_streams()
     try:
         main(prog_name="helixer-ft")
     except SystemExit as end:

@@ -3,15 +3,19 @@
 import contextlib
 import os
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 from click.core import ParameterSource
 
 from helixer_ft.errors import ABORTED, HelixerFtError, Interrupted, is_out_of_memory
+from helixer_ft.formats.input_file import real_path
 
 PROCESS = "helixer_ft.process"
 """Key in `click.Context.meta`: the name of this process, if there are several."""
+CONFIG = "helixer_ft.config"
+"""Key for the path of --config, if it is given."""
 _SMALLER_BATCHES = {
     "batch_size": "--batch-size (with --accumulate, to the same effect)",
     "val_test_batch_size": "--val-test-batch-size",
@@ -43,6 +47,7 @@ class Command(click.Command):
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
+        _refuse_config_elsewhere(ctx)
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort, click.ClickException):
@@ -81,6 +86,20 @@ class Command(click.Command):
 
         click.echo(f"Error: {ctx.meta.get(PROCESS, '')}{printable(text)}", err=True)
         sys.exit(status)
+
+
+def _refuse_config_elsewhere(ctx: click.Context) -> None:
+    """Refuse a path that is the --config file, which a command would write over or read as data."""
+    config = ctx.meta.get(CONFIG)
+    if config is None:
+        return
+    for option in ctx.command.params:
+        value = ctx.params.get(option.name or "")
+        for path in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(path, Path) and real_path(path) == real_path(config):
+                raise click.BadParameter(
+                    f"{path}: is the file of --config. Give another path.", ctx, option
+                )
 
 
 def _is_from_file(error: click.BadParameter) -> bool:

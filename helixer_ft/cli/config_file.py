@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
+from helixer_ft.cli.base import CONFIG
 from helixer_ft.errors import InputError
 from helixer_ft.formats.input_file import check_input_file
 
@@ -18,6 +19,7 @@ def load_config(ctx: click.Context, _param: click.Parameter, path: Path | None) 
     """
     if path is None:
         return
+    ctx.meta[CONFIG] = path
     try:
         check_input_file(path, "a file of options (TOML)")
         values = tomllib.loads(path.read_text(encoding="utf-8"))

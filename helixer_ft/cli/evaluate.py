@@ -89,10 +89,12 @@ def _work(
     evaluation = evaluate(request, progress, processes=processes)
     if not processes.is_first:
         return
-    show(evaluation, printer, verbose=options["verbose"])
-    if request.csv is not None:  # last: where that fails, the result is on the screen
-        write_csv(evaluation, request.csv, force=request.force)
-        printer.notice(f"written: {request.csv}")
+    try:
+        show(evaluation, printer, verbose=options["verbose"])
+    finally:  # where either fails, the other has the result
+        if request.csv is not None:
+            write_csv(evaluation, request.csv, force=request.force)
+            printer.notice(f"written: {request.csv}")
 
 
 def request_from(options: dict[str, Any]) -> EvaluateRequest:

@@ -1,5 +1,6 @@
 """How fast the full-size network trains and predicts here, and how much memory that takes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from timeit import repeat, timeit
@@ -153,6 +154,8 @@ def _memory(engine: Engine, length: int) -> tuple[int | None, int | None, int | 
         return None, None, None
     batch, devices = _batch(1, length), engine.devices
     one, two = (engine.step_bytes(batch, n * devices, training=True) for n in (1, 2))
+    if not math.isfinite(two):  # there is none for two windows
+        return engine.memory.in_use() + engine.memory.available(), None, 0
     each = (two - one) * DEFAULT_LENGTH / length
     fits = largest_batch(
         lambda n: max(0.0, 2 * one - two) + each * n / devices,

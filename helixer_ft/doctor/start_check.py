@@ -77,7 +77,8 @@ def check_at_start(
 def cache_file() -> Path:
     """The file that records which devices passed."""
     given = os.environ.get("XDG_CACHE_HOME", "")
-    folder = Path(given) if Path(given).is_absolute() else Path.home() / ".cache"
+    home = Path(os.path.expanduser("~"))  # Path.home() fails where there is none
+    folder = Path(given) if Path(given).is_absolute() else home / ".cache"
     return folder / "helixer-ft" / "device-check.json"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from helixer_ft.dataset.batch import TABLE_SIZE, Batch, even_batch_size
 from helixer_ft.engine import Devices, Forward, forward_function
 from helixer_ft.engine.windows_at_once import MAX_ON_HOST, windows_at_once
-from helixer_ft.errors import is_out_of_memory
+from helixer_ft.errors import HelixerFtError, is_out_of_memory
 from helixer_ft.inference.windows import Overlap
 from helixer_ft.network.model import TrainedModel, build_keras, probabilities, set_weights
 from helixer_ft.progress import Progress
@@ -70,6 +70,8 @@ class BatchedPrediction:
         ------
         OutOfMemoryError
             There is no memory for one window.
+        HelixerFtError
+            What the network computes is no number.
         """
         while True:
             try:
@@ -90,7 +92,14 @@ class BatchedPrediction:
         return [batch.part(start, start + size) for start in range(0, len(batch), size)]
 
     def _part(self, batch: Batch) -> np.ndarray:
-        return self._predict(batch.filled(self.batch_size))[: len(batch)]
+        values = self._predict(batch.filled(self.batch_size))[: len(batch)]
+        if not np.isfinite(values).all():
+            raise HelixerFtError(
+                "the predictions are not numbers (NaN). With --precision mixed_float16, large "
+                "numbers overflow: use mixed_bfloat16 or float32. Otherwise the device may be at "
+                "fault: helixer-ft doctor tells."
+            )
+        return values
 
 
 def choose_batch_size(

@@ -37,7 +37,9 @@ def write_comparison(outcome: CompareOutcome, path: Path) -> None:
         on=on,
         rows=[(number, row, _link(outcome, row, path)) for number, row in _numbered(outcome)],
         figure=models_figure([row.decisive for row in outcome.rows]) if outcome.blocks else None,
-        labels=in_order(outcome.rows[0].scores[on].scores),
+        labels=in_order(
+            dict.fromkeys(one for row in outcome.rows for one in row.scores[on].scores)
+        ),
         sets=list(outcome.rows[0].scores),
         options=[(name, str(value)) for name, value in outcome.request.origin().items()],
         hardware=hardware(),

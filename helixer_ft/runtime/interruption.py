@@ -32,6 +32,7 @@ class Stop:
 def stop_on_signals(tell: Callable[[str], None] = lambda _: None) -> Iterator[Stop]:
     """Within the block, `SIGNALS` ask to stop instead of ending the process.
 
+    Signals that the process was started to ignore (nohup; `&` in a script) stay ignored.
     Ctrl-C after another signal, or a second one, raises `KeyboardInterrupt` at once. Outside the
     main thread, where Python lets nobody handle signals, they do as before.
 
@@ -52,12 +53,13 @@ def stop_on_signals(tell: Callable[[str], None] = lambda _: None) -> Iterator[St
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in heeded}
     try:
         yield stop
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def leave(status: int) -> NoReturn:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from helixer_ft.errors import HelixerFtError, is_out_of_memory
+from helixer_ft.runtime.heap import give_back
 from helixer_ft.runtime.resources import ProcessMemory
 
 MEMORY_SHARE = 0.8
@@ -111,6 +112,7 @@ def measured_bytes(memory: ProcessMemory, run: Callable[[], object]) -> float:
     """Bytes that a run of something takes, for memory whose peak can be reset; infinity where it
     finds not enough.
     """
+    give_back()  # what was freed is no part of what the run takes, and would hide it
     idle = memory.in_use()
     try:
         run()  # compiles

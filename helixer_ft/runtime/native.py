@@ -17,7 +17,8 @@ def silence_libraries() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
-    sys.stdout = os.fdopen(out, "w", encoding="utf-8")
+    before = sys.stdout
+    sys.stdout = os.fdopen(out, "w", encoding=before.encoding, errors=before.errors)
 
 
 def on_abort(act: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pysam
 
-from helixer_ft.errors import InputError
+from helixer_ft.errors import HelixerFtError, InputError
 from helixer_ft.formats.atomic import check_writable, partial_path
 from helixer_ft.genome.annotation import Interval
 from helixer_ft.genome.intervals import span
@@ -71,7 +71,9 @@ def write_reads(
     """
     if not 0 < depth < np.inf:
         raise InputError(f"the depth must be above 0, not {depth}")
-    check_writable(path, force=force)
+    index = path.with_name(f"{path.name}.bai")
+    for one in (path, index):
+        check_writable(one, force=force)
     rng = np.random.default_rng([seed, len(genome.genes)])
     records = [
         record
@@ -80,14 +82,18 @@ def write_reads(
         for record in _records(gene.seqid, gene.strand, pair, rng, stranded)
     ]
     records += _intergenic(genome, round(len(records) / 2 * INTERGENIC_SHARE), rng)
-    partial = partial_path(path)
+    partial, partial_index = partial_path(path), partial_path(index)
     try:
         _write_sorted(partial, genome, records)
-        pysam.index("-o", f"{path}.bai", str(partial))
+        pysam.index("-o", str(partial_index), str(partial))
         os.replace(partial, path)
+        os.utime(partial_index)  # not older than the reads
+        os.replace(partial_index, index)
+    except pysam.SamtoolsError as error:
+        raise HelixerFtError(f"{index}: could not be written ({error}).") from error
     finally:
-        partial.unlink(missing_ok=True)
-    os.utime(f"{path}.bai")
+        for one in (partial, partial_index):
+            one.unlink(missing_ok=True)
     return len(records)
 
 

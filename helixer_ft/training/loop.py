@@ -332,8 +332,14 @@ class _Loop:
         raise LossNotFiniteError(
             f"the {which} loss became {loss} in epoch {self.at.epoch}, batch "
             f"{batch or self.at.batch}: training diverged. {kept}Try a smaller "
-            f"--learning-rate (it is {self.settings.learning_rate:g})."
+            f"--learning-rate (it is {self.settings.learning_rate:g}){self._other_precision}."
         )
+
+    @property
+    def _other_precision(self) -> str:
+        if self.settings.precision != "mixed_float16":
+            return ""
+        return ", or --precision mixed_bfloat16: in float16, large numbers overflow"
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:

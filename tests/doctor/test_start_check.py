@@ -113,6 +113,13 @@ def test_all_processes_check_where_one_has_to(checked):
     assert checked[0] == ["float32", "float32"]
 
 
+def test_a_user_without_a_home(monkeypatch):
+    """As in a container with a user number that it does not know."""
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(start_check.os.path, "expanduser", lambda path: path)
+    assert start_check.cache_file().name == "device-check.json"
+
+
 def test_the_file_is_in_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     for value in ("", "relative/path"):

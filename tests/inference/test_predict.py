@@ -11,6 +11,7 @@ from conftest import random_rows, tiny_model
 
 from helixer_ft.dataset.batch import TABLE_SIZE, Batch
 from helixer_ft.engine.windows_at_once import MAX_ON_HOST
+from helixer_ft.errors import HelixerFtError
 from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.inference import predict as predict_module
@@ -397,6 +398,23 @@ def test_other_errors_and_single_windows_are_not_tried_again():
         with pytest.raises(raised):
             BatchedPrediction(network, size, Progress())(batch)
         assert calls == [size]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_predictions_that_are_no_numbers_end_the_run(value):
+    def network(batch: Batch) -> np.ndarray:
+        values = np.zeros((len(batch), 2, 6, 4), np.float32)
+        values[1, 0, 3, 2] = value
+        return values
+
+    rows = np.zeros((2, 1, 6), np.uint8)
+    batch = Batch(rows, np.zeros((TABLE_SIZE, 4), np.float32))
+    with pytest.raises(HelixerFtError, match=r"not numbers .*mixed_float16.*doctor"):
+        BatchedPrediction(network, 2, Progress())(batch)
+    # what only fills the batch up is of no account
+    assert np.isfinite(
+        BatchedPrediction(network, 2, Progress())(replace(batch, rows=rows[:1]))
+    ).all()
 
 
 def test_an_error_in_the_middle_leaves_rows_at_most(request_for, monkeypatch):

@@ -56,6 +56,17 @@ def test_f1_per_class(tmp_path):
     ]
 
 
+def test_classes_of_phase_where_the_first_model_has_none(tmp_path):
+    plain, head = untouched("base"), tuned("head", 0.6)
+    scores = {on: replace(one, counts=one.counts[:, :1]) for on, one in plain.scores.items()}
+    write_comparison(
+        compared(tmp_path, [replace(plain, scores=scores), head]), tmp_path / "report.html"
+    )
+    found = Page(tmp_path / "report.html")
+    assert score(head.scores["test"].scores["phase 0"].f1) in found.row("2. head")
+    assert "phase 0" in found.source
+
+
 def test_without_test_data_and_without_any_training(tmp_path):
     rows = [untouched("base", test=False)]
     write_comparison(compared(tmp_path, rows, test=False), tmp_path / "report.html")

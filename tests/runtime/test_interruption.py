@@ -1,5 +1,6 @@
 """Signals that ask to stop."""
 
+import os
 import signal
 import threading
 
@@ -20,6 +21,18 @@ def test_a_signal_asks_to_stop_and_nothing_else(number):
         assert stop.requested()
     assert told == [signal.Signals(number).name]
     assert signal.getsignal(number) is before
+
+
+def test_signals_that_are_ignored_stay_so():
+    """As the shell has it for what it starts with `nohup` or, in a script, with `&`."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert not stop.requested()
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_second_ctrl_c_ends_at_once():

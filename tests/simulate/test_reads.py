@@ -82,6 +82,14 @@ def test_read_2_has_the_sequence_of_the_mrna(genome, tmp_path):
     assert sum(own) > 0.95 * len(own) > 5
 
 
+def test_an_index_that_cannot_be_written_is_told_of_before_anything_is(genome, tmp_path):
+    path = tmp_path / "reads.bam"
+    (tmp_path / "reads.bam.bai").mkdir()
+    with pytest.raises(InputError, match=r"reads\.bam\.bai: is a folder"):
+        write_reads(path, genome, 1)
+    assert [one.name for one in tmp_path.iterdir()] == ["reads.bam.bai"]
+
+
 def test_depth_seed_and_existing_file(genome, tmp_path):
     counts = [
         write_reads(tmp_path / f"{depth}.bam", genome, 1, depth=depth) for depth in (5.0, 20.0)

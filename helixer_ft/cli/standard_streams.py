@@ -1,0 +1,57 @@
+"""Standard output and standard error as they may be: not of UTF-8, full, gone."""
+
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import Any, TextIO
+
+ERRORS = "backslashreplace"
+"""What becomes of characters that the encoding of standard output has not: escapes."""
+
+
+def prepare_streams() -> None:
+    """Have this process print whatever it can, and go on where nobody reads its messages."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=ERRORS)
+    if sys.stderr is not None:
+        sys.stderr = Messages(sys.stderr)
+
+
+class Messages:
+    """Standard error that may break: a disk that is full, a connection or a `tee` that ended. What
+    is computed matters more than what is said of it.
+
+    Parameters
+    ----------
+    stream
+        What it writes to; all else is the stream's.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, if that is possible."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, if that is possible."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """From now on, write to nowhere: what is buffered still would fail again."""
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)

@@ -99,9 +99,9 @@ EPOCHS_OF_ONE, FEWEST_EPOCHS, MOST_EPOCHS, HEAD_EPOCHS = 110, 5, 40, 30
 CHECKS, PATIENCE, PATIENT_SHARE = 10, 3, 0.4
 """Checks that a training has at least, where there are batches for them; and its patience: a share
 of all checks, because the last updates, at a low learning rate, gain too."""
-PREDICTED_EPOCHS, PREDICTED_HEAD_EPOCHS = 3, 10
-"""Epochs where the training labels are predictions, of all layers and of a head alone, whatever the
-recipe: few, because a longer training learns the mistakes of the teacher as well."""
+PREDICTED_EPOCHS = 10
+"""Most epochs where the training labels are predictions, whatever the recipe; 3 were too few (rows
+*all genes* of "Labels from the model's own predictions" in docs/evidence.md), more were not tried."""
 
 
 def recipe_of(settings: TrainingOptions) -> Recipe:
@@ -133,8 +133,8 @@ def choose(
     if isinstance(options, TrainingSettings):
         return options
     if "training" in predicted and options.epochs == AUTO:
-        epochs = PREDICTED_HEAD_EPOCHS if head_alone else PREDICTED_EPOCHS
-        options = replace(options, epochs=epochs)
+        usual = _epochs(windows, head_alone) if options.recipe == "default" else PREDICTED_EPOCHS
+        options = replace(options, epochs=min(usual, PREDICTED_EPOCHS))
     given = {field.name: getattr(options, field.name) for field in fields(options)}
     chosen = TrainingSettings()
     if options.recipe == "default":

@@ -57,19 +57,28 @@ def test_the_originals_numbers():
     assert numbers == [100, 8, 3e-4, None, 3]
 
 
-@pytest.mark.parametrize("recipe", ["default", "helixer"])
-@pytest.mark.parametrize(("head_alone", "epochs"), [(False, 3), (True, 10)])
-def test_training_on_predictions_is_short_and_does_not_end_by_them(recipe, head_alone, epochs):
+@pytest.mark.parametrize(
+    ("recipe", "head_alone", "windows", "epochs"),
+    [
+        *(("helixer", head_alone, 500, 10) for head_alone in (False, True)),
+        ("default", True, 500, 10),
+        ("default", False, 500, 5),  # no more than of an annotation
+        ("default", False, 60, 10),  # where that would be 14
+    ],
+)
+def test_training_on_predictions_is_not_long_and_does_not_end_by_them(
+    recipe, head_alone, windows, epochs
+):
     options, both = TrainingOptions(recipe=recipe), ("training", "validation")
-    chosen = choose(options, 500, head_alone=head_alone, predicted=both)
-    every, n_batches = chosen.check_every_nth_batch, -(-500 // chosen.batch_size)
+    chosen = choose(options, windows, head_alone=head_alone, predicted=both)
+    every, n_batches = chosen.check_every_nth_batch, -(-windows // chosen.batch_size)
     checks = sum(
         batch == n_batches or (bool(every) and batch % every == 0)
         for batch in range(1, n_batches + 1)
     )
     assert chosen.epochs == epochs
     assert chosen.patience == epochs * checks
-    text = choice_notices(options, chosen, 500)[0]
+    text = choice_notices(options, chosen, windows)[0]
     assert f"--epochs {epochs}, " in text
     assert f"--patience {chosen.patience}" in text
 
@@ -77,7 +86,7 @@ def test_training_on_predictions_is_short_and_does_not_end_by_them(recipe, head_
 def test_trusted_validation_data_end_a_training_on_predictions():
     options = TrainingOptions()
     some = choose(options, 500, head_alone=False, predicted=["training"])
-    assert (some.epochs, some.patience) == (3, 4)  # a share of 9 checks
+    assert (some.epochs, some.patience) == (5, 4)  # a share of 10 checks
     other = choose(options, 500, head_alone=False, predicted=["validation"])
     usual = choose(options, 500, head_alone=False)
     assert other.epochs == usual.epochs

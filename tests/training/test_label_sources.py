@@ -140,8 +140,7 @@ def test_patience_that_is_given_is_used(predicted):
 def test_what_is_auto_is_chosen_for_predictions(predicted):
     asked = replace(predicted, settings=TrainingOptions(learning_rate=0.5))
     settings = prepared(asked).settings
-    assert settings.epochs == 3
-    assert settings.patience == 9
+    assert settings.epochs == settings.patience == 10
     assert settings.learning_rate == 0.5
     head = replace(asked, strategy=Freeze())
     assert prepared(head).settings.epochs == 10

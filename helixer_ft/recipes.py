@@ -100,8 +100,8 @@ CHECKS, PATIENCE, PATIENT_SHARE = 10, 3, 0.4
 """Checks that a training has at least, where there are batches for them; and its patience: a share
 of all checks, because the last updates, at a low learning rate, gain too."""
 PREDICTED_EPOCHS = 10
-"""Most epochs where the training labels are predictions, whatever the recipe; 3 were too few (rows
-*all genes* of "Labels from the model's own predictions" in docs/evidence.md), more were not tried."""
+"""Most epochs where the training labels are predictions, whatever the recipe: 3 were too few, more
+were not tried (docs/evidence.md, "Labels from the model's own predictions")."""
 
 
 def recipe_of(settings: TrainingOptions) -> Recipe:

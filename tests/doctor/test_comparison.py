@@ -75,7 +75,14 @@ def test_difference():
     assert difference([1.0, np.nan], np.array([1.0, 2.0])) == float("inf")
 
 
-@pytest.mark.parametrize("options", [{"lstms": 2}, {"phase": False}, {"pool": 1}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lstms": 2},
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ({"phase": False}, {"pool": 1})),
+    ],
+    ids=str,
+)
 def test_the_reference_on_other_networks(options, random_batch):
     """Losses and gradients of the engine; two LSTMs, no phase, no pooling."""
     model, settings = tiny_model(**options), TrainingSettings()

@@ -86,7 +86,14 @@ def test_a_frozen_body_stays_but_for_its_statistics(request_):
     assert config["batchnorm_mix"] == 1
 
 
-@pytest.mark.parametrize("strategy", [Freeze(), Freeze(keep_head=True), Whole()], ids=str)
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        Freeze(),
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (Freeze(keep_head=True), Whole())),
+    ],
+    ids=str,
+)
 def test_the_baseline_is_the_untouched_model(request_, strategy, tmp_path):
     """With features cached or not, and where the network to train has the same layers."""
     request = replace(request_, strategy=strategy)

@@ -150,7 +150,7 @@ def alike(found: dict[str, bytes], expected: dict[str, bytes]) -> bool:
     )
 
 
-@pytest.mark.parametrize("command", ["whole", "freeze"])
+@pytest.mark.parametrize("command", [pytest.param("whole", marks=pytest.mark.slow), "freeze"])
 def test_the_same_result(request_, device, command):
     """In one go, and interrupted where losses are still to be read. `whole` to the bit; with
     `freeze`, which takes its features from the device, other programs may round otherwise.

@@ -92,7 +92,9 @@ def number(text: str) -> float:
     return float({"yes": "1", "no": "0", "": "0"}.get(text, text))
 
 
-@pytest.mark.parametrize("strategy", [Whole(), Freeze()], ids=["whole", "freeze"])
+@pytest.mark.parametrize(
+    "strategy", [Whole(), pytest.param(Freeze(), marks=pytest.mark.slow)], ids=["whole", "freeze"]
+)
 def test_no_result_depends_on_it(request_, strategy):
     """But for rounding: other programs may add up in another order."""
     found = []

@@ -89,15 +89,8 @@ class CompareOutcome:
                 f"Tuned: {best}, the best of the untouched models by genic F1 on the validation "
                 "data (--train-all-models tunes all)."
             )
-        result += [
-            f"{name}: the saved model has {one.tuning_share:.0%} of its tuning, which is the best "
-            "part on the validation data."
-            if one.tuning_share
-            else f"{name}: no part of its tuning is better beyond doubt on the validation data, so "
-            "the saved model has none of it."
-            for name, one in self.trained.items()
-            if one.tuning_share < 1
-        ]
+        shares = {name: one.tuning_share for name, one in self.trained.items()}
+        result += [_share_text(name, share) for name, share in shares.items() if share < 1]
         result += [f"Left out: {name}: {reason}" for name, reason in self.left_out.items()]
         if self.not_begun:
             result.append(
@@ -267,3 +260,16 @@ def _compare(
 ) -> Comparison:
     found = paired_bootstrap(untouched.counts, tuned.counts, regions, seed=seed)
     return Comparison(untouched, tuned, found)
+
+
+def _share_text(name: str, share: float) -> str:
+    """Of a model that has not all of its tuning."""
+    if share == 0:
+        return (
+            f"{name}: no part of its tuning is better beyond doubt on the validation data, so the "
+            "saved model has none of it."
+        )
+    return (
+        f"{name}: the saved model has {share:.0%} of its tuning, which is the best part on the "
+        "validation data."
+    )

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from helixer_ft.errors import HelixerFtError, InputError
-from helixer_ft.formats.locks import lock_folder
+from helixer_ft.formats.locks import held_folder
 
 PARTIAL = ".partial"
 """What the name of something incomplete ends in; in an existing folder, its whole name."""
@@ -158,32 +158,32 @@ def staged_folder(out_dir: Path) -> Iterator[Path]:
         out_dir / PARTIAL if existing else out_dir.absolute().parent / f".{out_dir.name}{PARTIAL}"
     )
     new_parents = [path for path in folder.parents if not path.exists()]
-    _remove_unused(folder, out_dir)
-    done, lock = False, None
+    done = False
     try:
+        _remove_unused(folder, out_dir)
         folder.mkdir(parents=True)
-        lock = lock_folder(folder)
-        mode = stat.S_IMODE(folder.stat().st_mode)
-        _set_mode(folder, 0o700)
-        yield folder
-        for file in folder.iterdir():
-            _sync(file)
-        if existing:
-            for file in sorted(folder.iterdir()):
-                os.replace(file, out_dir / file.name)
-        else:
-            _set_mode(folder, mode)
-            os.replace(folder, out_dir)
-        done = True
+        with held_folder(folder):
+            try:
+                mode = stat.S_IMODE(folder.stat().st_mode)
+                _set_mode(folder, 0o700)
+                yield folder
+                for file in folder.iterdir():
+                    _sync(file)
+                if existing:
+                    for file in sorted(folder.iterdir()):
+                        os.replace(file, out_dir / file.name)
+                else:
+                    _set_mode(folder, mode)
+                    os.replace(folder, out_dir)
+                done = True
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise HelixerFtError(
             f"{out_dir}: could not be written ({error.strerror or error}). "
             "Free disk space or give another path."
         ) from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
         if not done:
             with suppress(OSError):
                 for path in new_parents:
@@ -195,15 +195,13 @@ def _remove_unused(folder: Path, out_dir: Path) -> None:
     if not folder.is_dir():
         return
     try:
-        lock = lock_folder(folder)
+        with held_folder(folder):
+            shutil.rmtree(folder, ignore_errors=True)
     except BlockingIOError:
         raise InputError(
             f"{out_dir}: another process is writing to it. Wait for that to end, or give another "
             "path."
         ) from None
-    shutil.rmtree(folder, ignore_errors=True)
-    if lock is not None:
-        os.close(lock)
 
 
 def _make_private(partial: Path) -> int:

@@ -4,15 +4,17 @@ import errno
 import fcntl
 import io
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
-def lock_folder(path: Path) -> int | None:
-    """Hold a folder for this process alone, until the descriptor that is given is closed; None
-    where the file system has no locks for folders.
+@contextmanager
+def held_folder(path: Path) -> Iterator[None]:
+    """Hold a folder for this process alone; where the file system has no locks for folders, do
+    nothing.
 
     Raises
     ------
@@ -23,14 +25,15 @@ def lock_folder(path: Path) -> int | None:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:  # NFS, which locks no file that is open for reading alone, has others
+            pass
+        yield
+    finally:
         os.close(descriptor)
-        raise
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
 
 
 def open_locked(path: Path) -> tuple[io.FileIO, bool]:

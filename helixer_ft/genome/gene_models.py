@@ -83,9 +83,7 @@ class GeneBuilder:
         transcripts = self._without_pseudo(
             [self._transcript(feature, own) for feature, own in pairs], pairs
         )
-        problem = self._problem(group, transcripts, ranges, several)
-        if crosses and problem in ("", "mixed_strands") and any(t.cds for t in transcripts):
-            problem = "crosses_origin"
+        problem = self._problem(group, transcripts, ranges, several=several, crosses=crosses)
         return self._emit(line, transcripts, ranges, problem)
 
     def _crosses_origin(self, feature: Feature) -> bool:
@@ -170,7 +168,13 @@ class GeneBuilder:
         return result
 
     def _problem(
-        self, group: Group, transcripts: list[Transcript], ranges: _Ranges, several: bool
+        self,
+        group: Group,
+        transcripts: list[Transcript],
+        ranges: _Ranges,
+        *,
+        several: bool,
+        crosses: bool,
     ) -> str:
         """Return why a coding gene cannot be trusted; empty if it can."""
         coding = [transcript for transcript in transcripts if transcript.cds]
@@ -181,6 +185,8 @@ class GeneBuilder:
             return "unknown_parent"
         if not strands:
             return "no_strand"
+        if crosses:
+            return "crosses_origin"
         if several or len(strands) > 1:
             return "mixed_strands"
         names = (group.line.id, *(transcript.id for transcript in transcripts))

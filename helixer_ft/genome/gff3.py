@@ -340,7 +340,7 @@ class _Reader:
 
     def _find(self, seqid: str) -> Records | None:
         """Return where the features of a sequence go; None if it is excluded or not there."""
-        stated = seqid if seqid in self.lengths else unquote(seqid)
+        stated = self._stated(seqid)
         name = stated if stated in self.lengths else self._by_first_word.get(_first_word(stated))
         if name not in (None, stated):
             self.oddities.notices.add(
@@ -357,6 +357,10 @@ class _Reader:
         self._found[seqid] = records
         return records
 
+    def _stated(self, seqid: str) -> str:
+        """Return a name without percent codes, unless the genome has it with them."""
+        return seqid if seqid in self.lengths else unquote(seqid)
+
     @cached_property
     def _by_first_word(self) -> dict[str, str]:
         return {_first_word(name): name for name in self.lengths}
@@ -365,8 +369,7 @@ class _Reader:
         """Count the sequences whose length in the annotation is not that in the genome."""
         words = text.split()
         if len(words) == 4 and _is_coordinate(words[3]):
-            name = words[1] if words[1] in self.lengths else unquote(words[1])
-            stated = int(words[3])
+            name, stated = self._stated(words[1]), int(words[3])
             length = self.lengths.get(name, stated)
             if length != stated and name not in self.exclude:
                 self.oddities.notices.add(

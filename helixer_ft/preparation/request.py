@@ -223,10 +223,9 @@ class PrepareRequest:
                 f"--test-fraction is {test}, expected a share of at least 0 and below 1."
             )
         if self.fractions["training"] <= 0:
-            shares = {"validation": validation, "test": test}
             given = " and ".join(
-                f"--{name}-fraction {share}"
-                for name, share in shares.items()
+                f"--{name}-fraction {self.fractions[name]}"
+                for name in ("validation", "test")
                 if name not in self.named
             )
             raise InputError(f"{given} leave nothing to train on, expected a sum below 1.")

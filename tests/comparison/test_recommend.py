@@ -139,6 +139,8 @@ def test_a_part_of_a_tuning_is_named(tmp_path):
     outcome = replace(outcome, trained={"whole": kept})
     assert outcome.to_dict()["models"][1]["tuning_share"] == 0.25
     assert any("whole: the saved model has 25% of its tuning" in note for note in outcome.notes())
+    nothing = replace(outcome, trained={"whole": replace(kept, tuning_share=0.0)})
+    assert any(note.startswith("whole: no part of its tuning is") for note in nothing.notes())
     everything = replace(outcome, trained={"whole": replace(kept, tuning_share=1.0)})
     assert not any("of its tuning" in note for note in everything.notes())
 

@@ -13,6 +13,7 @@ from helixer_ft.engine.base import Engine
 from helixer_ft.inference import network
 from helixer_ft.network.model import build_body
 from helixer_ft.network.strategies import Whole
+from helixer_ft.runtime import memory
 from helixer_ft.runtime.memory import (
     MAX_SUGGESTION,
     MEMORY_SHARE,
@@ -170,6 +171,27 @@ def test_a_peak_that_can_be_reset_is_measured():
     assert measured_bytes(host, lambda: host.run(900)) == float("inf")
     with pytest.raises(ValueError, match="other"):
         measured_bytes(host, lambda: int("other"))
+
+
+def test_memory_that_was_freed_before_hides_nothing(monkeypatch):
+    """The C library keeps it, and a run that takes it up again would seem to take none."""
+
+    class Host(Device):
+        kept = 150
+
+        def in_use(self) -> int:
+            return super().in_use() + self.kept
+
+        def reset_peak(self) -> None:
+            self.top = self.resident
+
+        def peak(self) -> int:
+            return max(super().peak(), self.in_use())
+
+    host = Host(1000, 200)
+    assert measured_bytes(host, lambda: host.run(100)) == 0
+    monkeypatch.setattr(memory, "give_back", lambda: setattr(host, "kept", 0))
+    assert measured_bytes(host, lambda: host.run(100)) == 100
 
 
 def test_other_errors_are_what_they_are():

@@ -323,6 +323,12 @@ def test_a_gene_on_both_sides_of_the_origin(read):
     assert [gene.problem for gene in genes] == [""]
 
 
+@pytest.mark.parametrize("value", ["false", "no", "0"])
+def test_a_gene_that_says_it_is_no_pseudogene(read, value):
+    assert read(f"{GENE};pseudo={value}", *PLAIN[1:]).genes["chr1"] == [MODEL]
+    assert read(f"{GENE};pseudo=true", *PLAIN[1:]).genes["chr1"][0].problem == "pseudogene"
+
+
 def test_blanks_around_equals_signs(read):
     assert read(*(line.replace("=", " = ") for line in PLAIN)).genes["chr1"] == [MODEL]
 

@@ -170,6 +170,13 @@ def test_a_loss_that_is_not_finite_stops_training(data, bad):
     assert engine.updates[-1] == 4  # no update with the bad gradient
 
 
+def test_in_float16_another_precision_is_advised_too(data):
+    for precision, advised in (("mixed_float16", True), ("float32", False)):
+        with pytest.raises(LossNotFiniteError) as caught:
+            run(data, ScriptedEngine([10], losses=[float("nan")]), precision=precision)
+        assert ("or --precision mixed_bfloat16" in str(caught.value)) == advised
+
+
 def test_a_validation_loss_that_is_not_finite_stops_training(data):
     with pytest.raises(LossNotFiniteError, match="validation loss"):
         run(data, ScriptedEngine([10], entropy=[float("nan")]))

@@ -168,6 +168,7 @@ def measure(task: Task, repeats: int, folder: Path) -> list[str]:
 def run(command: Command, folder: Path) -> tuple[float, float]:
     """Wall seconds and peak resident bytes of a command, the processes it waited for included."""
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # both start as they do where they are used
     started = time.perf_counter()
     with open(folder / "output", "wb") as output:
         process = subprocess.Popen(

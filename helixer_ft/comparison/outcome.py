@@ -15,9 +15,9 @@ from helixer_ft.comparison.state import CompareState, Trained
 from helixer_ft.metrics import differences_dict, paired_bootstrap
 from helixer_ft.runtime.backend import determinism, versions
 from helixer_ft.runtime.hardware import hardware
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.outcome import Comparison
 from helixer_ft.training.run_folder import RunFolder
-from helixer_ft.training.scoring import DatasetScore
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from helixer_ft.metrics import MIN_BLOCKS, Interval, paired_bootstrap
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.outcome import Comparison
-from helixer_ft.training.scoring import DatasetScore
 
 UNTOUCHED = "untouched"
 """Strategy of a model that was not tuned."""

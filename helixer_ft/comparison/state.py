@@ -7,8 +7,8 @@ from typing import Any
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.origin import differing
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.run_state import differences_text
-from helixer_ft.training.scoring import DatasetScore
 from helixer_ft.training.state_record import read_record, write_record
 
 FORMAT = 2

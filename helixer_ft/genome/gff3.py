@@ -32,6 +32,7 @@ from helixer_ft.genome.oddities import Oddities
 from helixer_ft.genome.packed_text import open_text
 from helixer_ft.genome.records import Feature, Records
 from helixer_ft.progress import Progress
+from helixer_ft.runtime.heap import all_that_is_made_stays
 
 WHAT = "gene models in GFF3 or GTF, plain or gzip"
 SHARED_TRANSCRIPTS = "transcript IDs that several genes have, taken as a transcript of each"
@@ -49,6 +50,7 @@ _LONGEST_REVERSED = 10_000
 """bp up to which a part that ends before it starts still shows where its gene is."""
 
 
+@all_that_is_made_stays()
 def read_annotation(
     path: Path,
     sequence_lengths: Mapping[str, int],

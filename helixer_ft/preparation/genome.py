@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -13,7 +14,12 @@ from helixer_ft.genome.annotation import Annotation, Gene
 from helixer_ft.genome.fasta import Fasta, open_fasta
 from helixer_ft.genome.mending import read_genes
 from helixer_ft.genome.predicted import refuse_predictions
-from helixer_ft.preparation.labels import SequenceLabels, label_sequence
+from helixer_ft.preparation.labels import (
+    SequenceClasses,
+    SequenceLabels,
+    classify_sequence,
+    label_sequence,
+)
 from helixer_ft.preparation.pieces import Piece
 from helixer_ft.preparation.report import Content
 from helixer_ft.preparation.request import DEFAULT_UTR_FLANK, PrepareRequest
@@ -27,6 +33,14 @@ BASES_AT_ONCE = 2**25
 """Bases of the sequences whose labels are in memory at a time; one sequence may have more."""
 _LEAST_SIZE = 2**16
 """What the shortest sequence counts for, as it takes more memory than its bases."""
+
+Labels = TypeVar("Labels", bound=SequenceClasses)
+
+
+class Amend(Protocol):
+    """Changes the labels of a sequence, given its name; any thread may call it."""
+
+    def __call__(self, seqid: str, labels: Labels) -> Labels: ...
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,7 @@ class Genome:
     request
         How it is to be labelled.
     amend
-        What changes the labels of a sequence, given its name: masks more of them. Any thread may
-        call it. None: nothing.
+        What masks more of them. None: nothing.
     bases_at_once
         Of the sequences whose labels are in memory at a time; one sequence may have more.
     """
@@ -57,7 +70,7 @@ class Genome:
     lengths: Mapping[str, int]
     annotation: Annotation | None
     request: PrepareRequest
-    amend: Callable[[str, SequenceLabels], SequenceLabels] | None = None
+    amend: Amend | None = None
     bases_at_once: int = BASES_AT_ONCE
 
     def genes(self, seqid: str) -> Sequence[Gene]:
@@ -170,7 +183,9 @@ def labelled(
 
     def work(seqid: str) -> tuple[np.ndarray, SequenceLabels | None]:
         bases = genome.fasta.read(seqid)
-        return bases, None if genome.annotation is None else _label(genome, seqid, bases)
+        if genome.annotation is None:
+            return bases, None
+        return bases, _amended(genome, seqid, bases, label_sequence)
 
     for seqid, found in ahead(pool, work, seqids, size=_size(genome), budget=genome.bases_at_once):
         bases, labels = found
@@ -198,7 +213,7 @@ def survey(genome: Genome, pieces: Sequence[Piece], pool: Executor, progress: Pr
         by_sequence.setdefault(piece.seqid, []).append(piece)
 
     def work(seqid: str) -> SequenceSurvey:
-        labels = _label(genome, seqid, genome.fasta.read(seqid))
+        labels = _amended(genome, seqid, genome.fasta.read(seqid), classify_sequence)
         return survey_sequence(labels, genome.genes(seqid), by_sequence[seqid])
 
     results = ahead(pool, work, by_sequence, size=_size(genome), budget=genome.bases_at_once)
@@ -212,10 +227,8 @@ def _size(genome: Genome) -> Callable[[str], int]:
     return lambda seqid: max(_LEAST_SIZE, genome.lengths[seqid])
 
 
-def _label(genome: Genome, seqid: str, bases: np.ndarray) -> SequenceLabels:
+def _amended(genome: Genome, seqid: str, bases: np.ndarray, label: Callable[..., Labels]) -> Labels:
     request = genome.request
     flank = DEFAULT_UTR_FLANK if request.utr_flank is None else request.utr_flank
-    labels = label_sequence(
-        bases, genome.genes(seqid), missing_utr=request.missing_utr, utr_flank=flank
-    )
+    labels = label(bases, genome.genes(seqid), missing_utr=request.missing_utr, utr_flank=flank)
     return labels if genome.amend is None else genome.amend(seqid, labels)

@@ -3,9 +3,9 @@
 docs/labels.md has the rules in words, and where they depart from Helixer's.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from helixer_ft.preparation.masks import Mask, find_masks
 from helixer_ft.preparation.request import DEFAULT_UTR_FLANK
 
 INTERGENIC, UTR, CDS, INTRON = range(4)
-"""Codes of `StrandLabels.genic`."""
+"""Codes of `StrandClasses.genic`."""
 NO_PHASE = 0
 """Code of `StrandLabels.phase` outside CDS; phase p is p + 1."""
+_COUNTDOWN = (1 + -np.arange(3 * 2**16) % 3).astype(np.uint8)
+"""Codes of phase base by base, from phase 0 on; longer than nearly all coding sequences."""
 
 MissingUtr = Literal["mask", "keep"]
 
@@ -28,28 +30,38 @@ _TRANSCRIPT, _CDS, _INTRON = range(3)
 
 
 @dataclass(frozen=True)
-class StrandLabels:
-    """Labels of one strand, in genomic order (lower coordinates first) on both strands.
+class StrandClasses:
+    """Classes of one strand, in genomic order (lower coordinates first) on both strands.
 
     Attributes
     ----------
     genic
         (n,) uint8: 0 intergenic, 1 UTR, 2 CDS, 3 intron.
+    valid
+        (n,) bool: not masked.
+    """
+
+    genic: np.ndarray
+    valid: np.ndarray
+
+
+@dataclass(frozen=True)
+class StrandLabels(StrandClasses):
+    """All labels of one strand, in genomic order on both strands.
+
+    Attributes
+    ----------
     phase
         (n,) uint8: 0 none, 1 to 3 phase 0 to 2 (bases to the start of the next codon).
     transitions
         (n,) uint8, bit k: transcript, CDS, intron (k = 0, 1, 2) begin at the lower coordinate, or
         (k = 3, 4, 5) end at the higher. Both bases at a boundary are marked.
-    valid
-        (n,) bool: not masked.
     gene_lengths
         (n,) uint32: span in bp of the longest labelled transcript over the base; 0 outside.
     """
 
-    genic: np.ndarray
     phase: np.ndarray
     transitions: np.ndarray
-    valid: np.ndarray
     gene_lengths: np.ndarray
 
 
@@ -78,12 +90,35 @@ class Masked:
 
 
 @dataclass(frozen=True)
-class SequenceLabels:
-    """Labels of both strands of a sequence, and what is masked, plus strand first."""
+class SequenceClasses:
+    """Classes of both strands of a sequence, and what is masked, plus strand first."""
+
+    plus: StrandClasses
+    minus: StrandClasses
+    masked: tuple[Masked, ...]
+
+
+@dataclass(frozen=True)
+class SequenceLabels(SequenceClasses):
+    """The same with all labels."""
 
     plus: StrandLabels
     minus: StrandLabels
-    masked: tuple[Masked, ...]
+
+
+_OfStrand = TypeVar("_OfStrand", bound=StrandClasses)
+_Painted = tuple[_OfStrand, _OfStrand, tuple[Masked, ...]]
+
+
+def classify_sequence(
+    bases: np.ndarray,
+    genes: Sequence[Gene],
+    *,
+    missing_utr: MissingUtr = "mask",
+    utr_flank: int = DEFAULT_UTR_FLANK,
+) -> SequenceClasses:
+    """`label_sequence` without what only the data files hold: half the work."""
+    return SequenceClasses(*_paint(_classes, bases, genes, missing_utr, utr_flank))
 
 
 def label_sequence(
@@ -112,6 +147,16 @@ def label_sequence(
     InputError
         `utr_flank` is negative, or a gene lies outside the sequence.
     """
+    return SequenceLabels(*_paint(_labels, bases, genes, missing_utr, utr_flank))
+
+
+def _paint(
+    paint: Callable[[Strand, Iterable[Mask]], _OfStrand],
+    bases: np.ndarray,
+    genes: Sequence[Gene],
+    missing_utr: MissingUtr,
+    utr_flank: int,
+) -> _Painted[_OfStrand]:
     if utr_flank < 0:
         raise InputError(f"the UTR flank is {utr_flank}, expected a number of bases from 0 on")
     for gene in genes:
@@ -124,11 +169,8 @@ def label_sequence(
     plus = read_strand(bases, [gene for gene in genes if gene.strand == "+"], reverse=False)
     minus = read_strand(bases, [gene for gene in genes if gene.strand == "-"], reverse=True)
     plus_masks, minus_masks = find_masks(plus, flank), find_masks(minus, flank)
-    return SequenceLabels(
-        plus=_label(plus, plus_masks),
-        minus=_label(minus, minus_masks),
-        masked=(*_masked(plus, plus_masks), *_masked(minus, minus_masks)),
-    )
+    masked = *_masked(plus, plus_masks), *_masked(minus, minus_masks)
+    return paint(plus, plus_masks), paint(minus, minus_masks), masked
 
 
 def _masked(strand: Strand, masks: Iterable[Mask]) -> Iterator[Masked]:
@@ -138,28 +180,37 @@ def _masked(strand: Strand, masks: Iterable[Mask]) -> Iterator[Masked]:
         yield Masked(mask.gene, mask.transcript, name, start, end, mask.error)
 
 
-def _label(strand: Strand, masks: Iterable[Mask]) -> StrandLabels:
-    """Label one strand: painted in reading direction, then reversed into genomic order."""
-    models = [locus.labelling for locus in strand.loci if locus.labelling is not None]
-    genic = _genic(strand.length, models)
+def _classes(strand: Strand, masks: Iterable[Mask]) -> StrandClasses:
+    """The classes of one strand."""
     valid = np.ones(strand.length, dtype=bool)
     for mask in masks:
         valid[mask.start : mask.end] = False
+    return _in_genomic_order(strand, StrandClasses(_genic(strand), valid))
+
+
+def _labels(strand: Strand, masks: Iterable[Mask]) -> StrandLabels:
+    """All labels of one strand."""
+    classes = _in_genomic_order(strand, _classes(strand, masks))
     labels = StrandLabels(
-        genic=genic,
-        phase=_phase(strand, genic),
-        transitions=_transitions(strand, models),
-        valid=valid,
-        gene_lengths=_gene_lengths(strand.length, models),
+        **vars(classes),
+        phase=_phase(strand, classes.genic),
+        transitions=_transitions(strand),
+        gene_lengths=_gene_lengths(strand),
     )
+    return _in_genomic_order(strand, labels)
+
+
+def _in_genomic_order(strand: Strand, labels: _OfStrand) -> _OfStrand:
+    """What was painted in reading direction; and back."""
     if not strand.reverse:
         return labels
-    return StrandLabels(**{name: array[::-1] for name, array in vars(labels).items()})
+    return type(labels)(**{name: array[::-1] for name, array in vars(labels).items()})
 
 
-def _genic(length: int, models: Sequence[Model]) -> np.ndarray:
+def _genic(strand: Strand) -> np.ndarray:
     """Paint UTRs, then CDS, then introns; what is painted later wins, across genes too."""
-    genic = np.full(length, INTERGENIC, dtype=np.uint8)
+    models = _models(strand)
+    genic = np.full(strand.length, INTERGENIC, dtype=np.uint8)
     for model in models:
         genic[model.start : model.end] = UTR
     for model in models:
@@ -168,6 +219,11 @@ def _genic(length: int, models: Sequence[Model]) -> np.ndarray:
         for start, end in model.introns:
             genic[start:end] = INTRON
     return genic
+
+
+def _models(strand: Strand) -> list[Model]:
+    """The transcripts that are labelled."""
+    return [locus.labelling for locus in strand.loci if locus.labelling is not None]
 
 
 def _phase(strand: Strand, genic: np.ndarray) -> np.ndarray:
@@ -187,6 +243,10 @@ def _phase(strand: Strand, genic: np.ndarray) -> np.ndarray:
         span = slice(model.cds_start, model.cds_end)
         coding = np.flatnonzero(genic[span] == CDS)
         first = max(model.transcript.cds[0][2], 0)  # an unknown phase counts as 0
+        begin = -first % 3
+        if not model.frame_shifts and len(coding) <= len(_COUNTDOWN) - begin:
+            phase[span][coding] = _COUNTDOWN[begin : begin + len(coding)]
+            continue
         count = first - np.arange(len(coding))
         for shift in model.frame_shifts:
             count[coding >= shift.start - model.cds_start] += shift.shift
@@ -194,8 +254,9 @@ def _phase(strand: Strand, genic: np.ndarray) -> np.ndarray:
     return phase
 
 
-def _transitions(strand: Strand, models: Sequence[Model]) -> np.ndarray:
+def _transitions(strand: Strand) -> np.ndarray:
     """Mark both bases at the ends of the unions of transcripts, CDS ranges and introns."""
+    models = _models(strand)
     marks = np.zeros(strand.length, dtype=np.uint8)
     for column, intervals in (
         (_TRANSCRIPT, [(model.start, model.end) for model in models]),
@@ -219,8 +280,8 @@ def _union(intervals: Sequence[Interval]) -> tuple[np.ndarray, np.ndarray]:
     return starts[np.r_[True, apart][: len(starts)]], reached[np.r_[apart, True][: len(starts)]]
 
 
-def _gene_lengths(length: int, models: Sequence[Model]) -> np.ndarray:
-    lengths = np.zeros(length, dtype=np.uint32)
-    for model in sorted(models, key=lambda model: model.end - model.start):
+def _gene_lengths(strand: Strand) -> np.ndarray:
+    lengths = np.zeros(strand.length, dtype=np.uint32)
+    for model in sorted(_models(strand), key=lambda model: model.end - model.start):
         lengths[model.start : model.end] = model.end - model.start
     return lengths

@@ -8,7 +8,7 @@ import numpy as np
 
 from helixer_ft.genome.annotation import Gene, Transcript
 from helixer_ft.genome.intervals import joined, span
-from helixer_ft.preparation.labels import Masked, SequenceLabels
+from helixer_ft.preparation.labels import Masked, SequenceClasses
 from helixer_ft.preparation.pieces import Piece
 
 _AT_ONCE = 2**20
@@ -87,7 +87,7 @@ class MaskedTotal:
 
 
 def survey_sequence(
-    labels: SequenceLabels, genes: Sequence[Gene], pieces: Sequence[Piece]
+    labels: SequenceClasses, genes: Sequence[Gene], pieces: Sequence[Piece]
 ) -> SequenceSurvey:
     """Count what is in a labelled sequence.
 
@@ -128,7 +128,7 @@ def masked_totals(surveys: Iterable[SequenceSurvey]) -> dict[str, MaskedTotal]:
     return {error: MaskedTotal(genes[error], n) for error, n in bases.most_common()}
 
 
-def _counts(labels: SequenceLabels, piece: Piece) -> np.ndarray:
+def _counts(labels: SequenceClasses, piece: Piece) -> np.ndarray:
     """(2, 4) bases per class: all, and valid ones; in parts, as counting takes 8 bytes a base."""
     result = np.zeros((2, 4), np.int64)
     for strand in (labels.plus, labels.minus):
@@ -140,7 +140,7 @@ def _counts(labels: SequenceLabels, piece: Piece) -> np.ndarray:
     return result
 
 
-def _record(gene: Gene, labels: SequenceLabels, masks: Sequence[Masked]) -> GeneRecord:
+def _record(gene: Gene, labels: SequenceClasses, masks: Sequence[Masked]) -> GeneRecord:
     record = GeneRecord(
         *(gene.start, gene.end - gene.start, 0, gene.trusted, False),
         *(gene.problem or "untrusted", gene.id, gene.line),

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from helixer_ft.genome.annotation import Interval, Strand
-from helixer_ft.preparation.labels import INTERGENIC, Masked, SequenceLabels, StrandLabels
+from helixer_ft.preparation.genome import Labels
+from helixer_ft.preparation.labels import INTERGENIC, Masked, StrandClasses
 from helixer_ft.pseudo_labels.candidates import Candidate
 from helixer_ft.pseudo_labels.confidence import STRANDS, ConfidentIntergenic
 
@@ -47,7 +48,7 @@ class PseudoMasks:
     share: float = 1.0
     seed: int = 0
 
-    def __call__(self, seqid: str, labels: SequenceLabels) -> SequenceLabels:
+    def __call__(self, seqid: str, labels: Labels) -> Labels:
         """The labels of a sequence with less of them valid."""
         masked = list(labels.masked)
         strands = {}
@@ -64,7 +65,7 @@ class PseudoMasks:
             strands[name] = replace(own, valid=valid)
         return replace(labels, **strands, masked=tuple(masked))
 
-    def _intergenic_kept(self, seqid: str, name: str, labels: StrandLabels) -> np.ndarray:
+    def _intergenic_kept(self, seqid: str, name: str, labels: StrandClasses) -> np.ndarray:
         """(n,) bool: bases that are not intergenic, or are confidently so and not too many."""
         kept = self.intergenic.read(seqid, name)
         if self.share < 1:

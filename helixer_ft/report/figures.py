@@ -11,9 +11,9 @@ from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.report.drawing import COLOURS, as_svg, figure
 from helixer_ft.report.page import class_name
 from helixer_ft.training.data_checks import SetSummary
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.history import Check
 from helixer_ft.training.outcome import Comparison
-from helixer_ft.training.scoring import DatasetScore
 
 CLASS_ROLES = ("intergenic", "utr", "cds", "intron")
 _SHOWN = ("genic", *GENIC_CLASSES)

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from helixer_ft.engine import Engine
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.outcome import CoverageComparison, compare
 from helixer_ft.training.prepared import PreparedRun
-from helixer_ft.training.scoring import DatasetScore, score_dataset
+from helixer_ft.training.scoring import score_dataset
 
 
 @dataclass(frozen=True)

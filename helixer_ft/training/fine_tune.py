@@ -278,7 +278,7 @@ def _tune(
         start = weights_to_keep(prepared)
         if start is not None and record.share == 1:
             before = None if prepared.adaptation else record.state.baseline["validation"]
-            record.keep(best_part(engine, start, before, record.best, data, settings, progress))
+            record.keep(*best_part(engine, start, before, record.best, data, settings, progress))
         if prepared.test is not None:
             size, task = settings.val_test_batch_size, f"scoring the tuned model{remark}: test data"
             score = score_dataset(engine, prepared.test, size, progress, task)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from helixer_ft.metrics import GENIC_CLASSES
 from helixer_ft.progress import Progress
-from helixer_ft.training.scoring import DatasetScore
+from helixer_ft.training.dataset_score import DatasetScore
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from helixer_ft.recipes import recipe_of
 from helixer_ft.runtime.memory import batch_in_memory
 from helixer_ft.runtime.parallel import read_ahead
 from helixer_ft.settings import TrainingSettings
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.history import Check, TrainingProgress
-from helixer_ft.training.scoring import DatasetScore, score_dataset
+from helixer_ft.training.scoring import score_dataset
 
 LOSSES_WAITING = 2
 """Steps that an accelerator may be given beyond the last one whose loss is known."""

@@ -18,9 +18,9 @@ from helixer_ft.network.coverage import CoverageInput
 from helixer_ft.runtime.backend import determinism
 from helixer_ft.runtime.hardware import hardware
 from helixer_ft.training.check_introns import CheckedIntrons
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.history import Check
 from helixer_ft.training.prepared import PreparedRun
-from helixer_ft.training.scoring import DatasetScore
 from helixer_ft.training.views import WindowView
 
 COVERAGE_VERDICTS = {

@@ -15,11 +15,11 @@ from helixer_ft.engine import Engine
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.recipes import recipe_of
 from helixer_ft.settings import TrainingSettings
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.history import Check, TrainingProgress
 from helixer_ft.training.loop import TrainingData
 from helixer_ft.training.prepared import PreparedRun
-from helixer_ft.training.run_state import Best, LayerArrays
-from helixer_ft.training.scoring import DatasetScore, is_better, score_dataset
+from helixer_ft.training.scoring import is_better, score_dataset
 
 
 def weights_to_keep(prepared: PreparedRun) -> LayerWeights | None:
@@ -47,7 +47,7 @@ def best_part(
     data: TrainingData,
     settings: TrainingSettings,
     progress: TrainingProgress,
-) -> Best:
+) -> tuple[Check, LayerWeights, float]:
     """The share of a training that is best on the validation data, of those that the recipe tries;
     of equals, the largest. Nothing of it where not even that one is better than the start beyond
     doubt: what was chosen among several by a small difference may be worse elsewhere.
@@ -66,6 +66,11 @@ def best_part(
         Those of the training.
     progress
         Reports the scoring.
+
+    Returns
+    -------
+    tuple
+        The check with the scores of the result, its weights, and the share.
     """
     check, tuned = best
 
@@ -86,7 +91,7 @@ def best_part(
         check = replace(check, validation=scores[found], subset=subset)
     weights = between(start, tuned, found)
     engine.set_weights(weights)
-    return Best(check, [LayerArrays(*item) for item in weights.items()], found)
+    return check, weights, found
 
 
 def between(start: LayerWeights, tuned: LayerWeights, share: float) -> LayerWeights:

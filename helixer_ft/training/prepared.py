@@ -26,6 +26,7 @@ from helixer_ft.training.data_checks import (
     label_notices,
     warnings,
 )
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.loop import TrainingData, fixed_subset
 from helixer_ft.training.planned import plan_run
@@ -38,7 +39,6 @@ from helixer_ft.training.run_state import (
     require_same,
     settings_origin,
 )
-from helixer_ft.training.scoring import DatasetScore
 from helixer_ft.training.workbench import Workbench
 
 MAX_SUBSET = 128

@@ -3,17 +3,19 @@
 import json
 from dataclasses import asdict
 
+import numpy as np
+
 from helixer_ft.formats.model_h5 import LABEL_SOURCES, ModelFile, write_model_file
 from helixer_ft.network.weights import LayerWeights
 from helixer_ft.runtime.backend import determinism, versions
 from helixer_ft.runtime.hardware import hardware
 from helixer_ft.training.adapted_base import batchnorm_provenance
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.history import Check
 from helixer_ft.training.loop import Position
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.run_folder import RunFolder
 from helixer_ft.training.run_state import Best, LayerArrays, RunState, Training
-from helixer_ft.training.scoring import DatasetScore
 
 WITHOUT_COVERAGE = "without_coverage"
 """Name of the training of a head without coverage, to compare with."""
@@ -64,7 +66,8 @@ class Record:
         """The check whose model is saved, and its weights; there is one after any check."""
         best = self.training.best
         assert best is not None, "no check was made"
-        return best.check, {one.layer: one.arrays for one in best.weights}
+        unchanged = self.prepared.plan.model.weights
+        return best.check, unchanged | {one.layer: one.arrays for one in best.weights}
 
     @property
     def share(self) -> float:
@@ -77,7 +80,7 @@ class Record:
         training.checks.append(check.summed())
         first = training.best is None and self.prepared.resumed is None
         if check.improved:
-            training.best = Best(check, [LayerArrays(*item) for item in weights.items()])
+            training.best = Best(check, self._changed(weights))
         if not self.writes:
             return
         model = self._model_file(check, weights)
@@ -89,9 +92,9 @@ class Record:
             write_model_file(self.folder.check_model_path(check), model, force=True)
         self._write_history()
 
-    def keep(self, best: Best) -> None:
-        """Keep this model instead of that of the best check, after training ended."""
-        self.training.best = best
+    def keep(self, check: Check, weights: LayerWeights, share: float) -> None:
+        """Keep a model instead of that of the best check, after training ended; see `Best`."""
+        self.training.best = Best(check, self._changed(weights), share)
         if self.writes:
             write_model_file(self.path, self._model_file(*self.best), force=True)
 
@@ -99,6 +102,15 @@ class Record:
         """Write the state of the run at this position."""
         self.training.position = position
         self.state.save()
+
+    def _changed(self, weights: LayerWeights) -> list[LayerArrays]:
+        """See `Best.weights`."""
+        before = self.prepared.plan.model.weights
+        return [
+            LayerArrays(layer, arrays)
+            for layer, arrays in weights.items()
+            if not all(map(np.array_equal, arrays, before[layer]))
+        ]
 
     def _put_back(self) -> None:
         """Make the files what they were when the state was written: an interrupted process may have

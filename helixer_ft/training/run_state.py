@@ -15,13 +15,13 @@ from helixer_ft.runtime.backend import FLOAT_TOLERANCE, versions
 from helixer_ft.settings import option
 from helixer_ft.training.adapted_base import batchnorm_origin
 from helixer_ft.training.data_checks import SetSummary
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.history import Check
 from helixer_ft.training.loop import Position
 from helixer_ft.training.request import FineTuneRequest
-from helixer_ft.training.scoring import DatasetScore
 from helixer_ft.training.state_record import read_record, write_record
 
-FORMAT = 4
+FORMAT = 5
 _FREE = {
     "load_model_path",
     "data_dir",
@@ -57,7 +57,7 @@ class Best:
     check
         The best check, with its windows; its scores are those of `weights`.
     weights
-        Of all layers.
+        Of the layers that training changed; the others are as they were before it.
     share
         How much of the way from the untouched model's weights to the check's they are; below 1
         only after training ended.

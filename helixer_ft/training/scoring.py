@@ -4,8 +4,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -18,41 +17,14 @@ from helixer_ft.engine.windows_at_once import (
     MAX_ON_HOST,
     windows_at_once,
 )
-from helixer_ft.metrics import OUTPUTS, Confusion, paired_bootstrap
+from helixer_ft.metrics import paired_bootstrap
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.memory import scoring_in_memory
 from helixer_ft.runtime.parallel import read_ahead
+from helixer_ft.training.dataset_score import DatasetScore
 
 BATCHES_WAITING = 2
 """Batches that an accelerator may be given beyond the last one whose scores are read."""
-
-
-@dataclass(frozen=True)
-class DatasetScore(Confusion):
-    """What a network makes of a dataset.
-
-    Attributes
-    ----------
-    counts
-        See `Confusion`.
-    loss
-        Mean cross-entropy over valid bases, unweighted: 0.8 genic + 0.2 phase.
-    """
-
-    loss: float
-
-    def summed(self) -> "DatasetScore":
-        """The same score without its windows, a few numbers however large the dataset."""
-        return DatasetScore(self.counts.sum(axis=0, keepdims=True), self.loss)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As `--json` prints it."""
-        matrices = {output: matrix.tolist() for output, matrix in self.matrices.items()}
-        return {
-            "genic_f1": self.genic_f1,
-            "loss": self.loss,
-            "f1": {name: value.f1 for name, value in self.scores.items()},
-        } | {f"{output}_confusion_matrix": matrices.get(output) for output in OUTPUTS}
 
 
 def score_dataset(

@@ -12,8 +12,8 @@ from helixer_ft.progress import Progress
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import CacheSettings, TrainingSettings
 from helixer_ft.training.data_checks import SetSummary, summarise, with_coverage
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.features import FeatureCaches, body_digest
-from helixer_ft.training.scoring import DatasetScore
 
 
 @dataclass(frozen=True)

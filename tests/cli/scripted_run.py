@@ -9,8 +9,8 @@ import time
 import numpy as np
 
 from helixer_ft.cli.output import Printer
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.history import Check
-from helixer_ft.training.scoring import DatasetScore
 
 
 def score(hits: int, loss: float) -> DatasetScore:

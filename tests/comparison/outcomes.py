@@ -9,8 +9,8 @@ from helixer_ft.comparison.outcome import CompareOutcome
 from helixer_ft.comparison.recommend import UNTOUCHED, Row, recommend
 from helixer_ft.comparison.request import CompareRequest
 from helixer_ft.metrics import paired_bootstrap
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.outcome import Comparison
-from helixer_ft.training.scoring import DatasetScore
 
 BLOCKS = 30
 SETS = ("validation", "test")

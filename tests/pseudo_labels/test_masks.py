@@ -21,7 +21,7 @@ def labels():
         genic, valid = np.zeros(N, np.uint8), np.ones(N, bool)
         genic[100:120], genic[120:200] = 1, 2
         valid[10] = False
-        return StrandLabels(genic, genic, genic, valid, genic)
+        return StrandLabels(genic, valid, genic, genic, genic)
 
     return SequenceLabels(strand(), strand(), ())
 

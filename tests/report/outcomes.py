@@ -16,11 +16,11 @@ from helixer_ft.network.strategies import Freeze
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import TrainingSettings
 from helixer_ft.training.data_checks import SetSummary
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.history import Check
 from helixer_ft.training.outcome import Comparison, CoverageComparison, Outcome
 from helixer_ft.training.prepared import PreparedRun
 from helixer_ft.training.request import FineTuneRequest
-from helixer_ft.training.scoring import DatasetScore
 from helixer_ft.training.views import WindowView
 from helixer_ft.training.workbench import Workbench
 

@@ -1,12 +1,15 @@
 """Threads take memory from one heap, unless the user says otherwise."""
 
 import ctypes
+import gc
 import os
 import re
 import subprocess
 import sys
 
 import pytest
+
+from helixer_ft.runtime.heap import all_that_is_made_stays
 
 HEAPS = """
 import ctypes, sys, threading
@@ -50,3 +53,16 @@ def test_threads_share_a_heap_once_a_backend_is_chosen():
     assert heaps("leave") > 1
     assert heaps("select") == 1
     assert heaps("select", MALLOC_ARENA_MAX="3") == 3
+
+
+def test_no_garbage_is_looked_for_while_all_that_is_made_stays():
+    with all_that_is_made_stays():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with all_that_is_made_stays():
+            pass
+        assert not gc.isenabled()  # as it was
+    finally:
+        gc.enable()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from helixer_ft.metrics import GENIC_CLASSES, Interval
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.history import Check
 from helixer_ft.training.outcome import NOT_TRUSTED, Comparison
 from helixer_ft.training.outcome_warnings import outcome_warnings
-from helixer_ft.training.scoring import DatasetScore
 
 GOOD = np.array([[800, 5, 5, 0], [5, 50, 0, 0], [5, 0, 90, 5], [0, 0, 0, 50]])
 

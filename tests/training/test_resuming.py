@@ -231,6 +231,21 @@ def test_both_trainings_of_a_head_with_coverage(request_, data_dir, test_path):
     check_both_trainings(request_, data_dir, test_path, cached=False)
 
 
+def test_a_frozen_body_is_not_written_again_and_again(request_, quick):
+    request_ = replace(request_, strategy=Freeze(), cache=CacheSettings(features=False))
+    with pytest.raises(Interrupted):
+        start(request_, Stopping(25))
+    best = state_of(request_).trainings["tuned"].best
+    assert best is not None
+    assert [one.layer for one in best.weights] == ["dense"]
+    start(replace(request_, resume=True), Stopping())
+    written, base = (
+        load_model(path).weights for path in (request_.save_model_path, request_.load_model_path)
+    )
+    assert written.keys() == base.keys()
+    assert all(map(np.array_equal, written["conv1d"], base["conv1d"]))
+
+
 @pytest.mark.slow
 def test_both_trainings_of_a_head_with_coverage_on_cached_features(request_, data_dir, test_path):
     check_both_trainings(request_, data_dir, test_path, cached=True)

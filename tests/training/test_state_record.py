@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helixer_ft.engine.values import Accumulated, EngineState
-from helixer_ft.training.scoring import DatasetScore
+from helixer_ft.training.dataset_score import DatasetScore
 from helixer_ft.training.state_record import from_record, to_record
 
 STATE = EngineState(

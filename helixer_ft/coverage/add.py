@@ -16,7 +16,12 @@ from helixer_ft.coverage.alignments import (
     RegionCounts,
     usable_index,
 )
-from helixer_ft.coverage.data_files import find_data_files, output_paths, staged
+from helixer_ft.coverage.data_files import (
+    copy_junctions,
+    find_data_files,
+    output_paths,
+    staged,
+)
 from helixer_ft.coverage.outcome import CoverageOutcome, TrackReport
 from helixer_ft.coverage.protocol import Tell, decide, gather_evidence
 from helixer_ft.coverage.regions import Region, RowTable, batches_of, sequence_ends
@@ -161,6 +166,8 @@ def _write(
                         _write_region(writers, task.track, region, own, reports[task.track])
                     for file in files:
                         file.check()
+            if request.out_dir is not None:
+                copy_junctions(tables, paths)
             for file, table, path in zip(files, tables, paths, strict=True):
                 file.check()
                 shutil.copymode(table.path, path)

@@ -1,5 +1,6 @@
 """Which data files get the tracks, and where the new ones go."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from helixer_ft.coverage.request import CoverageRequest
 from helixer_ft.errors import InputError
 from helixer_ft.formats.atomic import check_folder, refuse_existing, staged_folder
 from helixer_ft.formats.coverage_h5 import members
-from helixer_ft.formats.data_names import SETS, WHAT
+from helixer_ft.formats.data_names import CHECK_DATA, CHECK_JUNCTIONS, SETS, WHAT
 from helixer_ft.formats.hdf5 import find, open_hdf5
 from helixer_ft.formats.input_file import real_path
 from helixer_ft.progress import Progress
@@ -87,9 +88,24 @@ def output_paths(tables: Sequence[RowTable], request: CoverageRequest) -> list[P
                 f"--data: several files are named {target.name}, and would overwrite each other "
                 f"in {request.out_dir}. Add coverage to them in separate runs."
             )
+    for target in [*targets, *(request.out_dir / path.name for path in _junctions(tables))]:
         may_be_replaced = request.force and not target.is_dir()
         refuse_existing(target, force=may_be_replaced, other="--out-dir")
     return targets
+
+
+def copy_junctions(tables: Sequence[RowTable], copies: Sequence[Path]) -> None:
+    """Give the copy of check data the introns of the reads that lie beside them; OSError where that
+    fails.
+    """
+    for path in _junctions(tables):
+        shutil.copyfile(path, copies[0].parent / path.name)
+
+
+def _junctions(tables: Sequence[RowTable]) -> list[Path]:
+    """Where there are check data, the table that belongs to them."""
+    folders = [table.path.parent for table in tables if table.path.name == CHECK_DATA]
+    return [path for folder in folders if (path := folder / CHECK_JUNCTIONS).exists()]
 
 
 def _in_folder(folder: Path, progress: Progress) -> list[Path]:

@@ -20,7 +20,7 @@ from helixer_ft.report.page import (
 from helixer_ft.runtime.backend import determinism
 from helixer_ft.runtime.hardware import hardware
 from helixer_ft.settings import option
-from helixer_ft.training.history import overfitting_began
+from helixer_ft.training.history import Check, overfitting_began
 from helixer_ft.training.outcome import (
     COVERAGE_VERDICTS,
     NOT_TRUSTED,
@@ -31,7 +31,7 @@ from helixer_ft.training.outcome import (
 MatrixRow = tuple[str, list[tuple[int, float]]]
 """A class, and for each class it was predicted as: the count, and its share of the row."""
 MAX_CHECKS = 200
-"""Most checks in the table; `history.csv` has all."""
+"""Most checks in the table, but for the saved one; `history.csv` has all."""
 _COLUMNS = {
     "without": "tuned without coverage",
     "with": "tuned with coverage",
@@ -74,7 +74,7 @@ def write_report(outcome: Outcome, path: Path) -> None:
         comparisons=sorted(outcome.comparisons.items()),  # the one that decides first
         f1_curve=f1_curve(outcome.checks, outcome.best, began),
         loss_curve=loss_curve(outcome.checks, outcome.best, began),
-        checks=outcome.checks[:MAX_CHECKS],
+        checks=_shown(outcome),
         began=began,
         matrices=_matrices(outcome.decisive),
         windows=[(_WINDOWS[view.kind], view, window_figure(view)) for view in outcome.views],
@@ -115,6 +115,13 @@ def verdict_sentences(outcome: Outcome) -> list[str]:
     if outcome.share_text:
         sentences.append(f"{outcome.share_text[0].upper()}{outcome.share_text[1:]}.")
     return sentences
+
+
+def _shown(outcome: Outcome) -> list[Check]:
+    """Checks evenly spread over the run, and the one whose model is saved."""
+    every = -(-len(outcome.checks) // MAX_CHECKS)
+    saved = outcome.best.number
+    return [one for i, one in enumerate(outcome.checks) if i % every == 0 or one.number == saved]
 
 
 def _matrices(compared: Comparison) -> dict[str, list[tuple[str, list[MatrixRow]]]]:

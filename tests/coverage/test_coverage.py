@@ -14,6 +14,7 @@ from helixer_ft.coverage.add import add_coverage
 from helixer_ft.coverage.alignments import count_region, open_alignments, usable_index
 from helixer_ft.coverage.regions import RowTable, batches_of, regions_of
 from helixer_ft.coverage.request import STRANDEDNESS, CoverageRequest
+from helixer_ft.errors import InputError
 from helixer_ft.formats.coverage_h5 import Track, read_tracks
 from helixer_ft.progress import Progress
 from tests.coverage import coverage_oracle as oracle
@@ -201,6 +202,28 @@ def test_out_dir_leaves_the_source(tmp_path):
     assert outcome.files == (tmp_path / "new/training_data.h5",)
     assert coverage_of(outcome.files[0])[0].max() > 0
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["training_data.h5"]
+
+
+def test_check_data_bring_their_introns(tmp_path):
+    """`whole` and `freeze` ask for both."""
+    (tmp_path / "data").mkdir()
+    for name in ("training", "check"):
+        write_data(tmp_path / f"data/{name}_data.h5")
+    introns = tmp_path / "data/check_junctions.tsv"
+    introns.write_text("seqid\tstart\tend\tstrand\treads\n")
+    bam = write_bam(tmp_path / "a.bam", random_reads(50, 1))
+    new = tmp_path / "new"
+    add(data_dir=tmp_path / "data", bams=(bam,), out_dir=new)
+    assert (new / introns.name).read_bytes() == introns.read_bytes()
+    (new / introns.name).write_text("another one")
+    for name in ("training", "check"):
+        (new / f"{name}_data.h5").unlink()
+    with pytest.raises(InputError, match=r"check_junctions.tsv: exists already"):
+        add(data_dir=tmp_path / "data", bams=(bam,), out_dir=new)
+    add(data_dir=tmp_path / "data", bams=(bam,), out_dir=new, force=True)
+    assert (new / introns.name).read_bytes() == introns.read_bytes()
+    add(data_dir=tmp_path / "data", bams=(bam,))
+    assert introns.read_bytes() == (new / introns.name).read_bytes()
 
 
 @pytest.mark.parametrize("state", ["missing", "older"])

@@ -110,6 +110,6 @@ def _whole_number(text: str) -> int | None:
 
 def _first_host(nodes: str) -> str:
     """The first of SLURM's node list: node[003-007,012],other -> node003."""
-    found = re.match(r"([^,\[]*)(?:\[([^\],-]+)[^\]]*\]([^,\[]*))?", nodes)
+    found = re.match(r"(?:[^,\[]|\[[^\]]*\])*", nodes)
     assert found is not None, "any text matches"
-    return "".join(part or "" for part in found.groups())
+    return re.sub(r"\[([^\],-]*)[^\]]*\]", r"\1", found.group())

@@ -92,6 +92,16 @@ def test_one_task_is_one_process_alone(change):
     assert launch_from(None, None, None, SLURM | change) is None
 
 
+@pytest.mark.parametrize(
+    ("nodes", "first"),
+    [("rack[2-3]node[07,09-12],other", "rack2node07"), ("gpu[01]-ib,other", "gpu01-ib")],
+)
+def test_node_lists_with_several_ranges(nodes, first):
+    launch = launch_from(None, None, None, SLURM | {"SLURM_STEP_NODELIST": nodes})
+    assert launch is not None
+    assert launch.coordinator.split(":")[0] == first
+
+
 def test_a_task_that_the_step_does_not_have_is_refused():
     with pytest.raises(InputError, match="SLURM_PROCID is 7, expected 0 to 1 as SLURM_STEP_NUM"):
         launch_from(None, None, None, SLURM | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "7"})

@@ -5,9 +5,8 @@ interval (start, end) is (n - end, n - start) in reading direction, and back.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +47,12 @@ class Model:
         (start, end) of what an exon shares with the one before.
     cds_start, cds_end
         Range from the first coding base to the last, introns included.
+    frame_shifts
+        Where the phase of a CDS line is not what the bases since the line before make it. Lines
+        that overlap because their exons do are none: there it is not known what is right.
+    coding_length
+        CDS range minus the whole lengths of the introns and exon overlaps that touch it, in bp. Not
+        positive where a CDS lies in an intron.
     """
 
     transcript: Transcript
@@ -55,6 +60,8 @@ class Model:
     overlaps: tuple[Interval, ...]
     cds_start: int
     cds_end: int
+    frame_shifts: tuple[FrameShift, ...]
+    coding_length: int
 
     @property
     def start(self) -> int:
@@ -66,54 +73,10 @@ class Model:
         """Where the transcript ends."""
         return self.transcript.end
 
-    @cached_property
-    def frame_shifts(self) -> tuple[FrameShift, ...]:
-        """Where the phase of a CDS line is not what the bases since the line before make it.
-
-        Lines that overlap because their exons do are none: there it is not known what is right.
-        """
-        cds, introns = self.transcript.cds, self.introns
-        if len(cds) == 1:
-            return ()
-        found = []
-        before = reached = skipped = i = 0
-        phase = UNKNOWN_PHASE
-        for start, end, stated in cds:
-            while i < len(introns) and introns[i][1] <= start:
-                skipped += introns[i][1] - introns[i][0]
-                i += 1
-            within = max(0, start - introns[i][0]) if i < len(introns) else 0
-            exonic = start - skipped - within
-            if reached:
-                expected = (max(phase, 0) - (exonic - before)) % 3
-                if stated not in (expected, UNKNOWN_PHASE) and not self._in_two_exons(
-                    start, reached
-                ):
-                    found.append(FrameShift(start, reached, (stated - expected) % 3))
-                else:
-                    stated = expected
-            before, reached, phase = exonic, end, stated
-        return tuple(found)
-
-    def _in_two_exons(self, start: int, end: int) -> bool:
-        return any(first < end and last > start for first, last in self.overlaps)
-
     def has_intron_between(self, start: int, end: int) -> bool:
         """Whether an intron shares bases with a stretch."""
         i = bisect_right(self.introns, (end,)) - 1
         return i >= 0 and self.introns[i][0] < end and self.introns[i][1] > start
-
-    @cached_property
-    def coding_length(self) -> int:
-        """CDS range minus the whole lengths of the introns and exon overlaps that touch it, in bp.
-
-        Not positive where a CDS lies in an intron.
-        """
-        return (self.cds_end - self.cds_start) - sum(
-            end - start
-            for start, end in (*self.introns, *self.overlaps)
-            if start < self.cds_end and end > self.cds_start
-        )
 
 
 @dataclass(frozen=True)
@@ -128,11 +91,14 @@ class Locus:
         Its place among the strand's genes in the file.
     models
         Its coding transcripts in the order of the file; empty if it is not trusted.
+    labelling
+        The transcript with the largest coding length, the first of several; the labelled one.
     """
 
     gene: Gene
     place: int
     models: tuple[Model, ...]
+    labelling: Model | None
 
     @property
     def start(self) -> int:
@@ -143,12 +109,6 @@ class Locus:
     def end(self) -> int:
         """Where the gene line ends."""
         return self.gene.end
-
-    @cached_property
-    def labelling(self) -> Model | None:
-        """The transcript with the largest coding length, the first of several; the labelled one."""
-        candidates = [model for model in self.models if model.coding_length > 0]
-        return max(candidates, key=lambda model: model.coding_length, default=None)
 
 
 @dataclass(frozen=True)
@@ -195,16 +155,19 @@ def read_strand(bases: np.ndarray, genes: Iterable[Gene], *, reverse: bool) -> S
     if reverse:
         bases = COMPLEMENTS[bases][::-1]
         genes = [_mirrored(gene, len(bases)) for gene in genes]
-    loci = [Locus(gene, place, _models(gene)) for place, gene in enumerate(genes)]
+    loci = [_locus(gene, place) for place, gene in enumerate(genes)]
     if reverse:
         loci.reverse()
     return Strand(bases, sorted(loci, key=lambda locus: locus.start), reverse)
 
 
-def _models(gene: Gene) -> tuple[Model, ...]:
-    if not gene.trusted:
-        return ()
-    return tuple(_model(transcript) for transcript in gene.transcripts if transcript.cds)
+def _locus(gene: Gene, place: int) -> Locus:
+    transcripts = gene.transcripts if gene.trusted else ()
+    models = tuple(_model(transcript) for transcript in transcripts if transcript.cds)
+    candidates = [model for model in models if model.coding_length > 0]
+    return Locus(
+        gene, place, models, max(candidates, key=lambda model: model.coding_length, default=None)
+    )
 
 
 def _model(transcript: Transcript) -> Model:
@@ -219,14 +182,45 @@ def _model(transcript: Transcript) -> Model:
     if reached < transcript.end:
         introns.append((reached, transcript.end))
     cds_start, cds_end = transcript.cds[0][0], max(end for _, end, _ in transcript.cds)
+    # a CDS that begins with the first exon is taken to begin with the transcript
+    cds_start = transcript.start if cds_start == transcript.exons[0][0] else cds_start
+    cds_end = transcript.end if cds_end == reached else cds_end
+    within = sum(
+        end - start for start, end in (*introns, *overlaps) if start < cds_end and end > cds_start
+    )
     return Model(
         transcript,
         tuple(introns),
         tuple(overlaps),
-        # a CDS that begins with the first exon is taken to begin with the transcript
-        transcript.start if cds_start == transcript.exons[0][0] else cds_start,
-        transcript.end if cds_end == reached else cds_end,
+        cds_start,
+        cds_end,
+        tuple(_frame_shifts(transcript.cds, introns, overlaps)),
+        cds_end - cds_start - within,
     )
+
+
+def _frame_shifts(
+    cds: Sequence[tuple[int, int, int]], introns: Sequence[Interval], overlaps: Sequence[Interval]
+) -> Iterator[FrameShift]:
+    """See `Model.frame_shifts`."""
+    if len(cds) == 1:
+        return
+    before = reached = skipped = i = 0
+    phase = UNKNOWN_PHASE
+    for start, end, stated in cds:
+        while i < len(introns) and introns[i][1] <= start:
+            skipped += introns[i][1] - introns[i][0]
+            i += 1
+        within = max(0, start - introns[i][0]) if i < len(introns) else 0
+        exonic = start - skipped - within
+        if reached:
+            expected = (max(phase, 0) - (exonic - before)) % 3
+            in_two_exons = any(first < reached and last > start for first, last in overlaps)
+            if stated in (expected, UNKNOWN_PHASE) or in_two_exons:
+                stated = expected
+            else:
+                yield FrameShift(start, reached, (stated - expected) % 3)
+        before, reached, phase = exonic, end, stated
 
 
 def _mirrored(gene: Gene, length: int) -> Gene:

@@ -14,7 +14,7 @@ UNKNOWN_PHASE = -1
 """Phase of a CDS line that has none ('.')."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """One transcript.
 
@@ -45,7 +45,7 @@ class Transcript:
     utr_outside: tuple[Interval, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Gene:
     """One gene line with its transcripts, coding or not.
 

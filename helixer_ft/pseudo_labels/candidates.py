@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from helixer_ft.genome.annotation import Annotation, Gene, Interval, Transcript
 from helixer_ft.genome.intervals import gaps, joined, span
@@ -11,9 +10,9 @@ KEPT = "kept"
 """The outcome of a gene that is labelled; on check sequences it is `CHECK`."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Candidate:
-    """A gene, its scores, and what becomes of it.
+    """A gene, its scores, and what becomes of it; small, as a genome has many.
 
     Attributes
     ----------
@@ -50,22 +49,22 @@ class Candidate:
     contradicted: int = 0
     outcome: str = field(default="")
 
-    @cached_property
+    @property
     def transcript(self) -> Transcript:
         """The one with the most coding bases; HelixerPost makes one per gene."""
         return max(self.gene.transcripts, key=lambda one: span(p[:2] for p in one.cds))
 
-    @cached_property
+    @property
     def exons(self) -> list[Interval]:
         """(start, end) in bp, sorted."""
         return joined(self.transcript.exons)
 
-    @cached_property
+    @property
     def cds(self) -> list[Interval]:
         """(start, end) in bp of the coding parts of its exons, sorted."""
         return joined((start, end) for start, end, _ in self.transcript.cds)
 
-    @cached_property
+    @property
     def introns(self) -> list[Interval]:
         """(start, end) in bp, sorted."""
         return gaps(self.exons)

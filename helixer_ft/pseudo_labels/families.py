@@ -94,5 +94,5 @@ def families(sketches: Sequence[np.ndarray]) -> list[int]:
 def _repeated(sketches: Sequence[np.ndarray]) -> np.ndarray:
     """Words of several genes, sorted: the only ones that tell anything, and few."""
     everything = np.concatenate([np.zeros(0, np.uint32), *sketches])
-    found, counts = np.unique(everything, return_counts=True)
-    return np.asarray(found[counts > 1])
+    everything.sort()  # in place: a large genome has many
+    return np.unique(everything[1:][everything[1:] == everything[:-1]])

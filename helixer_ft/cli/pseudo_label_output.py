@@ -109,7 +109,7 @@ def _outcome_table(outcome: PseudoLabels) -> Table:
 
 def _fault_table(outcome: PseudoLabels) -> Table:
     title = "Genes that do not pass, and are kept all the same"
-    return _meanings_table(title, "why", outcome.faults)
+    return _meanings_table(title, "why", outcome.faults_of_kept)
 
 
 def _meanings_table(title: str, heading: str, counts: Mapping[str, int]) -> Table:

@@ -10,6 +10,7 @@ from helixer_ft.coverage.request import CoverageRequest
 from helixer_ft.errors import InputError
 from helixer_ft.formats.atomic import check_folder, refuse_existing, staged_folder
 from helixer_ft.formats.coverage_h5 import members
+from helixer_ft.formats.data_folder import refuse_other_data
 from helixer_ft.formats.data_names import CHECK_DATA, CHECK_JUNCTIONS, SETS, WHAT
 from helixer_ft.formats.hdf5 import find, open_hdf5
 from helixer_ft.formats.input_file import real_path
@@ -88,7 +89,10 @@ def output_paths(tables: Sequence[RowTable], request: CoverageRequest) -> list[P
                 f"--data: several files are named {target.name}, and would overwrite each other "
                 f"in {request.out_dir}. Add coverage to them in separate runs."
             )
-    for target in [*targets, *(request.out_dir / path.name for path in _junctions(tables))]:
+    targets_beside = [request.out_dir / path.name for path in _junctions(tables)]
+    if request.data_dir is not None:
+        refuse_other_data(request.out_dir, [path.name for path in (*targets, *targets_beside)])
+    for target in (*targets, *targets_beside):
         may_be_replaced = request.force and not target.is_dir()
         refuse_existing(target, force=may_be_replaced, other="--out-dir")
     return targets

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats.atomic import refuse_existing
+from helixer_ft.formats.data_folder import refuse_other_data
 from helixer_ft.formats.data_names import SETS
 from helixer_ft.formats.input_file import read_text_file, refuse_overwriting
 from helixer_ft.formats.label_source import PREDICTIONS, LabelSource, SourceFile
@@ -56,14 +57,8 @@ def check_outputs(request: PrepareRequest) -> None:
         if path.is_dir():
             raise InputError(f"{path}: is a folder, but a file of that name is to be written.")
         refuse_existing(path, force=request.force, other="--out-dir")
-    if sets == (ALL,) or not folder.is_dir():
-        return
-    strange = sorted({p.name for s in SETS for p in folder.glob(f"{s}_data*h5")} - data)
-    if strange:
-        raise InputError(
-            f"{folder}: holds {', '.join(strange)} of another preparation, which would be used "
-            "together with the new data. Remove them, or give another --out-dir."
-        )
+    if sets != (ALL,):
+        refuse_other_data(folder, data)
 
 
 def label_source(genome: Genome, survey: Survey) -> LabelSource | None:

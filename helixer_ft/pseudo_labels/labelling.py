@@ -11,6 +11,7 @@ import numpy as np
 
 from helixer_ft.errors import InputError
 from helixer_ft.formats import atomic
+from helixer_ft.formats.data_folder import refuse_other_data
 from helixer_ft.formats.data_names import CHECK, CHECK_DATA, CHECK_JUNCTIONS, TRAINING, VALIDATION
 from helixer_ft.formats.input_file import refuse_overwriting
 from helixer_ft.formats.label_source import LabelSource
@@ -89,15 +90,7 @@ def check_outputs(request: PseudoLabelRequest) -> None:
         if path.is_dir():
             raise InputError(f"{path}: is a folder, but a file of that name is to be written.")
         atomic.refuse_existing(path, force=request.force, other="--out-dir")
-    names = {path.name for path in written}
-    strange = sorted(
-        path.name for path in request.out_dir.glob("*_data*h5") if path.name not in names
-    )
-    if strange:
-        raise InputError(
-            f"{request.out_dir}: holds {', '.join(strange)} of another preparation, which would be "
-            "used together with the new data. Remove them, or give another --out-dir."
-        )
+    refuse_other_data(request.out_dir, [path.name for path in written])
 
 
 def label(

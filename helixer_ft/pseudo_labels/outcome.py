@@ -131,6 +131,11 @@ class PseudoLabels:
         return _counted(one.faults for one in self.judged.candidates)
 
     @property
+    def faults_of_kept(self) -> dict[str, int]:
+        """The same of genes that are kept."""
+        return _counted(one.faults for one in self.judged.candidates if one.is_kept)
+
+    @property
     def check_sequences(self) -> list[str]:
         """Those that check stretches are on."""
         return list(dict.fromkeys(piece.seqid for piece in self.split.sets.get(CHECK, ())))
@@ -144,7 +149,8 @@ class PseudoLabels:
     def commands(self) -> list[str]:
         """What to run next: train, predict, compare on the check sequences."""
         request, out = self.request, self.request.out_dir
-        student, genes = f"{out.name}.student.h5", f"{out.name}.student.gff3"
+        name = out.resolve().name or request.genome_species  # "." has no name
+        student, genes = f"{name}.student.h5", f"{name}.student.gff3"
         fasta = shlex.quote(str(request.fasta))
         length = request.subsequence_length
         window = "" if length == DEFAULT_LENGTH else f" --subsequence-length {length}"

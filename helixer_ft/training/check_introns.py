@@ -4,7 +4,7 @@ that spliced reads support, on the check sequences of `pseudo-label`.
 No gene models are made: an intron is what a network calls intron between bases that it calls exon.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from helixer_ft.preparation.masks import SHORTEST_INTRON
 from helixer_ft.progress import Progress
 from helixer_ft.runtime.processes import Processes
 from helixer_ft.settings import AUTO, TrainingSettings
+from helixer_ft.training.data_checks import SetSummary
 
 _INTRON = GENIC_CLASSES.index("intron")
 _EXON = [GENIC_CLASSES.index(name) for name in ("UTR", "CDS")]
@@ -130,6 +131,7 @@ def has_check_introns(folder: Path) -> bool:
 def check_introns(
     folder: Path,
     models: tuple[TrainedModel, TrainedModel],
+    sets: Sequence[SetSummary],
     settings: TrainingSettings,
     progress: Progress,
 ) -> CheckedIntrons:
@@ -141,6 +143,8 @@ def check_introns(
         Of the data; see `has_check_introns`.
     models
         The untouched and the tuned one.
+    sets
+        What the tuned one was trained and chosen on.
     settings
         Of the training.
     progress
@@ -149,16 +153,18 @@ def check_introns(
     Raises
     ------
     InputError
-        Damaged files; a model that takes coverage.
+        Damaged files; a model that takes coverage; sequences that were trained on.
     """
     file = DataFile(folder / CHECK_DATA, labels=False)
+    _refuse_seen(file, sets)
     read = _introns_of_reads(folder / CHECK_JUNCTIONS)
     blocks: dict[tuple[str, int], np.ndarray] = {}
     named = [*zip(models, ("untouched", "tuned"), strict=True)]
     for model, which in named:  # before either predicts
         if model.architecture.coverage_channels:
             raise InputError(
-                f"{folder / CHECK_DATA}: holds bases alone, but the {which} model takes coverage."
+                f"the {which} model takes coverage: what it makes of reads would be judged by "
+                "reads. helixer-ft evaluate-genes --bam judges the genes that it predicts."
             )
     for i, (model, which) in enumerate(named):
         task = f"introns of the {which} model"
@@ -170,8 +176,25 @@ def check_introns(
     return _compared(blocks, settings.seed)
 
 
+def _refuse_seen(file: DataFile, sets: Sequence[SetSummary]) -> None:
+    """The check data of other data say nothing."""
+    for species, seqid, ends in zip(file.species, file.seqids, file.start_ends, strict=True):
+        for one in sets:
+            there = one.sequences.get((species, seqid))
+            if (
+                there is not None
+                and ((there[:, 0] < ends.max()) & (there[:, 1] > ends.min())).any()
+            ):
+                raise InputError(
+                    f"{file.path}: {seqid} is in the {one.name} data, too, so these are the check "
+                    f"sequences of other data. Remove {CHECK_DATA} and {CHECK_JUNCTIONS}, or make "
+                    "the data anew in a folder of their own."
+                )
+
+
 def _compared(blocks: Mapping[tuple[str, int], np.ndarray], seed: int) -> CheckedIntrons:
     """From counts (2 models, 3) of each genome block."""
+    blocks = dict(sorted(blocks.items()))  # sets of texts have another order in every process
     counts = np.stack([*blocks.values()]) if blocks else np.zeros((1, 2, 3))
     names = list(blocks) or [("", 0)]
 

@@ -154,7 +154,7 @@ def label_notices(sets: Sequence[SetSummary], *, may_be_mixed: bool) -> list[str
     if may_be_mixed and not _are_mixed(sets):
         nothing_mixed.append(
             "--mix-label-sources has no effect: the labels of the training and validation data "
-            f"have one source ({_labels_of(_learnt(sets))})"
+            f"have one source ({_labels_of(learnt(sets))})"
         )
     if not any(one.is_predicted for one in sets):
         return nothing_mixed
@@ -198,9 +198,9 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
         if one.silent_tracks
     ]
     if _are_mixed(sets):
-        learnt = _labels_of(_learnt(sets))
+        labels = _labels_of(learnt(sets))
         result.append(
-            f"labels of different sources are used together ({learnt}): mistakes of "
+            f"labels of different sources are used together ({labels}): mistakes of "
             "predictions are learnt like an annotation. Compare with a training on the annotation "
             "alone."
         )
@@ -220,14 +220,14 @@ def warnings(sets: Sequence[SetSummary]) -> list[str]:
     return result
 
 
-def _learnt(sets: Sequence[SetSummary]) -> list[SetSummary]:
-    """Training and validation data."""
+def learnt(sets: Sequence[SetSummary]) -> list[SetSummary]:
+    """Training and validation data, of sets with test data or without."""
     return [one for one in sets if one.name != "test"]
 
 
 def _are_mixed(sets: Sequence[SetSummary]) -> bool:
     """Whether their labels come from an annotation in part, and are predictions in part."""
-    return len({source.kind for one in _learnt(sets) for source in one.label_sources}) > 1
+    return len({source.kind for one in learnt(sets) for source in one.label_sources}) > 1
 
 
 def _labels_of(sets: Sequence[SetSummary]) -> str:

@@ -16,6 +16,7 @@ from helixer_ft.runtime.processes import Processes, Together
 from helixer_ft.settings import AUTO
 from helixer_ft.training.check_introns import CheckedIntrons, check_introns, has_check_introns
 from helixer_ft.training.coverage_worth import Tuned, compare_coverage
+from helixer_ft.training.data_checks import learnt
 from helixer_ft.training.device_features import keep_features_on_device
 from helixer_ft.training.history import TrainingProgress
 from helixer_ft.training.loop import train
@@ -301,7 +302,10 @@ def _introns(
     together = Together(progress, processes)  # asks no other process between two steps
     if processes.is_first:
         try:
-            found = check_introns(folder, (prepared.base, tuned), prepared.settings, together)
+            found = check_introns(
+                *(folder, (prepared.base, tuned), learnt(prepared.summaries)),
+                *(prepared.settings, together),
+            )
         except Interrupted:
             raise
         except HelixerFtError as error:  # the run's result is complete all the same

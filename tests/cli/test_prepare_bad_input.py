@@ -291,6 +291,15 @@ def test_other_data_in_the_folder(work):
     work.refused("--force", parts=["training_data.old.h5 of another preparation"])
 
 
+def test_check_sequences_of_other_data_in_the_folder(work):
+    """They would be said to have been used for no training."""
+    work.out.mkdir()
+    for name in ("check_data.h5", "check_junctions.tsv"):
+        (work.out / name).write_bytes(b"old")
+    parts = ["holds check_data.h5, check_junctions.tsv of another preparation"]
+    work.refused("--force", parts=parts)
+
+
 def test_the_output_cannot_be_a_file(work):
     work.refused("--out-dir", work.fasta, parts=[f"{work.fasta}: is not a folder"])
     work.refused("--out-dir", work.fasta / "below", parts=[f"{work.fasta}: is not a folder"])

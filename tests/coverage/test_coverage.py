@@ -226,6 +226,18 @@ def test_check_data_bring_their_introns(tmp_path):
     assert introns.read_bytes() == (new / introns.name).read_bytes()
 
 
+def test_check_data_of_other_data_are_not_left_beside_the_new_ones(tmp_path):
+    (tmp_path / "data").mkdir()
+    new = tmp_path / "new"
+    new.mkdir()
+    data = write_data(tmp_path / "data/training_data.h5")
+    write_data(new / "check_data.h5")
+    bam = write_bam(tmp_path / "a.bam", random_reads(50, 1))
+    with pytest.raises(InputError, match=r"holds check_data.h5 of another preparation"):
+        add(data_dir=tmp_path / "data", bams=(bam,), out_dir=new, force=True)
+    add(data=(data,), bams=(bam,), out_dir=new)  # single files may go anywhere
+
+
 @pytest.mark.parametrize("state", ["missing", "older"])
 def test_an_index_is_made_where_none_can_be_used(tmp_path, state):
     """Nothing is written beside the reads, and an index of other reads is not trusted."""

@@ -194,7 +194,9 @@ def test_a_folder_that_has_something(place):
     place.refused(*ENOUGH, "--resume", parts=["complete: there is nothing to resume"])
     place.done(*ENOUGH, "--force")
     (place.out / "training_data.more.h5").write_text("x")
-    place.refused(*ENOUGH, "--force", parts=["training_data.more.h5 of another preparation"])
+    (place.out / "check_junctions.tsv").write_text("x")  # of a run with reads
+    parts = ["check_junctions.tsv, training_data.more.h5 of another preparation"]
+    place.refused(*ENOUGH, "--force", parts=parts)
 
 
 def test_what_is_read_is_never_overwritten(place):

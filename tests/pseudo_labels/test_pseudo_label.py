@@ -2,6 +2,8 @@
 
 import json
 import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -12,6 +14,8 @@ from helixer_ft.formats.data_h5 import DataFile
 from helixer_ft.formats.model_h5 import write_model_file
 from helixer_ft.genome.filters import read_filters
 from helixer_ft.pseudo_labels.gate import REASONS
+from helixer_ft.pseudo_labels.outcome import PseudoLabels
+from helixer_ft.pseudo_labels.request import PseudoLabelRequest
 from helixer_ft.simulate.reads import write_reads
 from tests.coverage.coverage_files import write_bam
 from tests.docs.pages import ROOT
@@ -242,7 +246,7 @@ def test_all_genes(place, doubtful):
     """Also those that are not confident, and those that fail; all between them is intergenic."""
     lengths = sorted(int(row["cds_length"]) for row in place_genes(place))
     place.every = True
-    place.done("--force", "--min-cds", lengths[len(lengths) // 2])
+    printed = place.done("--force", "--min-cds", lengths[len(lengths) // 2]).stdout
     rows = place.genes()
     outcomes = {name: row["outcome"] for name, row in rows.items()}
     assert set(outcomes.values()) <= {"kept", "check", "between_sets", "family_in_other_set"}
@@ -258,6 +262,9 @@ def test_all_genes(place, doubtful):
     faults = [row["faults"] for row in rows.values() if row["faults"]]
     assert found["genes"]["faults"] == {"short_cds": len(faults)}
     assert len(rows) - len(faults) == found["genes"]["passed"]
+    of_kept = sum(bool(rows[name]["faults"]) for name in kept)
+    assert of_kept < len(faults)
+    assert re.search(rf"kept all the same\n.*\nshort_cds +{of_kept} ", printed)
     assert found["intergenic"]["share_kept"] == 1
     assert found["settings"]["genes"] == "all"
     for kind in ("training", "validation"):
@@ -265,6 +272,18 @@ def test_all_genes(place, doubtful):
         codes, valid = (np.concatenate(arrays) for arrays in zip(*rows, strict=True))
         assert valid[codes == 0].mean() > 0.95
     assert read_filters(place.out / "kept.gff3") == ()
+
+
+@pytest.mark.parametrize("out", [".", "..", "/"])
+def test_the_student_of_a_folder_without_a_name_of_its_own(out, tmp_path, monkeypatch):
+    here = tmp_path / "above" / "data"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    request = PseudoLabelRequest((Path("m.h5"),), Path("g.fa"), Path(out))
+    outcome = SimpleNamespace(request=request, original_path="m.h5")
+    name = {".": "data", "..": "above", "/": "g"}[out]
+    train, *_ = PseudoLabels.commands.fget(outcome)
+    assert train == f"helixer-ft whole -l m.h5 -d {out} -s {name}.student.h5"
 
 
 def test_all_genes_are_not_chosen_by_confidence(place):

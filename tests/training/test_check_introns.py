@@ -86,7 +86,7 @@ class Sequences:
 
     def compare(self) -> CheckedIntrons:
         models = 2 * (tiny_model(),)
-        return check_introns(self.folder, models, SETTINGS, Progress())
+        return check_introns(self.folder, models, (), SETTINGS, Progress())
 
     def _predict(self, *_):
         return self._rows_of(self.predicted.pop(0))
@@ -214,9 +214,9 @@ def test_a_real_network_is_compared_on_real_rows(request_):
     assert found["supported_by_reads"] == 1
     assert found["verdict"] == "cannot tell"
     base, tuned = (load_model(p) for p in (request_.load_model_path, request_.save_model_path))
-    again = check_introns(request_.data_dir, (base, tuned), SETTINGS, Progress())
+    again = check_introns(request_.data_dir, (base, tuned), (), SETTINGS, Progress())
     assert again.to_dict() == found
-    other = check_introns(request_.data_dir, (tuned, base), SETTINGS, Progress())
+    other = check_introns(request_.data_dir, (tuned, base), (), SETTINGS, Progress())
     assert other.tuned == again.untouched
 
 
@@ -234,7 +234,7 @@ def test_the_other_processes_wait_for_the_first_and_no_step_asks_them(request_, 
     """A collective call that the first process made alone would never return."""
     asked, waited = [], threading.Event()
 
-    def check(_folder, _models, _settings, progress):
+    def check(_folder, _models, _sets, _settings, progress):
         assert not waited.wait(0.3)
         progress.stop_if_interrupted()
         return "compared"
@@ -244,7 +244,7 @@ def test_the_other_processes_wait_for_the_first_and_no_step_asks_them(request_, 
 
     def work(processes):
         prepared = SimpleNamespace(
-            request=request_, processes=processes, base=None, settings=SETTINGS
+            request=request_, processes=processes, base=None, summaries=(), settings=SETTINGS
         )
         found = fine_tune._introns(prepared, None, Collective())
         waited.set()
@@ -264,7 +264,7 @@ def test_the_batch_size_of_scores_is_that_of_the_comparison(request_, monkeypatc
     base = load_model(request_.load_model_path)
     for size in (3, AUTO):
         settings = replace(SETTINGS, val_test_batch_size=size)
-        check_introns(request_.data_dir, (base, base), settings, Progress())
+        check_introns(request_.data_dir, (base, base), (), settings, Progress())
     assert sizes == [3, 3, None, None]
 
 
@@ -288,10 +288,34 @@ def test_a_damaged_file_costs_no_run(request_):
     assert [text for text in said if text.startswith("introns are not compared with those of")]
 
 
+def test_sequences_that_were_trained_on_say_nothing(request_):
+    """As where data are made anew in a folder of other data."""
+    (request_.data_dir / CHECK_DATA).unlink()
+    rows = random_rows(3, seed=7, seqid="chr1")
+    bare = {name: rows[name] for name in ("X", "seqids", "species", "start_ends")}
+    write_data_file(request_.data_dir / CHECK_DATA, bare)
+    said = []
+    progress = Stopping()
+    progress.notice = said.append
+    assert run(request_, progress).introns is None
+    (text,) = [text for text in said if text.startswith("introns are not compared")]
+    assert "chr1 is in the training data, too" in text
+
+
+def test_the_interval_does_not_follow_from_the_order_of_introns():
+    """Sets of texts have another one in every process."""
+    generator = np.random.default_rng(0)
+    blocks = {("chr1", i): generator.integers(0, 5, (2, 3)).astype(float) for i in range(20)}
+    one, other = (module._compared(dict(items), 3) for items in (
+        blocks.items(), reversed(blocks.items())
+    ))  # fmt: skip
+    assert one.interval == other.interval
+
+
 def test_a_model_that_takes_coverage_cannot_be_compared(request_, monkeypatch):
     """That is known before the other one predicts."""
     monkeypatch.setattr(module, "prediction_function", None)
     base = load_model(request_.load_model_path)
     with_coverage = replace(base, architecture=replace(base.architecture, coverage_channels=2))
     with pytest.raises(InputError, match="the tuned model takes coverage"):
-        check_introns(request_.data_dir, (base, with_coverage), SETTINGS, Progress())
+        check_introns(request_.data_dir, (base, with_coverage), (), SETTINGS, Progress())

@@ -189,8 +189,11 @@ def write(
             masked_file(request.genome_species): masked_table(plan.genome, plan.survey),
             SPLIT_FILE: split_table([(plan.genome, plan.survey, outcome.split)]),
             tables.GENES_FILE: tables.genes_table(candidates),
-            tables.KEPT_FILE: "".join(tables.kept_gff3(genes, candidates, source.filters)),
         }
+        with (folder / tables.KEPT_FILE).open(
+            "w", encoding="utf-8"
+        ) as kept:
+            kept.writelines(tables.kept_gff3(genes, candidates, source.filters))
         if outcome.junctions is not None:
             check = outcome.split.sets.get(CHECK, [])
             write_data(_bases_of(plan, check), folder, pool, progress)

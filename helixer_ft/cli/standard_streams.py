@@ -12,10 +12,24 @@ ERRORS = "backslashreplace"
 
 def prepare_streams() -> None:
     """Have this process print whatever it can, and go on where nobody reads its messages."""
+    _open_closed_ones()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors=ERRORS)
-    if sys.stderr is not None:
-        sys.stderr = Messages(sys.stderr)
+    assert sys.stderr is not None, "all are open"
+    sys.stderr = Messages(sys.stderr)
+
+
+def _open_closed_ones() -> None:
+    """Lead streams that are closed (`>&-`) to nowhere: the next files that are opened would take
+    their numbers, and get what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
 
 class Messages:

@@ -160,7 +160,7 @@ def staged_folder(out_dir: Path) -> Iterator[Path]:
     new_parents = [path for path in folder.parents if not path.exists()]
     done = False
     try:
-        _remove_unused(folder, out_dir)
+        remove_unused(folder, out_dir)
         folder.mkdir(parents=True)
         with held_folder(folder):
             try:
@@ -190,8 +190,14 @@ def staged_folder(out_dir: Path) -> Iterator[Path]:
                     path.rmdir()
 
 
-def _remove_unused(folder: Path, out_dir: Path) -> None:
-    """Clear what a killed process left behind, and refuse to take it from one that works."""
+def remove_unused(folder: Path, out: Path) -> None:
+    """Clear a folder that a killed process left behind while it made `out`.
+
+    Raises
+    ------
+    InputError
+        The process is at work still.
+    """
     if not folder.is_dir():
         return
     try:
@@ -199,8 +205,7 @@ def _remove_unused(folder: Path, out_dir: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     except BlockingIOError:
         raise InputError(
-            f"{out_dir}: another process is writing to it. Wait for that to end, or give another "
-            "path."
+            f"{out}: another process is writing to it. Wait for that to end, or give another path."
         ) from None
 
 

@@ -65,6 +65,8 @@ class DataWriter(RowWriter):
         Attributes to give the file.
     label_source
         Where the labels of all rows come from; None: the file says nothing, as of an annotation.
+    shown
+        What the file is called in messages; None: its name.
     """
 
     def __init__(
@@ -76,8 +78,9 @@ class DataWriter(RowWriter):
         labels: bool,
         provenance: Mapping[str, str] | None = None,
         label_source: LabelSource | None = None,
+        shown: Path | None = None,
     ) -> None:
-        super().__init__(path, n_rows, Path(path.name))  # the folder is the staging one
+        super().__init__(path, n_rows, shown or Path(path.name))  # the folder is the staging one
         self.path = path
         self._label_source = label_source
         self._length = length

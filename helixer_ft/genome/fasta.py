@@ -97,19 +97,19 @@ def open_fasta(
     HelixerFtError
         No disk space.
     """
-    with ExitStack() as stack:
-        try:
+    try:
+        with ExitStack() as stack:
             file = tempfile.TemporaryFile(dir=scratch, prefix=".helixer-ft-")  # noqa: SIM115
             store = stack.enter_context(file)
             with open_text(path, WHAT, progress) as text:
                 lengths = _Parser(path, store).parse(text.blocks())
             store.flush()
-        except OSError as error:
-            raise HelixerFtError(
-                f"{path}: its bases could not be stored in {scratch or tempfile.gettempdir()} "
-                f"({error.strerror or error}). Free disk space: one byte per base is needed."
-            ) from error
-        stack.pop_all()
+            stack.pop_all()
+    except OSError as error:  # also of closing, which tries to write once more
+        raise HelixerFtError(
+            f"{path}: its bases could not be stored in {scratch or tempfile.gettempdir()} "
+            f"({error.strerror or error}). Free disk space: one byte per base is needed."
+        ) from error
     return Fasta(path, store, lengths)
 
 

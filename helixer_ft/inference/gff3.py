@@ -20,6 +20,7 @@ from pathlib import Path
 
 from helixer_ft.errors import HelixerFtError, InputError, Interrupted
 from helixer_ft.formats import atomic
+from helixer_ft.formats.locks import held_folder
 from helixer_ft.inference.request import HelixerPostSettings
 from helixer_ft.runtime import tied_process
 
@@ -107,14 +108,20 @@ def scratch_folder(gff3_out: Path) -> Iterator[Path]:
     """A hidden folder next to the GFF3 for the files that HelixerPost reads; gone afterwards.
 
     The name is fixed: what a killed process left behind is cleared by the next call.
+
+    Raises
+    ------
+    InputError
+        Another process makes the same GFF3.
     """
     folder = gff3_out.with_name(f".{gff3_out.name}.post")
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        folder.mkdir(mode=0o700)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    atomic.remove_unused(folder, gff3_out)
+    folder.mkdir(mode=0o700)
+    with held_folder(folder):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_gene_models(

@@ -83,6 +83,9 @@ def predict(
         parts = stack.enter_context(resume.open_parts(request)) if processes.is_first else None
         makes_genes = parts is not None and request.gff3_out is not None
         helixerpost = find_helixerpost() if makes_genes else None
+        scratch = None
+        if parts is not None and request.gff3_out is not None:
+            scratch = stack.enter_context(scratch_folder(request.gff3_out))
         prepared = prepare_prediction(request, stack, progress)
         if parts is not None:
             stack.enter_context(resume.kept(parts, prepared.source.n_rows, progress))
@@ -91,9 +94,8 @@ def predict(
         job.predict_share()
         seconds, genes = time.perf_counter() - started, None
         if parts is not None:
-            output, scratch = request.prediction_output_path, None
-            if request.gff3_out is not None:
-                scratch = stack.enter_context(scratch_folder(request.gff3_out))
+            output = request.prediction_output_path
+            if scratch is not None:
                 output = output or scratch / DEFAULT_OUTPUT
             assert output is not None
             if job.resumed_from is None or not resume.is_written(job.header, output):
@@ -103,7 +105,7 @@ def predict(
                 progress.notice(f"making gene models: {helixerpost.name}")
                 genes = write_genes_in_groups(
                     helixerpost,
-                    prepared.source.data_file(scratch),
+                    prepared.source.data_file(scratch, request.gff3_out),
                     output,
                     request.gff3_out,
                     request.helixerpost,

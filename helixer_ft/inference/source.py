@@ -94,8 +94,9 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def data_file(self, scratch: Path) -> Path:
-        """A data file with these rows; where there is none yet it is written to a folder.
+    def data_file(self, scratch: Path, wanted: Path) -> Path:
+        """A data file with these rows; where there is none yet it is written to a folder, on the
+        way to the file that is `wanted`, which errors name.
 
         Raises
         ------
@@ -145,7 +146,7 @@ class DataFileSource(Source):
     def check_whole(self) -> None:
         check_whole(self._file)
 
-    def data_file(self, scratch: Path) -> Path:
+    def data_file(self, scratch: Path, wanted: Path) -> Path:
         return self.path
 
 
@@ -216,11 +217,11 @@ class FastaSource(Source):
     def check_whole(self) -> None:
         """Sequences of a FASTA file are whole."""
 
-    def data_file(self, scratch: Path) -> Path:
+    def data_file(self, scratch: Path, wanted: Path) -> Path:
         path = scratch / "genome.h5"
         threads = default_threads()
         with (
-            DataWriter(path, self.n_rows, self.length, labels=False) as writer,
+            DataWriter(path, self.n_rows, self.length, labels=False, shown=wanted) as writer,
             ThreadPoolExecutor(threads, "compress") as pool,
         ):
             for name in self._lengths:

@@ -190,9 +190,7 @@ def write(
             SPLIT_FILE: split_table([(plan.genome, plan.survey, outcome.split)]),
             tables.GENES_FILE: tables.genes_table(candidates),
         }
-        with (folder / tables.KEPT_FILE).open(
-            "w", encoding="utf-8"
-        ) as kept:
+        with (folder / tables.KEPT_FILE).open("w", encoding="utf-8") as kept:
             kept.writelines(tables.kept_gff3(genes, candidates, source.filters))
         if outcome.junctions is not None:
             check = outcome.split.sets.get(CHECK, [])

@@ -177,7 +177,7 @@ class Predicting:
             with scratch_folder(self.genes) as scratch:
                 write_genes_in_groups(
                     self.helixerpost,
-                    source.data_file(scratch),
+                    source.data_file(scratch, self.genes),
                     self.average,
                     self.genes,
                     HelixerPostSettings(),

@@ -65,6 +65,7 @@ def stop_on_signals(tell: Callable[[str], None] = lambda _: None) -> Iterator[St
 def leave(status: int) -> NoReturn:
     """End the process at once, whatever its threads do; what was printed is shown."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
-            stream.flush()
+        with suppress(OSError, ValueError):  # also one that is closed
+            if stream is not None:
+                stream.flush()
     os._exit(status)

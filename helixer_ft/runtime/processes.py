@@ -332,6 +332,8 @@ def started(
         return
     processes = _connect(launch, tell, resumable, progress or Progress())
     try:
+        silence_libraries()
+        processes.beside = share_gpus(launch.index, processes.gather)
         yield processes
     except BaseException as error:
         failure = error
@@ -359,9 +361,7 @@ def _connect(
     on_abort(processes.aborted)
     find_one_another(launch, progress)
     processes.client = distributed.global_state.client
-    silence_libraries()
     processes.watch()
-    processes.beside = share_gpus(launch.index, processes.gather)
     return processes
 
 

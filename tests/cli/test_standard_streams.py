@@ -42,6 +42,25 @@ def test_a_log_that_cannot_be_written_ends_no_run(model_path, data_dir, tmp_path
     assert (tmp_path / "new.h5").is_file()
 
 
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_streams_that_are_closed_are_no_files_of_ours(model_path, tmp_path, closed):
+    """What is opened next would get their numbers, and what is printed."""
+    shown = tmp_path / "shown"
+    look = (
+        "import os, sys; from helixer_ft.cli.standard_streams import prepare_streams; "
+        "prepare_streams(); own = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY); "
+        "print('out'); print('err', file=sys.stderr); sys.stdout.flush(); sys.stderr.flush(); "
+        "os.write(own, str([own > 2, *map(bool, (sys.stdin, sys.stdout, sys.stderr))]).encode())"
+    )
+
+    start = ["sh", "-c", 'exec "$0" "$@" ' + " ".join(f"{number}>&-" for number in closed)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    for command in ([sys.executable, "-c", look, shown], [*PROGRAM, "doctor", "--help"]):
+        done = subprocess.run([*start, *command], env=environment, check=False)
+        assert done.returncode == 0
+    assert shown.read_text() == "[True, True, True, True]"
+
+
 def test_messages_that_break_half_way(tmp_path):
     path = tmp_path / "log"
     with open(path, "w", buffering=1) as file:

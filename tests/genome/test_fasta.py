@@ -3,6 +3,7 @@
 import gzip
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pysam
@@ -117,6 +118,17 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(fasta.tempfile, "TemporaryFile", full)
     with pytest.raises(HelixerFtError, match=r"No space left on device.*one byte per base"):
         open_fasta(tmp_path / "genome.fa", scratch=tmp_path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_becomes_full(tmp_path, monkeypatch):
+    """Closing the store fails once more."""
+    path = tmp_path / "g.fa"
+    path.write_text(">a\nACGT\n")
+    full = open("/dev/full", "r+b")  # noqa: SIM115
+    monkeypatch.setattr(fasta.tempfile, "TemporaryFile", lambda **_: full)
+    with pytest.raises(HelixerFtError, match=r"g.fa: its bases could not be stored in .*one byte"):
+        open_fasta(path, scratch=tmp_path)
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "byte order mark"])

@@ -88,7 +88,7 @@ def test_genes_of_both_strands_arrive_where_they_are(real, genome, tmp_path, len
         if fasta:
             source = FastaSource(bases, length, "sp")
         predictions = predictions_of(tmp_path / "sp.h5", tmp_path / "p.h5", order)
-        data = source.data_file(scratch)
+        data = source.data_file(scratch, out)
         found = write_gene_models(real, data, predictions, out, SETTINGS)
     expected = coding_sequence(genome / "g.gff3")
     assert {strand for *_, strand in expected} == {"+", "-"}
@@ -105,7 +105,7 @@ def test_a_genome_is_written_as_prepare_writes_it(genome, tmp_path):
         PrepareRequest((Sample("sp", genome / "g.fa"),), tmp_path / "out", subsequence_length=999)
     )
     with open_fasta(genome / "g.fa") as bases:
-        path = FastaSource(bases, 999, "sp").data_file(tmp_path)
+        path = FastaSource(bases, 999, "sp").data_file(tmp_path, tmp_path / "o.gff3")
     with h5py.File(path) as ours, h5py.File(tmp_path / "out" / "sp.h5") as theirs:
         assert set(ours["data"]) == set(theirs["data"]) == {"X", "seqids", "species", "start_ends"}
         for name in ours["data"]:
@@ -208,6 +208,18 @@ def test_the_scratch_folder_is_gone_whatever_happens(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_runs_cannot_make_the_same_gene_models(tmp_path):
+    """One would get the other's genome."""
+    with scratch_folder(tmp_path / "o.gff3") as folder:
+        (folder / "genome.h5").write_text("first")
+        with (
+            pytest.raises(InputError, match=r"o.gff3: another process is writing to it"),
+            scratch_folder(tmp_path / "o.gff3"),
+        ):
+            pass
+        assert (folder / "genome.h5").read_text() == "first"
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
@@ -297,7 +309,7 @@ def test_groups_have_the_genes_of_one_piece(real, genome, tmp_path, monkeypatch,
         order = list(bases.lengths) if fasta else None
         if fasta:
             source = FastaSource(bases, 999, "sp")
-        data = source.data_file(scratch)
+        data = source.data_file(scratch, out)
         files = data, predictions_of(folder / "sp.h5", folder / "p.h5", order), out, SETTINGS
         whole = write_gene_models(real, *files)
         expected = out.read_text()

@@ -16,10 +16,13 @@ from evidence_data import SPECIES, cut_genome, make_data, reduced
 from speed_data import copy_rows, usable_rows
 
 Record = dict[str, Any]
-LABELS = ("chosen", "passing", "random", "all", "rows", "rows misaligned", "true")
+LABELS = (
+    *("chosen", "passing", "random", "random passing"),
+    *("all", "rows", "rows misaligned", "true"),
+)
 """Labels to train on: of `helixer-ft pseudo-label`; of all genes that pass its gate, confident or
-not; of as many genes as are chosen at random; of all genes of HelixerPost; of rows by agreement,
-each with its own or most with another's; of the annotation."""
+not; of as many genes as are chosen, or as pass, at random; of all genes of HelixerPost; of rows by
+agreement, each with its own or most with another's; of the annotation."""
 GENES, KEPT = "helixerpost.gff3", "kept.gff3"
 SHARE_OF_ROWS, BINS, MISALIGNED = 0.5, 10, 0.75
 
@@ -127,14 +130,14 @@ def make_labels(folders: Folders, model: Path, labels: str, rules: Record) -> No
     part = target.with_name(f"{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)
-    if labels == "passing":
+    if labels.endswith("passing"):
         rules = rules | {"keep": 1.0, "min_confidence": 0.0}
     if labels == "all":
         rules = {name: rules[name] for name in ("min_cds", "bams")} | {"genes": "all"}
-    if labels in ("chosen", "passing", "random", "all"):
-        pseudo_labels(folders, model, part, rules, at_random=labels == "random")
-    else:
+    if labels in ("rows", "rows misaligned"):
         agreeing_rows(folders, model, part, misalign=labels != "rows")
+    else:
+        pseudo_labels(folders, model, part, rules, at_random=labels.startswith("random"))
     part.rename(target)
 
 

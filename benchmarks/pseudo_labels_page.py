@@ -12,6 +12,7 @@ NAMES = {
     "chosen": "`pseudo-label`",
     "passing": "all genes that pass the gate",
     "random": "as many genes at random",
+    "random passing": "as many genes as pass, at random",
     "all": "all genes of HelixerPost",
     "rows": "rows by agreement",
     "rows misaligned": "rows by agreement, misaligned",

@@ -1,6 +1,7 @@
 """Small models and small data that the tests share; nothing outside the repository is needed."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,6 +36,8 @@ _cache = tempfile.TemporaryDirectory(prefix="helixer-ft-tests-")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _cache.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 select_backend(os.environ.get("HELIXER_FT_TEST_BACKEND", "auto"))
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as for what a script starts with &
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).parents[2] / "shared"
 """Helixer's own models, data and figures, beside the checkout where they are at hand."""

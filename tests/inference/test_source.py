@@ -148,5 +148,5 @@ def test_sequences_that_are_left_out_or_not_computed(tmp_path, shortest):
             found = np.concatenate([windows.bases for windows in source.read(first)])
             assert np.array_equal(found, rows[computed][first:])
         assert list(source.read(int(computed.sum()))) == []
-        file = DataFile(source.data_file(tmp_path), labels=False)
+        file = DataFile(source.data_file(tmp_path, tmp_path / "o.gff3"), labels=False)
         assert "".join(file.seqids) == "a" * 10 + "c" * 2 + "d" * 4 + "e" * 4

@@ -160,24 +160,19 @@ def staged_folder(out_dir: Path) -> Iterator[Path]:
     new_parents = [path for path in folder.parents if not path.exists()]
     done = False
     try:
-        remove_unused(folder, out_dir)
-        folder.mkdir(parents=True)
-        with held_folder(folder):
-            try:
-                mode = stat.S_IMODE(folder.stat().st_mode)
-                _set_mode(folder, 0o700)
-                yield folder
-                for file in folder.iterdir():
-                    _sync(file)
-                if existing:
-                    for file in sorted(folder.iterdir()):
-                        os.replace(file, out_dir / file.name)
-                else:
-                    _set_mode(folder, mode)
-                    os.replace(folder, out_dir)
-                done = True
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+        with own_folder(folder, out_dir):
+            mode = stat.S_IMODE(folder.stat().st_mode)
+            _set_mode(folder, 0o700)
+            yield folder
+            for file in folder.iterdir():
+                _sync(file)
+            if existing:
+                for file in sorted(folder.iterdir()):
+                    os.replace(file, out_dir / file.name)
+            else:
+                _set_mode(folder, mode)
+                os.replace(folder, out_dir)
+            done = True
     except OSError as error:
         raise HelixerFtError(
             f"{out_dir}: could not be written ({error.strerror or error}). "
@@ -190,14 +185,28 @@ def staged_folder(out_dir: Path) -> Iterator[Path]:
                     path.rmdir()
 
 
-def remove_unused(folder: Path, out: Path) -> None:
-    """Clear a folder that a killed process left behind while it made `out`.
+@contextmanager
+def own_folder(folder: Path, out: Path, mode: int = 0o777) -> Iterator[None]:
+    """Make an empty folder that this process alone works in, on the way to `out`; gone afterwards.
 
     Raises
     ------
     InputError
-        The process is at work still.
+        Another process works in it.
+    OSError
+        It cannot be made.
     """
+    _remove_unused(folder, out)
+    folder.mkdir(mode, parents=True)
+    with held_folder(folder):
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_unused(folder: Path, out: Path) -> None:
+    """Clear what a killed process left behind, and refuse to take it from one that works."""
     if not folder.is_dir():
         return
     try:

@@ -20,7 +20,6 @@ from pathlib import Path
 
 from helixer_ft.errors import HelixerFtError, InputError, Interrupted
 from helixer_ft.formats import atomic
-from helixer_ft.formats.locks import held_folder
 from helixer_ft.inference.request import HelixerPostSettings
 from helixer_ft.runtime import tied_process
 
@@ -115,13 +114,8 @@ def scratch_folder(gff3_out: Path) -> Iterator[Path]:
         Another process makes the same GFF3.
     """
     folder = gff3_out.with_name(f".{gff3_out.name}.post")
-    atomic.remove_unused(folder, gff3_out)
-    folder.mkdir(mode=0o700)
-    with held_folder(folder):
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    with atomic.own_folder(folder, gff3_out, 0o700):
+        yield folder
 
 
 def write_gene_models(

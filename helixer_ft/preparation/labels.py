@@ -170,7 +170,12 @@ def _paint(
     minus = read_strand(bases, [gene for gene in genes if gene.strand == "-"], reverse=True)
     plus_masks, minus_masks = find_masks(plus, flank), find_masks(minus, flank)
     masked = *_masked(plus, plus_masks), *_masked(minus, minus_masks)
-    return paint(plus, plus_masks), paint(minus, minus_masks), masked
+    return paint(plus, plus_masks), _reversed(paint(minus, minus_masks)), masked
+
+
+def _reversed(labels: _OfStrand) -> _OfStrand:
+    """What was painted in the reading direction of the minus strand, in genomic order."""
+    return type(labels)(**{name: array[::-1] for name, array in vars(labels).items()})
 
 
 def _masked(strand: Strand, masks: Iterable[Mask]) -> Iterator[Masked]:
@@ -181,30 +186,22 @@ def _masked(strand: Strand, masks: Iterable[Mask]) -> Iterator[Masked]:
 
 
 def _classes(strand: Strand, masks: Iterable[Mask]) -> StrandClasses:
-    """The classes of one strand."""
+    """The classes of one strand, in reading direction."""
     valid = np.ones(strand.length, dtype=bool)
     for mask in masks:
         valid[mask.start : mask.end] = False
-    return _in_genomic_order(strand, StrandClasses(_genic(strand), valid))
+    return StrandClasses(_genic(strand), valid)
 
 
 def _labels(strand: Strand, masks: Iterable[Mask]) -> StrandLabels:
-    """All labels of one strand."""
-    classes = _in_genomic_order(strand, _classes(strand, masks))
-    labels = StrandLabels(
+    """All labels of one strand, in reading direction."""
+    classes = _classes(strand, masks)
+    return StrandLabels(
         **vars(classes),
         phase=_phase(strand, classes.genic),
         transitions=_transitions(strand),
         gene_lengths=_gene_lengths(strand),
     )
-    return _in_genomic_order(strand, labels)
-
-
-def _in_genomic_order(strand: Strand, labels: _OfStrand) -> _OfStrand:
-    """What was painted in reading direction; and back."""
-    if not strand.reverse:
-        return labels
-    return type(labels)(**{name: array[::-1] for name, array in vars(labels).items()})
 
 
 def _genic(strand: Strand) -> np.ndarray:
